@@ -1,0 +1,13 @@
+/*
+ * base/filters.h - the compiled sandbox filters, one per process kind that init jails.
+ *
+ * Made at build time by tools/sbx-compile from each process's profile.c.
+ */
+#pragma once
+
+#include "base/sandbox.h"
+
+extern const struct sbx_filter supervisor_filter;
+extern const struct sbx_filter chipset_filter;
+extern const struct sbx_filter vtpm_filter;
+extern const struct sbx_filter diag_filter;

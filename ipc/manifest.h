@@ -1,0 +1,93 @@
+/*
+ * ipc/manifest.h - least privilege as data: which processes exist and what each is given.
+ *
+ * init makes the objects and hands them out; the supervisor and the workers find their
+ * descriptors by the same rows. Descriptor 3 is always the control channel; grants follow from 4
+ * in the order of the row. What is not in a row, a process does not have.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+
+enum process {
+    PROCESS_INIT,
+    PROCESS_SUPERVISOR,
+    PROCESS_CHIPSET,
+    PROCESS_VTPM,
+    PROCESS_DIAG,
+    PROCESS_COUNT,
+};
+
+enum {
+    FD_CONTROL = 3,
+    FD_FIRST_GRANT = 4,
+    MANIFEST_MAX_GRANTS = 24,
+    COM_COUNT = 4,
+};
+
+/* Interrupt lines: one eventfd each, from the worker that owns it to the partition. */
+enum irq_line {
+    IRQ_COM1,
+    IRQ_COM2,
+    IRQ_COM3,
+    IRQ_COM4,
+    IRQ_LINE_COUNT,
+};
+
+enum object_kind {
+    OBJECT_BOARD,         /* index: enum process */
+    OBJECT_PORT,          /* index: enum process, a worker with a port */
+    OBJECT_BELL,          /* index: enum process; eventfd that wakes a worker that polls */
+    OBJECT_REGION,        /* index: enum process, a worker with a region */
+    OBJECT_CRB_REGISTERS, /* shared page the guest reads */
+    OBJECT_CRB_BUFFER,    /* shared page: command and response */
+    OBJECT_IRQ,           /* index: enum irq_line */
+    OBJECT_COM,           /* index: 0 to COM_COUNT - 1; a byte stream, both directions */
+    OBJECT_RAM,           /* the guest's memory */
+    OBJECT_KVM,           /* /dev/kvm */
+    OBJECT_KERNEL,        /* the guest's kernel image, read-only */
+    OBJECT_INITRD,        /* the guest's initrd, read-only; /dev/null when there is none */
+    OBJECT_OPERATOR,      /* listening socket for operators */
+};
+
+struct grant {
+    enum object_kind kind;
+    unsigned index;
+    bool writable; /* false: a descriptor opened read-only */
+    const char *reason;
+};
+
+struct process_row {
+    const char *name;    /* as operators say it */
+    const char *program; /* file name in the programs' folder; NULL: not spawned */
+    uint32_t uid;        /* and gid; 0 only for init */
+    unsigned threads;    /* for RLIMIT_NPROC; 0: as many as vCPUs, and one */
+    uint64_t memory_max; /* bytes, besides shared memory; 0: none */
+    unsigned deadline_ms; /* for one forwarded access */
+    bool has_port;
+    const struct grant *grants;
+    size_t n_grants;
+};
+
+/* One row per enum process, in that order. */
+extern const struct process_row manifest[PROCESS_COUNT];
+
+enum {
+    REGION_CHIPSET_BYTES = 64 * 1024,
+    REGION_VTPM_BYTES = 1024 * 1024,
+    CRB_REGISTERS_BYTES = 5 * 4096, /* five localities */
+    CRB_BUFFER_BYTES = 4096,
+};
+
+/* Bytes of a shared-memory object; 0 for objects that are not made of memory of a fixed size. */
+size_t manifest_object_bytes(enum object_kind kind, unsigned index);
+
+/* The descriptor number at which process finds an object, or -ENOENT. */
+int MUST_USE manifest_fd(enum process process, enum object_kind kind, unsigned index);
+
+/* The process of that name, or -ENOENT. */
+int MUST_USE manifest_find(const char *name);

@@ -1,0 +1,111 @@
+#include "ipc/region.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+
+static uint32_t slot_crc(uint64_t seq, uint32_t len, uint32_t schema, const uint8_t *message)
+{
+    uint64_t about[2] = {seq, (uint64_t)schema << 32 | len};
+
+    return crc32c(crc32c(0, about, sizeof(about)), message, len);
+}
+
+static bool slot_valid(const struct region_slot *s, size_t cap)
+{
+    uint64_t seq = atomic_load(&s->seq);
+
+    return seq != 0 && s->len <= cap && s->crc == slot_crc(seq, s->len, s->schema, s->message);
+}
+
+static void find_newest(struct region *r)
+{
+    r->seq = 0;
+    r->newest = 1; /* an empty region begins with slot 0 */
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t seq = atomic_load(&r->slots[i]->seq);
+
+        if (seq > r->seq && slot_valid(r->slots[i], r->cap)) {
+            r->seq = seq;
+            r->newest = i;
+        }
+    }
+}
+
+int region_attach(struct region *r, void *map, size_t len)
+{
+    size_t slot_bytes;
+
+    if (len < 16384 || len % 8192 != 0)
+        return -EINVAL;
+    slot_bytes = (len - REGION_HEAD_BYTES) / 2 & ~(size_t)63;
+    *r = (struct region){.head = map, .cap = slot_bytes - REGION_SLOT_HEAD_BYTES};
+    r->slots[0] = (void *)((uint8_t *)map + REGION_HEAD_BYTES);
+    r->slots[1] = (void *)((uint8_t *)map + REGION_HEAD_BYTES + slot_bytes);
+    if (atomic_load(&r->head->magic) == 0) {
+        r->head->version = REGION_VERSION;
+        atomic_store(&r->head->magic, REGION_MAGIC);
+    }
+    if (atomic_load(&r->head->magic) != REGION_MAGIC || r->head->version != REGION_VERSION)
+        return -EBADMSG;
+    find_newest(r);
+    return 0;
+}
+
+uint32_t region_schema(const struct region *r)
+{
+    return r->seq == 0 ? 0 : r->slots[r->newest]->schema;
+}
+
+int region_load(const struct region *r, void *out, size_t out_len, size_t *ret_len)
+{
+    const struct region_slot *s = r->slots[r->newest];
+    uint32_t len = s->len;
+
+    if (r->seq == 0)
+        return -ENOENT;
+    if (len > out_len || len > r->cap)
+        return -ENOBUFS;
+    memcpy(out, s->message, len);
+    if (s->crc != slot_crc(r->seq, len, s->schema, out))
+        return -EBADMSG;
+    *ret_len = len;
+    return 0;
+}
+
+uint8_t *region_stage(struct region *r)
+{
+    struct region_slot *older = r->slots[1 - r->newest];
+
+    atomic_store(&older->seq, 0);
+    return older->message;
+}
+
+void region_commit(struct region *r, size_t len, uint32_t schema)
+{
+    struct region_slot *older = r->slots[1 - r->newest];
+    uint64_t seq = r->seq + 1;
+
+    assert(len <= r->cap);
+    older->len = (uint32_t)len;
+    older->schema = schema;
+    older->crc = slot_crc(seq, older->len, schema, older->message);
+    atomic_store_explicit(&older->seq, seq, memory_order_release);
+    r->seq = seq;
+    r->newest = 1 - r->newest;
+}
+
+void region_set_executing(struct region *r, uint64_t id)
+{
+    atomic_store_explicit(&r->head->executing, id, memory_order_release);
+}
+
+uint64_t region_executing(const void *map)
+{
+    const struct region_head *head = map;
+
+    return atomic_load(&head->executing);
+}

@@ -1,0 +1,79 @@
+/*
+ * ipc/region.h - the memory of a worker that must not forget: two slots in a sealed memfd.
+ *
+ * A commit writes the older slot, its sequence number last. Whoever dies in between leaves the
+ * newer slot whole. A successor loads the newest slot whose CRC32C holds. Kill at any instruction:
+ * either the commit happened or it did not.
+ *
+ * Written by one worker at a time; the supervisor maps it read-only, and reads one word of it
+ * (region_executing), to know which request a dead generation was at.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+
+enum {
+    REGION_MAGIC = 0x4e474552, /* "REGN" */
+    REGION_VERSION = 1,
+    REGION_HEAD_BYTES = 4096,
+    REGION_SLOT_HEAD_BYTES = 64,
+};
+
+struct region_head {
+    _Atomic uint32_t magic; /* written last by the first generation */
+    uint32_t version;
+    _Atomic uint64_t executing; /* id of the request being executed; 0: none */
+    _Atomic uint32_t generation;
+};
+
+struct region_slot {
+    _Atomic uint64_t seq; /* 0: not valid */
+    uint32_t len;         /* bytes of the message */
+    uint32_t schema;      /* of the message */
+    uint32_t crc;         /* CRC32C over seq, len, schema, message */
+    uint8_t pad[REGION_SLOT_HEAD_BYTES - 20];
+    uint8_t message[];
+};
+_Static_assert(sizeof(struct region_slot) == REGION_SLOT_HEAD_BYTES, "layout");
+
+struct region {
+    struct region_head *head;
+    struct region_slot *slots[2];
+    size_t cap;   /* bytes of the longest message */
+    uint64_t seq; /* of the newest valid slot; 0: none */
+    unsigned newest;
+};
+
+/*
+ * Attach to a mapping of len bytes (a multiple of 8192, at least 16384), borrowed.
+ * 0, -EINVAL for another length, -EBADMSG when it holds a layout of another version.
+ */
+int MUST_USE region_attach(struct region *r, void *map, size_t len);
+
+/* Schema of the newest valid message; 0 when the region is empty. */
+uint32_t region_schema(const struct region *r);
+
+/*
+ * Copy the newest valid message out.
+ *   0         *ret_len bytes are in out
+ *   -ENOENT   nothing was ever committed
+ *   -ENOBUFS  it is longer than out_len
+ *   -EBADMSG  the copy does not match its CRC
+ */
+int MUST_USE region_load(const struct region *r, void *out, size_t out_len, size_t *ret_len);
+
+/* Where the next message is to be written, region.cap bytes. Invalidates the older slot. */
+uint8_t *region_stage(struct region *r);
+
+/* Make the len bytes that were staged the newest message. len <= region.cap. */
+void region_commit(struct region *r, size_t len, uint32_t schema);
+
+/* Say which request is being executed; 0 when it is done. */
+void region_set_executing(struct region *r, uint64_t id);
+
+/* The same word, read by the supervisor from a mapping it does not trust. */
+uint64_t region_executing(const void *map);

@@ -1,0 +1,13 @@
+#include "base/macro.h"
+#include "base/sandbox.h"
+
+static const struct sbx_rule rules[] = {
+    {"exit_group", SBX_ANY, 0, 0, SBX_RUN, "worker_main: leave"},
+};
+
+extern const struct sbx_profile sbx_profile_vtpm;
+const struct sbx_profile sbx_profile_vtpm = {
+    .name = "vtpm",
+    .rules = rules,
+    .n_rules = COUNT_OF(rules),
+};

@@ -1,0 +1,319 @@
+#include "workers/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/shm.h"
+#include "ipc/channel.h"
+
+enum {
+    EXIT_SETUP = 80,    /* setup() failed */
+    EXIT_SANDBOX = 81,  /* the run filter could not be entered */
+    EXIT_PROTOCOL = 82, /* the supervisor spoke wrongly */
+    EXIT_STATE = 83,    /* the region could not be read */
+    MAX_POLL_FDS = 8,
+    ANSWER_BYTES = 24, /* seq, data, effect in a commit */
+    ANSWERS_BYTES = PORT_SLOTS * ANSWER_BYTES,
+};
+
+static const uint64_t IDLE_SLEEP_NS = 3600ull * 1000 * 1000 * 1000; /* rung earlier, by all */
+
+int worker_fd(struct worker *w, enum object_kind kind, unsigned index)
+{
+    return manifest_fd(w->ops->process, kind, index);
+}
+
+static bool is_writable(const struct worker *w, int fd)
+{
+    return manifest[w->ops->process].grants[fd - FD_FIRST_GRANT].writable;
+}
+
+int worker_map(struct worker *w, enum object_kind kind, unsigned index, void **ret)
+{
+    int fd = worker_fd(w, kind, index);
+    int r;
+
+    if (fd < 0)
+        return fd;
+    r = shm_map(fd, manifest_object_bytes(kind, index), is_writable(w, fd), ret);
+    if (r == 0)
+        (void)close(fd); /* the mapping is enough */
+    return r;
+}
+
+static int map_board(struct worker *w)
+{
+    void *page;
+    int r = worker_map(w, OBJECT_BOARD, w->ops->process, &page);
+
+    if (r < 0)
+        return r;
+    board_attach(&w->board, page, w->generation);
+    return 0;
+}
+
+/* Only now: until the device is ours, the rows belong to the generation that serves. */
+static void take_board(struct worker *w)
+{
+    board_take_rows(&w->board);
+    if (w->ops->run != NULL)
+        return;
+    w->row_requests = board_add(&w->board, BOARD_COUNTER, "port/requests");
+    w->row_commits = board_add(&w->board, BOARD_COUNTER, "port/commits");
+    w->row_repeats = board_add(&w->board, BOARD_COUNTER, "port/repeated_answers");
+}
+
+static int map_region(struct worker *w)
+{
+    void *map;
+    int r = worker_map(w, OBJECT_REGION, w->ops->process, &map);
+
+    if (r < 0)
+        return r;
+    r = region_attach(&w->region, map, manifest_object_bytes(OBJECT_REGION, w->ops->process));
+    if (r == 0 && ANSWERS_BYTES + w->ops->state_max > w->region.cap)
+        r = -ENOBUFS;
+    return r;
+}
+
+static int set_up(struct worker *w)
+{
+    int r = map_board(w);
+
+    if (r == 0 && w->ops->run == NULL)
+        r = map_region(w);
+    if (r == 0)
+        r = w->ops->setup(w->self, w);
+    if (r == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        r = -errno;
+    if (r < 0)
+        board_log(&w->board, LOG_LEVEL_ERROR, "set-up failed: %s", strerror(-r));
+    return r;
+}
+
+/* What this worker cannot take over, it refuses before the old generation is touched. */
+static bool can_take_over(const struct worker *w)
+{
+    uint32_t schema;
+
+    if (w->ops->run != NULL)
+        return true;
+    schema = region_schema(&w->region);
+    return schema == 0 || (schema >= w->ops->schema_min && schema <= w->ops->schema);
+}
+
+static int say_ready(const struct worker *w)
+{
+    char refusal[] = "cannot read the state schema of the running generation";
+    Bulkhead__Ready ready;
+    Bulkhead__Envelope e;
+
+    bulkhead__ready__init(&ready);
+    bulkhead__envelope__init(&e);
+    ready.generation = w->generation;
+    if (!can_take_over(w))
+        ready.error = refusal;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_READY;
+    e.ready = &ready;
+    return channel_write(FD_CONTROL, &e);
+}
+
+/* The control socket blocks here: a standby sleeps until the supervisor needs it. */
+static int await_activate(struct worker *w)
+{
+    struct channel_msg m = {0};
+    const Bulkhead__Activate *activate;
+    int r = channel_read(FD_CONTROL, &m);
+
+    if (r < 0)
+        return r;
+    activate = m.envelope->activate;
+    if (m.envelope->body_case != BULKHEAD__ENVELOPE__BODY_ACTIVATE ||
+        activate->generation != w->generation) {
+        channel_msg_done(&m);
+        return -EPROTO;
+    }
+    w->poison = activate->poison;
+    w->parked = activate->parked;
+    channel_msg_done(&m);
+    return 0;
+}
+
+static void answers_save(const struct worker *w, struct wr *out)
+{
+    for (unsigned i = 0; i < PORT_SLOTS; i++) {
+        wr_le64(out, w->answered[i].seq);
+        wr_le64(out, w->answered[i].data);
+        wr_le64(out, w->answered[i].effect);
+    }
+}
+
+static void answers_load(struct worker *w, struct rd *in)
+{
+    for (unsigned i = 0; i < PORT_SLOTS; i++) {
+        w->answered[i].seq = rd_le64(in);
+        w->answered[i].data = rd_le64(in);
+        w->answered[i].effect = (uint32_t)rd_le64(in);
+    }
+}
+
+void worker_commit(struct worker *w)
+{
+    struct wr out = wr_over(region_stage(&w->region), w->region.cap);
+    size_t len;
+
+    answers_save(w, &out);
+    w->ops->save(w->self, &out);
+    if (wr_finish(&out, &len) < 0)
+        abort(); /* our own save() passed its own limit: nothing may be acknowledged any more */
+    region_commit(&w->region, len, w->ops->schema);
+    board_inc(w->row_commits);
+}
+
+/* The copy lives only here; a device that keeps secrets wipes what it loads from. */
+static int load_state(struct worker *w)
+{
+    size_t len = 0;
+    uint8_t *copy = malloc(w->region.cap);
+    struct rd in;
+    int r;
+
+    if (copy == NULL)
+        return -ENOMEM;
+    r = region_load(&w->region, copy, w->region.cap, &len);
+    if (r == -ENOENT) {
+        r = w->ops->load(w->self, NULL, w->ops->schema);
+    } else if (r == 0) {
+        in = rd_over(copy, len);
+        answers_load(w, &in);
+        r = rd_ok(&in) ? w->ops->load(w->self, &in, region_schema(&w->region)) : -EBADMSG;
+    }
+    explicit_bzero(copy, len);
+    free(copy);
+    return r;
+}
+
+static void serve_one(struct worker *w, unsigned slot, const struct port_request *rq)
+{
+    struct port_response *last = &w->answered[slot];
+    uint64_t id = worker_request_id(slot, rq->seq);
+    struct port_response rs = {.seq = rq->seq};
+
+    board_inc(w->row_requests);
+    if (last->seq == rq->seq) { /* a dead generation executed it; only the answer got lost */
+        board_inc(w->row_repeats);
+        port_answer(&w->port, slot, last);
+        return;
+    }
+    region_set_executing(&w->region, id);
+    if (w->ops->access(w->self, rq, id == w->poison, &rs) == ACCESS_CHANGED) {
+        *last = rs;
+        worker_commit(w);
+        if (w->ops->released != NULL)
+            w->ops->released(w->self);
+    }
+    region_set_executing(&w->region, w->background);
+    port_answer(&w->port, slot, &rs);
+}
+
+static void serve_pending(struct worker *w)
+{
+    struct port_request rq;
+    unsigned slot;
+
+    while (port_take(&w->port, &slot, &rq)) {
+        (void)pthread_mutex_lock(&w->lock);
+        serve_one(w, slot, &rq);
+        (void)pthread_mutex_unlock(&w->lock);
+    }
+    port_pong(&w->port);
+}
+
+static void wait_descriptors(struct worker *w)
+{
+    struct pollfd fds[MAX_POLL_FDS];
+    unsigned n = w->ops->poll_fds(w->self, fds, MAX_POLL_FDS);
+    int timeout_ms = 0;
+
+    if (port_sleep_begin(&w->port))
+        timeout_ms = -1;
+    if (poll(fds, n, timeout_ms) < 0)
+        n = 0;
+    port_sleep_end(&w->port);
+    (void)pthread_mutex_lock(&w->lock);
+    if (w->ops->polled(w->self, fds, n) == ACCESS_CHANGED) {
+        worker_commit(w);
+        if (w->ops->released != NULL)
+            w->ops->released(w->self);
+    }
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+static _Noreturn void serve(struct worker *w)
+{
+    for (;;) {
+        serve_pending(w);
+        if (port_poll(&w->port))
+            continue;
+        if (w->ops->poll_fds != NULL)
+            wait_descriptors(w);
+        else
+            port_sleep(&w->port, IDLE_SLEEP_NS);
+    }
+}
+
+static int take_over(struct worker *w, struct port_page *page)
+{
+    int r = region_attach(&w->region, w->region.head,
+                          manifest_object_bytes(OBJECT_REGION, w->ops->process));
+
+    if (r == 0)
+        r = load_state(w);
+    if (r == 0)
+        r = port_server_init(&w->port, page,
+                             w->ops->poll_fds != NULL ? PORT_ASLEEP_EVENTFD : PORT_ASLEEP_FUTEX);
+    if (r < 0)
+        board_log(&w->board, LOG_LEVEL_ERROR, "cannot take over the device: %s", strerror(-r));
+    return r;
+}
+
+static int live(struct worker *w)
+{
+    void *page = NULL;
+
+    if (set_up(w) < 0)
+        return EXIT_SETUP;
+    if (w->ops->run == NULL && worker_map(w, OBJECT_PORT, w->ops->process, &page) < 0)
+        return EXIT_SETUP;
+    if (sbx_enter(&w->ops->filter->run) < 0)
+        return EXIT_SANDBOX;
+    if (say_ready(w) < 0)
+        return EXIT_PROTOCOL;
+    if (!can_take_over(w))
+        return EXIT_STATE;
+    if (await_activate(w) < 0)
+        return EXIT_PROTOCOL;
+    take_board(w);
+    if (w->ops->run != NULL)
+        return w->ops->run(w->self, w);
+    if (take_over(w, page) < 0)
+        return EXIT_STATE;
+    serve(w);
+}
+
+int worker_main(const struct worker_ops *ops, void *self, int argc, char **argv)
+{
+    struct worker w = {.ops = ops, .self = self, .lock = PTHREAD_MUTEX_INITIALIZER};
+
+    if (argc != 2)
+        return EXIT_PROTOCOL;
+    w.generation = (uint32_t)strtoul(argv[1], NULL, 10);
+    return live(&w);
+}
