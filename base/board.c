@@ -8,7 +8,7 @@
 #include "base/clock.h"
 
 enum {
-    LOG_BURST = 200,         /* lines */
+    LOG_BURST = 200,                /* lines */
     LOG_LINE_NS = 10 * 1000 * 1000, /* a line's price: 100 lines a second */
 };
 

@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-#define MUST_USE __attribute__((warn_unused_result))
-#define CLEANUP(fn) __attribute__((cleanup(fn)))
+#define MUST_USE               __attribute__((warn_unused_result))
+#define CLEANUP(fn)            __attribute__((cleanup(fn)))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Elements of an array. Does not compile on a pointer. */

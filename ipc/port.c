@@ -11,9 +11,9 @@
 #include "base/clock.h"
 
 enum {
-    HANDOVER_YIELDS = 8,      /* perf.md: then a futex sleep costs less */
-    CLIENT_SPIN_NS = 100000,  /* a little more than waking a sleeper on another CPU takes */
-    SERVER_SPIN_NS = 50000,   /* only while requests keep coming that fast */
+    HANDOVER_YIELDS = 8,     /* perf.md: then a futex sleep costs less */
+    CLIENT_SPIN_NS = 100000, /* a little more than waking a sleeper on another CPU takes */
+    SERVER_SPIN_NS = 50000,  /* only while requests keep coming that fast */
 };
 
 static long futex(_Atomic uint32_t *word, int op, uint32_t value, const struct timespec *timeout)
@@ -35,7 +35,9 @@ static void relax(void)
 
 void port_client_init(struct port_client *c, struct port_page *page, int bell_fd)
 {
-    *c = (struct port_client){.page = page, .bell_fd = bell_fd};
+    memset(c, 0, sizeof(*c));
+    c->page = page;
+    c->bell_fd = bell_fd;
     page->magic = PORT_MAGIC;
 }
 
@@ -56,15 +58,18 @@ void port_ring(struct port_client *c)
 void port_post(struct port_client *c, unsigned slot, const struct port_request *rq)
 {
     struct port_slot *s = &c->page->slots[slot];
+    uint64_t seq = atomic_load_explicit(&c->seq[slot], memory_order_relaxed) + 1;
     uint32_t cpu = this_cpu();
 
+    atomic_store_explicit(&c->posted_ns[slot], clock_now_ns(), memory_order_relaxed);
+    atomic_store_explicit(&c->seq[slot], seq, memory_order_relaxed);
     s->addr = rq->addr;
     s->data = rq->data;
     s->op = rq->op;
     s->space = rq->space;
     s->size = rq->size;
     atomic_store_explicit(&s->req_cpu, cpu, memory_order_relaxed);
-    atomic_store_explicit(&s->req_seq, ++c->seq[slot], memory_order_release);
+    atomic_store_explicit(&s->req_seq, seq, memory_order_release);
     atomic_fetch_or(&c->page->pending, UINT64_C(1) << slot);
     if (atomic_load(&c->page->sleep) != PORT_AWAKE) {
         atomic_fetch_add_explicit(&c->cold_kicks[cpu % 64], 1, memory_order_relaxed);
@@ -72,10 +77,17 @@ void port_post(struct port_client *c, unsigned slot, const struct port_request *
     }
 }
 
-bool port_answered(const struct port_client *c, unsigned slot)
+static bool port_answered(const struct port_client *c, unsigned slot)
 {
     return atomic_load_explicit(&c->page->slots[slot].rsp_seq, memory_order_acquire) ==
-           c->seq[slot];
+           atomic_load_explicit(&c->seq[slot], memory_order_relaxed);
+}
+
+uint64_t port_waiting_since(const struct port_client *c, unsigned slot)
+{
+    uint64_t since = atomic_load_explicit(&c->posted_ns[slot], memory_order_relaxed);
+
+    return port_answered(c, slot) ? 0 : since;
 }
 
 /* Hand over or spin, as the server's place suggests. True when the answer came. */
@@ -114,22 +126,32 @@ static void client_sleep(struct port_client *c, unsigned slot, uint64_t for_ns)
     atomic_store(&s->req_asleep, 0);
 }
 
-int port_wait(struct port_client *c, unsigned slot, uint64_t deadline_ns,
-              struct port_response *ret)
+/* So that a device that is revived later does not execute what the guest has long given up. */
+static void client_retract(struct port_client *c, unsigned slot)
+{
+    uint64_t seq = atomic_load_explicit(&c->seq[slot], memory_order_relaxed);
+
+    atomic_store(&c->page->slots[slot].rsp_seq, seq);
+}
+
+int port_wait(struct port_client *c, unsigned slot, uint64_t deadline_ns, struct port_response *ret)
 {
     const struct port_slot *s = &c->page->slots[slot];
 
     while (!client_poll(c, slot)) {
         uint64_t now = clock_now_ns();
 
-        if (atomic_load(&c->page->gone) != 0)
+        if (atomic_load(&c->page->gone) != 0) {
+            client_retract(c, slot);
             return -EHOSTDOWN;
+        }
         if (now >= deadline_ns)
             return -ETIMEDOUT;
         client_sleep(c, slot, deadline_ns - now);
     }
-    *ret = (struct port_response){
-        .seq = c->seq[slot], .data = s->rsp_data, .effect = s->rsp_effect};
+    *ret = (struct port_response){.seq = atomic_load_explicit(&c->seq[slot], memory_order_relaxed),
+                                  .data = s->rsp_data,
+                                  .effect = s->rsp_effect};
     return 0;
 }
 

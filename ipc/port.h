@@ -108,9 +108,11 @@ _Static_assert(sizeof(struct port_page) == PORT_BYTES, "layout");
 /* --- the requester's end: one per worker, shared by all vCPU threads --- */
 
 struct port_client {
-    struct port_page *page;          /* borrowed mapping */
-    int bell_fd;                     /* eventfd of a worker that sleeps in poll; -1: none */
-    uint64_t seq[PORT_SLOTS];        /* last request posted; private, so nobody can turn it back */
+    struct port_page *page; /* borrowed mapping */
+    int bell_fd;            /* eventfd of a worker that sleeps in poll; -1: none */
+    /* Private, so that nobody can turn it back: the last request posted, and when. */
+    _Atomic uint64_t seq[PORT_SLOTS];
+    _Atomic uint64_t posted_ns[PORT_SLOTS];
     _Atomic uint64_t cold_kicks[64]; /* wake-ups of a sleeping server, by the kicker's CPU % 64 */
 };
 
@@ -124,13 +126,13 @@ void port_post(struct port_client *c, unsigned slot, const struct port_request *
  * Wait for the answer to the last request posted in slot.
  *   0            *ret is the answer
  *   -ETIMEDOUT   not before deadline_ns (CLOCK_MONOTONIC); the request stands, call again
- *   -EHOSTDOWN   the port is marked gone
+ *   -EHOSTDOWN   the port is marked gone; the request is taken back
  */
 int MUST_USE port_wait(struct port_client *c, unsigned slot, uint64_t deadline_ns,
                        struct port_response *ret);
 
-/* Has the server answered the last request of slot? */
-bool port_answered(const struct port_client *c, unsigned slot);
+/* Since when (CLOCK_MONOTONIC) the request of slot waits for its answer; 0: none does. Any thread. */
+uint64_t port_waiting_since(const struct port_client *c, unsigned slot);
 
 /* Mark the port as without a server, or take that back. Wakes every waiter. */
 void port_set_gone(struct port_client *c, bool gone);

@@ -98,6 +98,18 @@ void region_commit(struct region *r, size_t len, uint32_t schema)
     r->newest = 1 - r->newest;
 }
 
+void region_set_note(struct region *r, unsigned i, uint64_t value)
+{
+    assert(i < REGION_NOTES);
+    atomic_store_explicit(&r->head->notes[i], value, memory_order_release);
+}
+
+uint64_t region_note(const struct region *r, unsigned i)
+{
+    assert(i < REGION_NOTES);
+    return atomic_load_explicit(&r->head->notes[i], memory_order_acquire);
+}
+
 void region_set_executing(struct region *r, uint64_t id)
 {
     atomic_store_explicit(&r->head->executing, id, memory_order_release);

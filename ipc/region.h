@@ -21,6 +21,7 @@ enum {
     REGION_VERSION = 1,
     REGION_HEAD_BYTES = 4096,
     REGION_SLOT_HEAD_BYTES = 64,
+    REGION_NOTES = 4,
 };
 
 struct region_head {
@@ -28,6 +29,7 @@ struct region_head {
     uint32_t version;
     _Atomic uint64_t executing; /* id of the request being executed; 0: none */
     _Atomic uint32_t generation;
+    _Atomic uint64_t notes[REGION_NOTES]; /* what changes too fast for a slot */
 };
 
 struct region_slot {
@@ -71,6 +73,13 @@ uint8_t *region_stage(struct region *r);
 
 /* Make the len bytes that were staged the newest message. len <= region.cap. */
 void region_commit(struct region *r, size_t len, uint32_t schema);
+
+/*
+ * One of REGION_NOTES words that a worker changes without a commit: 0 at first, stored at once,
+ * kept over generations. What it means together with the newest message is the worker's affair.
+ */
+void region_set_note(struct region *r, unsigned i, uint64_t value);
+uint64_t region_note(const struct region *r, unsigned i);
 
 /* Say which request is being executed; 0 when it is done. */
 void region_set_executing(struct region *r, uint64_t id);

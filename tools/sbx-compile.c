@@ -34,9 +34,9 @@ static int add_rule(scmp_filter_ctx ctx, const struct sbx_rule *rule)
         return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 1,
                                 SCMP_CMP64(rule->arg, SCMP_CMP_EQ, rule->value));
     case SBX_ARG32_EQ:
-        return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 1,
-                                SCMP_CMP64(rule->arg, SCMP_CMP_MASKED_EQ, 0xffffffffu,
-                                           rule->value & 0xffffffffu));
+        return seccomp_rule_add(
+            ctx, SCMP_ACT_ALLOW, call, 1,
+            SCMP_CMP64(rule->arg, SCMP_CMP_MASKED_EQ, 0xffffffffu, rule->value & 0xffffffffu));
     case SBX_ARG_MASKED:
         return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 1,
                                 SCMP_CMP64(rule->arg, SCMP_CMP_MASKED_EQ, ~rule->value, 0));
@@ -99,7 +99,8 @@ int main(void)
     const struct sbx_profile *p = &sbx_profile_to_compile;
 
     printf("/* Made by tools/sbx-compile from the profile of %s. */\n", p->name);
-    printf("#include <linux/filter.h>\n\n#include \"base/macro.h\"\n#include \"base/sandbox.h\"\n\n");
+    printf(
+        "#include <linux/filter.h>\n\n#include \"base/macro.h\"\n#include \"base/sandbox.h\"\n\n");
     if (compile(p, true) < 0 || compile(p, false) < 0)
         return 1;
     printf("extern const struct sbx_filter %s_filter;\n", p->name);

@@ -1,5 +1,3 @@
-#include "workers/worker.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,9 +7,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/heap.h"
 #include "base/shm.h"
 #include "ipc/channel.h"
+#include "workers/worker.h"
 
 enum {
     EXIT_SETUP = 80,    /* setup() failed */
@@ -20,7 +19,7 @@ enum {
     EXIT_STATE = 83,    /* the region could not be read */
     MAX_POLL_FDS = 8,
     ANSWER_BYTES = 24, /* seq, data, effect in a commit */
-    ANSWERS_BYTES = PORT_SLOTS * ANSWER_BYTES,
+    ANSWERS_BYTES = 4 + PORT_SLOTS * ANSWER_BYTES,
 };
 
 static const uint64_t IDLE_SLEEP_NS = 3600ull * 1000 * 1000 * 1000; /* rung earlier, by all */
@@ -148,20 +147,27 @@ static int await_activate(struct worker *w)
 
 static void answers_save(const struct worker *w, struct wr *out)
 {
-    for (unsigned i = 0; i < PORT_SLOTS; i++) {
+    wr_le32(out, w->n_answered);
+    for (unsigned i = 0; i < w->n_answered; i++) {
         wr_le64(out, w->answered[i].seq);
         wr_le64(out, w->answered[i].data);
         wr_le64(out, w->answered[i].effect);
     }
 }
 
-static void answers_load(struct worker *w, struct rd *in)
+static int answers_load(struct worker *w, struct rd *in)
 {
-    for (unsigned i = 0; i < PORT_SLOTS; i++) {
+    uint32_t n = rd_le32(in);
+
+    if (n > PORT_SLOTS)
+        return -EBADMSG;
+    w->n_answered = n;
+    for (unsigned i = 0; i < n; i++) {
         w->answered[i].seq = rd_le64(in);
         w->answered[i].data = rd_le64(in);
         w->answered[i].effect = (uint32_t)rd_le64(in);
     }
+    return rd_ok(in) ? 0 : -EBADMSG;
 }
 
 void worker_commit(struct worker *w)
@@ -192,8 +198,9 @@ static int load_state(struct worker *w)
         r = w->ops->load(w->self, NULL, w->ops->schema);
     } else if (r == 0) {
         in = rd_over(copy, len);
-        answers_load(w, &in);
-        r = rd_ok(&in) ? w->ops->load(w->self, &in, region_schema(&w->region)) : -EBADMSG;
+        r = answers_load(w, &in);
+        if (r == 0)
+            r = w->ops->load(w->self, &in, region_schema(&w->region));
     }
     explicit_bzero(copy, len);
     free(copy);
@@ -215,6 +222,8 @@ static void serve_one(struct worker *w, unsigned slot, const struct port_request
     region_set_executing(&w->region, id);
     if (w->ops->access(w->self, rq, id == w->poison, &rs) == ACCESS_CHANGED) {
         *last = rs;
+        if (slot >= w->n_answered)
+            w->n_answered = slot + 1;
         worker_commit(w);
         if (w->ops->released != NULL)
             w->ops->released(w->self);
@@ -314,6 +323,7 @@ int worker_main(const struct worker_ops *ops, void *self, int argc, char **argv)
 
     if (argc != 2)
         return EXIT_PROTOCOL;
+    heap_by_brk_only();
     w.generation = (uint32_t)strtoul(argv[1], NULL, 10);
     return live(&w);
 }

@@ -15,7 +15,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
-    MAX_INPUT = 1 << 16,
+    INPUT_BYTES = 1 << 16,
     MAX_TRUNCATED = 512, /* longer inputs are only run whole */
 };
 
@@ -33,7 +33,7 @@ static void run_prefix(const uint8_t *bytes, size_t len)
 
 static int run_file(int dir, const char *name)
 {
-    static uint8_t bytes[MAX_INPUT];
+    static uint8_t bytes[INPUT_BYTES];
     AUTO_FD fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
     ssize_t len = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
 

@@ -1,0 +1,92 @@
+#include "cli/commands.h"
+
+#include "cli/options.h"
+
+/* What every command understands. */
+#define NAME_ROW                                                                                   \
+    {                                                                                              \
+        "name", 'n', OPTION_TEXT, offsetof(struct cli_args, name), "NAME",                         \
+            "the VM's name (default: vm)"                                                          \
+    }
+#define SOCKET_ROW                                                                                 \
+    {                                                                                              \
+        "socket", 's', OPTION_TEXT, offsetof(struct cli_args, socket), "PATH",                     \
+            "the operators' socket (default: /run/bulkhead/NAME.sock)"                             \
+    }
+#define JSON_ROW(help_text)                                                                        \
+    {                                                                                              \
+        "json", 'j', OPTION_FLAG, offsetof(struct cli_args, json), NULL, help_text                 \
+    }
+
+/* clang-format off */
+static const struct option_row run_options[] = {
+    {"kernel", 'k', OPTION_TEXT, offsetof(struct cli_args, kernel), "FILE",
+     "the guest's kernel, a 64-bit bzImage (needed)"},
+    {"initrd", 'i', OPTION_TEXT, offsetof(struct cli_args, initrd), "FILE", "the guest's initrd"},
+    {"append", 'a', OPTION_TEXT, offsetof(struct cli_args, append), "TEXT",
+     "added to the guest's kernel command line"},
+    {"vcpus", 'c', OPTION_NUMBER, offsetof(struct cli_args, vcpus), "N",
+     "virtual CPUs (1 to 64, default: 1)", 1, 64},
+    {"memory", 'm', OPTION_SIZE, offsetof(struct cli_args, memory_bytes), "SIZE",
+     "guest memory (default: 512M)"},
+    {"mode", 0, OPTION_CHOICE, offsetof(struct cli_args, mode), "auto|hosted|nested",
+     "where Bulkhead runs: on this machine, or in a VM made for it"},
+    {"exec", 0, OPTION_FLAG, offsetof(struct cli_args, exec), NULL,
+     "the initrd runs a script: its output on stdout, its status as ours"},
+    {"vtl2-exec", 0, OPTION_TEXT, offsetof(struct cli_args, vtl2_exec), "FILE",
+     "run a script beside Bulkhead's processes (development images)"},
+    {"timeout", 't', OPTION_NUMBER, offsetof(struct cli_args, timeout_s), "SECONDS",
+     "end everything after that time, with status 124", 1, 1000000},
+    {"programs", 0, OPTION_TEXT, offsetof(struct cli_args, programs), "DIR",
+     "where bulkhead-init and its kind are (hosted)"},
+    {"vtl2-kernel", 0, OPTION_TEXT, offsetof(struct cli_args, vtl2_kernel), "FILE",
+     "the kernel below Bulkhead (nested)"},
+    {"vtl2-image", 0, OPTION_TEXT, offsetof(struct cli_args, vtl2_image), "FILE",
+     "the initramfs that holds Bulkhead (nested)"},
+    NAME_ROW,
+    SOCKET_ROW,
+    JSON_ROW("the report as JSON lines on stderr"),
+    {"verbose", 'v', OPTION_FLAG, offsetof(struct cli_args, verbose), NULL,
+     "show on stderr what is kept for failures: console and kernel log"},
+};
+
+static const struct option_row query_options[] = {
+    NAME_ROW,
+    SOCKET_ROW,
+    JSON_ROW("JSON instead of a table"),
+};
+
+static const struct option_row logs_options[] = {
+    {"follow", 'f', OPTION_FLAG, offsetof(struct cli_args, follow), NULL,
+     "stay and show what comes"},
+    NAME_ROW,
+    SOCKET_ROW,
+    JSON_ROW("JSON lines instead of text"),
+};
+
+static const struct option_row restart_options[] = {
+    {"binary", 'b', OPTION_TEXT, offsetof(struct cli_args, binary), "FILE",
+     "the new process runs this program"},
+    NAME_ROW,
+    SOCKET_ROW,
+    JSON_ROW("JSON instead of text"),
+};
+
+const struct command commands[] = {
+    {"run", NULL, "Start a VM and stay with it: its console is this terminal, Ctrl-A X ends it.",
+     run_options, COUNT_OF(run_options), run_command},
+    {"ps", NULL, "List a VM's processes: state, generation, restarts, last death, sandbox.",
+     query_options, COUNT_OF(query_options), ps_command},
+    {"inspect", "[PATH]", "Show live values that the processes publish; PATH may hold * and ?.",
+     query_options, COUNT_OF(query_options), inspect_command},
+    {"logs", "[WORKER]", "Show the processes' log lines, those of dead generations included.",
+     logs_options, COUNT_OF(logs_options), logs_command},
+    {"restart", "WORKER", "Replace a running process under the running guest.",
+     restart_options, COUNT_OF(restart_options), restart_command},
+    {"revive", "WORKER", "Start a parked process anew.",
+     query_options, COUNT_OF(query_options), revive_command},
+    {"help", "[COMMAND]", "Show this, or what a command understands.", NULL, 0, help_command},
+    {"version", NULL, "Show the version.", NULL, 0, version_command},
+    {NULL},
+};
+/* clang-format on */

@@ -1,0 +1,15 @@
+/*
+ * cli/commands.h - what the subcommands do. Each returns the exit status.
+ */
+#pragma once
+
+struct cli_args;
+
+int run_command(const struct cli_args *args);
+int ps_command(const struct cli_args *args);
+int inspect_command(const struct cli_args *args);
+int logs_command(const struct cli_args *args);
+int restart_command(const struct cli_args *args);
+int revive_command(const struct cli_args *args);
+int help_command(const struct cli_args *args);
+int version_command(const struct cli_args *args);

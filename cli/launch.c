@@ -1,0 +1,148 @@
+#include "cli/launch.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/fd.h"
+#include "cli/payload.h"
+
+enum {
+    MAX_ARGUMENTS = 64,
+    TEXT_BYTES = 2048 + 3 * PATH_MAX,
+};
+
+/* An argument vector whose texts are made on the way. */
+struct arguments {
+    char *at[MAX_ARGUMENTS + 1];
+    unsigned n;
+    char text[TEXT_BYTES];
+    size_t used;
+    int err; /* 0 or -ENOBUFS; sticky */
+};
+
+static void add(struct arguments *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static void add(struct arguments *a, const char *fmt, ...)
+{
+    va_list args;
+    int len;
+
+    va_start(args, fmt);
+    len = vsnprintf(a->text + a->used, TEXT_BYTES - a->used, fmt, args);
+    va_end(args);
+    if (len < 0 || (size_t)len >= TEXT_BYTES - a->used || a->n == MAX_ARGUMENTS) {
+        a->err = -ENOBUFS;
+        return;
+    }
+    a->at[a->n++] = a->text + a->used;
+    a->used += (size_t)len + 1;
+}
+
+static int launch_hosted(const struct cli_args *args, const struct run_plan *plan,
+                         struct child *ret)
+{
+    struct arguments a = {0};
+    char program[PATH_MAX + 32];
+    static char mode[] = "hosted";
+    AUTO_FD config = -1;
+    int r = payload_hosted(args, plan, &config);
+
+    if (r < 0)
+        return r;
+    (void)snprintf(program, sizeof(program), "%s/bulkhead-init", plan->programs);
+    a.at[0] = program;
+    a.at[1] = mode;
+    return child_start(a.at, config, true, ret);
+}
+
+/*
+ * For the kernel below Bulkhead, on an emulated CPU: no self-tests of its ciphers, no waiting for
+ * grace periods (namespaces of workers come and go), nothing against leaks between speculating
+ * threads, of which there are none.
+ */
+static const char outer_append[] =
+    "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable "
+    "audit=0 cryptomgr.notests rcupdate.rcu_expedited=1";
+
+/* Each stream is a named port of one virtio console: /dev/vportNpM in the outer VM. */
+static void add_ports(struct arguments *a)
+{
+    static const char *const names[STREAM_COUNT] = {
+        [STREAM_REPORT] = "bulkhead.report", [STREAM_COM1] = "bulkhead.com1",
+        [STREAM_COM2] = "bulkhead.com2",     [STREAM_COM3] = "bulkhead.com3",
+        [STREAM_COM4] = "bulkhead.com4",     [STREAM_VTL2] = "bulkhead.vtl2",
+    };
+
+    add(a, "-device");
+    add(a, "virtio-serial-pci,max_ports=%d", STREAM_COUNT + 1);
+    for (int i = 0; i < STREAM_COUNT; i++) {
+        add(a, "-chardev");
+        add(a, "socket,id=s%d,fd=%d", i, CHILD_FD_STREAMS + i);
+        add(a, "-device");
+        add(a, "virtserialport,chardev=s%d,name=%s", i, names[i]);
+    }
+}
+
+/* One CPU more than the guest has, as far as there are any: the device processes run there. */
+static unsigned outer_cpus(const struct cli_args *args, const struct machine *m)
+{
+    unsigned wanted = (unsigned)args->vcpus + 1;
+
+    return wanted < m->cpus ? wanted : m->cpus;
+}
+
+static void add_machine(struct arguments *a, const struct cli_args *args, const struct machine *m)
+{
+    add(a, "-no-user-config");
+    add(a, "-nodefaults");
+    add(a, "-display");
+    add(a, "none");
+    add(a, "-no-reboot");
+    add(a, "-machine");
+    add(a, "pc,hpet=off");
+    add(a, "-accel");
+    add(a, "tcg,thread=multi");
+    add(a, "-cpu");
+    add(a, "EPYC,svm=on");
+    add(a, "-smp");
+    add(a, "%u", outer_cpus(args, m));
+    add(a, "-m");
+    add(a, "%llu", (unsigned long long)((args->memory_bytes >> 20) + NESTED_HEADROOM_MIB));
+    add(a, "-chardev");
+    add(a, "stdio,id=log,signal=off");
+    add(a, "-serial");
+    add(a, "chardev:log");
+}
+
+static int launch_nested(const struct cli_args *args, const struct run_plan *plan,
+                         const struct machine *m, struct child *ret)
+{
+    struct arguments a = {0};
+    AUTO_FD initramfs = -1;
+    int r = payload_nested(args, plan, &initramfs);
+
+    if (r < 0)
+        return r;
+    add(&a, "%s", plan->qemu);
+    add_machine(&a, args, m);
+    add(&a, "-kernel");
+    add(&a, "%s", plan->vtl2_kernel);
+    add(&a, "-initrd");
+    add(&a, "/proc/self/fd/%d", CHILD_FD_MEMORY);
+    add(&a, "-append");
+    add(&a, "%s", outer_append);
+    add_ports(&a);
+    if (a.err < 0)
+        return a.err;
+    return child_start(a.at, initramfs, false, ret);
+}
+
+int launch(const struct cli_args *args, const struct run_plan *plan, const struct machine *m,
+           struct child *ret)
+{
+    return plan->mode == RUN_HOSTED ? launch_hosted(args, plan, ret)
+                                    : launch_nested(args, plan, m, ret);
+}

@@ -1,0 +1,13 @@
+/*
+ * cli/launch.h - start what holds the VM: bulkhead-init on this machine, or QEMU around it.
+ */
+#pragma once
+
+#include "base/macro.h"
+#include "cli/check.h"
+#include "cli/child.h"
+#include "cli/machine.h"
+
+/* 0 and *ret, or negative errno. */
+int MUST_USE launch(const struct cli_args *args, const struct run_plan *plan,
+                    const struct machine *m, struct child *ret);

@@ -1,0 +1,37 @@
+/*
+ * cli/operator.h - the operator's end of a VM's socket: one AdminCall, then its answers.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "admin.pb-c.h"
+#include "base/macro.h"
+
+struct cli_args;
+
+enum {
+    OPERATOR_MAX_BYTES = 16384, /* of one datagram */
+};
+
+/*
+ * The socket that the arguments name. -EINVAL, and error says why, for a name that cannot be one
+ * or a path that is too long.
+ */
+int MUST_USE operator_path(const struct cli_args *args, char *ret, size_t ret_len, char *error,
+                           size_t error_len);
+
+/* Connect. 0 and *ret_fd; -ENOENT or -ECONNREFUSED: nobody is there; other negative errno. */
+int MUST_USE operator_connect(const char *path, int *ret_fd);
+
+/* Send the call; binary comes along unless it is -1. */
+int MUST_USE operator_call(int fd, const Bulkhead__AdminCall *call, int binary);
+
+/*
+ * The next answer; the caller frees it.
+ *   0           *ret
+ *   -ETIMEDOUT  none within timeout_ms; -1: for ever
+ *   -EPIPE      the other side has closed
+ *   -EBADMSG    not an answer
+ */
+int MUST_USE operator_next(int fd, int timeout_ms, Bulkhead__AdminAnswer **ret);

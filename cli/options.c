@@ -1,0 +1,256 @@
+#include "cli/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/num.h"
+
+enum {
+    MAX_OPTIONS = 24,
+    LONG_BASE = 256, /* getopt's value of row i is LONG_BASE + i, whichever form was written */
+    HELP_COLUMN = 30,
+};
+
+static const struct cli_args defaults = {
+    .name = "vm",
+    .append = "",
+    .vcpus = 1,
+    .memory_bytes = UINT64_C(512) << 20,
+};
+
+/* What getopt_long() wants, made from the rows. */
+struct getopt_tables {
+    struct option longs[MAX_OPTIONS + 2];
+    char shorts[2 * MAX_OPTIONS + 4];
+};
+
+static int wrong(char error[OPTIONS_ERROR_BYTES], const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static int wrong(char error[OPTIONS_ERROR_BYTES], const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(error, OPTIONS_ERROR_BYTES, fmt, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+const struct command *command_find(const char *name)
+{
+    for (const struct command *c = commands; c->name != NULL; c++) {
+        if (strcmp(c->name, name) == 0)
+            return c;
+    }
+    return NULL;
+}
+
+static void make_tables(const struct command *c, struct getopt_tables *t)
+{
+    size_t n_shorts = 0;
+
+    *t = (struct getopt_tables){0};
+    t->shorts[n_shorts++] = ':'; /* tell a missing value from an unknown option */
+    t->shorts[n_shorts++] = 'h';
+    for (size_t i = 0; i < c->n_options && i < MAX_OPTIONS; i++) {
+        const struct option_row *row = &c->options[i];
+        bool has_value = row->kind != OPTION_FLAG;
+
+        t->longs[i] = (struct option){.name = row->name,
+                                      .has_arg = has_value ? required_argument : no_argument,
+                                      .val = LONG_BASE + (int)i};
+        if (row->letter == 0)
+            continue;
+        t->shorts[n_shorts++] = row->letter;
+        if (has_value)
+            t->shorts[n_shorts++] = ':';
+    }
+    t->longs[c->n_options] = (struct option){.name = "help", .val = 'h'};
+}
+
+static int parse_number(const char *text, uint64_t *ret, const char **ret_end)
+{
+    uint64_t v = 0;
+    const char *at = text;
+
+    for (; *at >= '0' && *at <= '9'; at++) {
+        int r = u64_mul(v, 10, &v);
+
+        if (r == 0)
+            r = u64_add(v, (uint64_t)(*at - '0'), &v);
+        if (r < 0)
+            return r;
+    }
+    if (at == text)
+        return -EINVAL;
+    *ret = v;
+    *ret_end = at;
+    return 0;
+}
+
+int options_size(const char *text, uint64_t *ret_bytes)
+{
+    static const char units[] = "KMGT";
+    uint64_t scale = 1;
+    uint64_t v;
+    const char *end;
+    int r = parse_number(text, &v, &end);
+
+    if (r < 0)
+        return r;
+    if (*end != '\0') {
+        const char *unit = strchr(units, *end & ~0x20);
+
+        if (unit == NULL || *unit == '\0')
+            return -EINVAL;
+        scale = UINT64_C(1) << (10 * (unit - units + 1));
+        end++;
+        if (strcmp(end, "") != 0 && strcmp(end, "B") != 0 && strcmp(end, "iB") != 0)
+            return -EINVAL;
+    }
+    return u64_mul(v, scale, ret_bytes);
+}
+
+static int parse_choice(const char *text, const char *choices, unsigned *ret)
+{
+    size_t len = strlen(text);
+
+    for (unsigned i = 0; len > 0; i++) {
+        const char *end = strchrnul(choices, '|');
+
+        if ((size_t)(end - choices) == len && strncmp(choices, text, len) == 0) {
+            *ret = i;
+            return 0;
+        }
+        if (*end == '\0')
+            break;
+        choices = end + 1;
+    }
+    return -EINVAL;
+}
+
+static int set_number(const struct option_row *row, const char *text, uint64_t *field, char *error)
+{
+    const char *end = "";
+    uint64_t v = 0;
+
+    if (parse_number(text, &v, &end) < 0 || *end != '\0' || v < row->min || v > row->max)
+        return wrong(error, "--%s %s: a number from %llu to %llu is wanted", row->name, text,
+                     (unsigned long long)row->min, (unsigned long long)row->max);
+    *field = v;
+    return 0;
+}
+
+/* The field's type follows from the row's kind. */
+static int set_field(const struct option_row *row, const char *text, struct cli_args *args,
+                     char *error)
+{
+    void *field = (char *)args + row->offset;
+
+    switch (row->kind) {
+    case OPTION_FLAG:
+        *(bool *)field = true;
+        return 0;
+    case OPTION_TEXT:
+        if (*text == '\0')
+            return wrong(error, "--%s: the value is empty", row->name);
+        *(const char **)field = text;
+        return 0;
+    case OPTION_NUMBER:
+        return set_number(row, text, field, error);
+    case OPTION_SIZE:
+        if (options_size(text, field) < 0)
+            return wrong(error, "--%s %s: a size like 512M or 2G is wanted", row->name, text);
+        return 0;
+    case OPTION_CHOICE:
+        if (parse_choice(text, row->value, field) < 0)
+            return wrong(error, "--%s %s: one of %s is wanted", row->name, text, row->value);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+static const struct option_row *find_row(const struct command *c, int value)
+{
+    if (value >= LONG_BASE && (size_t)(value - LONG_BASE) < c->n_options)
+        return &c->options[value - LONG_BASE];
+    for (size_t i = 0; i < c->n_options; i++) {
+        if (c->options[i].letter != 0 && c->options[i].letter == value)
+            return &c->options[i];
+    }
+    return NULL;
+}
+
+/* getopt names a long option by where it stands, a short one by its letter. */
+static int bad_option(const char *what, char **argv, char *error)
+{
+    if (optopt > 0 && optopt < LONG_BASE)
+        return wrong(error, "%s: -%c", what, optopt);
+    return wrong(error, "%s: %s", what, argv[optind - 1]);
+}
+
+static int take_target(const struct command *c, int argc, char **argv, struct cli_args *args,
+                       char *error)
+{
+    int n = argc - optind;
+    bool needed = c->target != NULL && c->target[0] != '[';
+
+    if (n > (c->target == NULL ? 0 : 1))
+        return wrong(error, "unexpected argument: %s", argv[argc - 1]);
+    if (n == 0 && needed)
+        return wrong(error, "%s is missing", c->target);
+    args->target = n == 1 ? argv[optind] : NULL;
+    return 0;
+}
+
+int options_parse(const struct command *command, int argc, char **argv, struct cli_args *ret,
+                  char error[OPTIONS_ERROR_BYTES])
+{
+    struct getopt_tables t;
+    struct cli_args args = defaults;
+    int value;
+
+    make_tables(command, &t);
+    optind = 0; /* start anew: tests parse more than once */
+    opterr = 0;
+    while ((value = getopt_long(argc, argv, t.shorts, t.longs, NULL)) != -1) {
+        const struct option_row *row;
+
+        if (value == 'h')
+            return OPTIONS_HELP;
+        if (value == '?')
+            return bad_option("unknown option", argv, error);
+        if (value == ':')
+            return bad_option("this option needs a value", argv, error);
+        row = find_row(command, value);
+        if (row == NULL || set_field(row, optarg, &args, error) < 0)
+            return -EINVAL;
+    }
+    if (take_target(command, argc, argv, &args, error) < 0)
+        return -EINVAL;
+    *ret = args;
+    return 0;
+}
+
+static void help_row(char letter, const char *name, const char *value, const char *help, FILE *out)
+{
+    int width = fprintf(out, letter != 0 ? "  -%c, " : "      ", letter);
+
+    width += fprintf(out, "--%s%s%s", name, value != NULL ? " " : "", value != NULL ? value : "");
+    (void)fprintf(out, "%*s%s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 2, "", help);
+}
+
+void options_help(const struct command *command, FILE *out)
+{
+    (void)fprintf(out, "usage: bulkhead %s%s%s%s\n\n%s\n\noptions:\n", command->name,
+                  command->n_options > 0 ? " [OPTION]..." : "", command->target != NULL ? " " : "",
+                  command->target != NULL ? command->target : "", command->summary);
+    for (size_t i = 0; i < command->n_options; i++) {
+        const struct option_row *row = &command->options[i];
+
+        help_row(row->letter, row->name, row->value, row->help, out);
+    }
+    help_row('h', "help", NULL, "this text", out);
+}

@@ -1,0 +1,270 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "cli/operator.h"
+#include "cli/options.h"
+#include "cli/render.h"
+#include "cli/say.h"
+
+enum {
+    ANSWER_MS = 15 * 1000, /* diag gives the supervisor 10 s */
+    MAX_ANSWERS = 256,
+};
+
+/* A question and all its answers. */
+struct query {
+    const struct cli_args *args;
+    int fd;
+    Bulkhead__AdminAnswer *answers[MAX_ANSWERS];
+    size_t n_answers;
+};
+
+static bool is_coloured(void)
+{
+    const char *no = getenv("NO_COLOR");
+
+    return isatty(STDOUT_FILENO) && (no == NULL || *no == '\0');
+}
+
+static void query_done(struct query *q)
+{
+    for (size_t i = 0; i < q->n_answers; i++)
+        bulkhead__admin_answer__free_unpacked(q->answers[i], NULL);
+    q->n_answers = 0;
+    fd_closep(&q->fd);
+}
+
+static int not_there(const struct cli_args *args, const char *path, int r)
+{
+    if (r == -ENOENT || r == -ECONNREFUSED)
+        return say(EXIT_FAILED,
+                   "no VM named %s is running here (socket %s): start one with `bulkhead run`",
+                   args->name, path);
+    return say(EXIT_FAILED, "socket %s: %s", path, strerror(-r));
+}
+
+static int ask(struct query *q, Bulkhead__AdminCall__Verb verb, int binary)
+{
+    char path[128];
+    char error[256];
+    Bulkhead__AdminCall call;
+    int r;
+
+    if (operator_path(q->args, path, sizeof(path), error, sizeof(error)) < 0)
+        return say(EXIT_USAGE, "%s", error);
+    r = operator_connect(path, &q->fd);
+    if (r < 0)
+        return not_there(q->args, path, r);
+    bulkhead__admin_call__init(&call);
+    call.verb = verb;
+    if (q->args->target != NULL)
+        call.target = (char *)(uintptr_t)q->args->target; /* packing does not change it */
+    call.follow = q->args->follow;
+    call.has_binary = binary >= 0;
+    r = operator_call(q->fd, &call, binary);
+    return r < 0 ? say(EXIT_FAILED, "socket %s: %s", path, strerror(-r)) : 0;
+}
+
+/* The next answer, kept in q; it is checked for a refusal. */
+static int next_answer(struct query *q, int timeout_ms, const Bulkhead__AdminAnswer **ret)
+{
+    Bulkhead__AdminAnswer *answer;
+    int r = q->n_answers == MAX_ANSWERS ? -ENOBUFS : operator_next(q->fd, timeout_ms, &answer);
+
+    if (r == -ETIMEDOUT)
+        return say(EXIT_FAILED, "no answer from the VM");
+    if (r == -EPIPE || r == -ECONNRESET)
+        return say(EXIT_FAILED, "the VM, or its diag worker, went away in the middle");
+    if (r < 0)
+        return say(EXIT_FAILED, "the VM's answer makes no sense: %s", strerror(-r));
+    q->answers[q->n_answers++] = answer;
+    if (answer->error[0] != '\0')
+        return say(EXIT_FAILED, "%s", answer->error);
+    *ret = answer;
+    return 0;
+}
+
+static int ask_all(struct query *q, Bulkhead__AdminCall__Verb verb, int binary)
+{
+    const Bulkhead__AdminAnswer *answer = NULL;
+    int r = ask(q, verb, binary);
+
+    while (r == 0 && (answer == NULL || !answer->done))
+        r = next_answer(q, ANSWER_MS, &answer);
+    return r;
+}
+
+int ps_command(const struct cli_args *args)
+{
+    struct query q = {.args = args, .fd = -1};
+    int status = ask_all(&q, BULKHEAD__ADMIN_CALL__VERB__PS, -1);
+    json_t *list = json_array();
+
+    for (size_t i = 0; status == 0 && i < q.n_answers; i++) {
+        const Bulkhead__AdminAnswer *a = q.answers[i];
+
+        if (args->json) {
+            json_t *part = render_processes_json(a->processes, a->n_processes);
+
+            (void)json_array_extend(list, part);
+            json_decref(part);
+        } else if (a->n_processes > 0) { /* few enough for one answer */
+            render_processes(a->processes, a->n_processes, is_coloured(), stdout);
+        }
+    }
+    if (status == 0 && args->json)
+        json_document(json_incref(list), stdout);
+    json_decref(list);
+    query_done(&q);
+    return status;
+}
+
+/* All values of all answers in one array of borrowed rows. */
+static Bulkhead__ValueRow **collect_values(const struct query *q, size_t *ret_n)
+{
+    Bulkhead__ValueRow **rows;
+    size_t n = 0;
+
+    for (size_t i = 0; i < q->n_answers; i++)
+        n += q->answers[i]->n_values;
+    rows = calloc(n + 1, sizeof(*rows));
+    if (rows == NULL)
+        return NULL;
+    n = 0;
+    for (size_t i = 0; i < q->n_answers; i++) {
+        for (size_t j = 0; j < q->answers[i]->n_values; j++)
+            rows[n++] = q->answers[i]->values[j];
+    }
+    *ret_n = n;
+    return rows;
+}
+
+static int show_values(const struct query *q)
+{
+    size_t n = 0;
+    Bulkhead__ValueRow **rows = collect_values(q, &n);
+
+    if (rows == NULL)
+        return say(EXIT_FAILED, "%s", strerror(ENOMEM));
+    if (q->args->json)
+        json_document(render_values_json(rows, n), stdout);
+    else
+        render_values(rows, n, stdout);
+    free(rows);
+    if (n == 0 && q->args->target != NULL)
+        return say(EXIT_FAILED, "nothing is published at %s", q->args->target);
+    return EXIT_OK;
+}
+
+int inspect_command(const struct cli_args *args)
+{
+    struct query q = {.args = args, .fd = -1};
+    int status = ask_all(&q, BULKHEAD__ADMIN_CALL__VERB__INSPECT, -1);
+
+    if (status == 0)
+        status = show_values(&q);
+    query_done(&q);
+    return status;
+}
+
+static void show_lines(const struct cli_args *args, const Bulkhead__AdminAnswer *answer)
+{
+    for (size_t i = 0; i < answer->n_lines; i++) {
+        if (args->json)
+            json_line(render_line_json(answer->lines[i]), stdout);
+        else
+            render_line(answer->lines[i], is_coloured(), stdout);
+    }
+    (void)fflush(stdout);
+}
+
+int logs_command(const struct cli_args *args)
+{
+    struct query q = {.args = args, .fd = -1};
+    const Bulkhead__AdminAnswer *answer = NULL;
+    int status = ask(&q, BULKHEAD__ADMIN_CALL__VERB__LOGS, -1);
+
+    while (status == 0 && (answer == NULL || !answer->done) && !ferror(stdout)) {
+        status = next_answer(&q, args->follow ? -1 : ANSWER_MS, &answer);
+        if (status != 0)
+            break;
+        show_lines(args, answer);
+        if (answer->done)
+            break;
+        bulkhead__admin_answer__free_unpacked(q.answers[--q.n_answers], NULL);
+        answer = NULL;
+    }
+    query_done(&q);
+    return status;
+}
+
+/* A copy that nobody can change between now and its start. */
+static int seal_binary(const char *path, int *ret_fd)
+{
+    static const char elf[] = {0x7f, 'E', 'L', 'F'};
+    AUTO_FD src = open(path, O_RDONLY | O_CLOEXEC);
+    AUTO_FD copy = memfd_create("bulkhead-binary", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    char magic[sizeof(elf)];
+    ssize_t n;
+
+    if (src < 0 || copy < 0)
+        return -errno;
+    if (pread(src, magic, sizeof(magic), 0) != sizeof(magic) ||
+        memcmp(magic, elf, sizeof(elf)) != 0)
+        return -ENOEXEC;
+    while ((n = sendfile(copy, src, NULL, 1 << 30)) > 0)
+        continue;
+    if (n < 0 || fchmod(copy, 0555) < 0 ||
+        fcntl(copy, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+        return -errno;
+    *ret_fd = fd_steal(&copy);
+    return 0;
+}
+
+/* One verb without rows in its answer. */
+static int act(const struct cli_args *args, Bulkhead__AdminCall__Verb verb, int binary)
+{
+    struct query q = {.args = args, .fd = -1};
+    int status = ask_all(&q, verb, binary);
+    bool revived = verb == BULKHEAD__ADMIN_CALL__VERB__REVIVE;
+
+    if (status == 0 && args->json)
+        json_document(json_pack("{s:s, s:s}", "process", args->target, "done",
+                                revived ? "revive" : "restart"),
+                      stdout);
+    else if (status == 0)
+        (void)printf("%s: %s\n", args->target, revived ? "revived" : "replaced");
+    query_done(&q);
+    return status;
+}
+
+int restart_command(const struct cli_args *args)
+{
+    AUTO_FD binary = -1;
+    int r;
+
+    if (args->binary != NULL) {
+        r = seal_binary(args->binary, &binary);
+        if (r < 0)
+            return say(EXIT_USAGE, "--binary %s: %s", args->binary,
+                       r == -ENOEXEC ? "not a program" : strerror(-r));
+    }
+    return act(args, BULKHEAD__ADMIN_CALL__VERB__RESTART, binary);
+}
+
+int revive_command(const struct cli_args *args)
+{
+    return act(args, BULKHEAD__ADMIN_CALL__VERB__REVIVE, -1);
+}

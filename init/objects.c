@@ -1,0 +1,210 @@
+#include "init/objects.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/shm.h"
+
+_Static_assert((int)PROCESS_COUNT <= (int)OBJECT_MAX_INDEX, "every index fits");
+_Static_assert((int)IRQ_LINE_COUNT <= (int)OBJECT_MAX_INDEX, "every index fits");
+_Static_assert((int)COM_COUNT <= (int)OBJECT_MAX_INDEX, "every index fits");
+
+struct maker {
+    const Bulkhead__VmConfig *config;
+    int *com_fds;
+    struct operator_address *address;
+    struct why *why;
+};
+
+void objects_init(struct objects *o)
+{
+    *o = (struct objects){0};
+    for (int kind = 0; kind < OBJECT_KINDS; kind++) {
+        for (int i = 0; i < OBJECT_MAX_INDEX; i++)
+            o->fds[kind][i] = -1;
+    }
+}
+
+/* mode 0600: even a process that found its way to /proc could not open it a second time. */
+static int make_memory(struct maker *m, const char *name, size_t bytes)
+{
+    int fd = -1;
+    int r = shm_new(name, bytes, &fd);
+
+    if (r == 0 && fchmod(fd, 0600) < 0)
+        r = -errno;
+    if (r == 0)
+        return fd;
+    fd_closep(&fd);
+    return why_errno(m->why, r, "shared memory '%s' of %zu bytes", name, bytes);
+}
+
+static int make_shared(struct maker *m, const char *kind_name, enum object_kind kind,
+                       unsigned index)
+{
+    char name[32];
+
+    (void)snprintf(name, sizeof(name), "%s-%s", kind_name, manifest[index].name);
+    return make_memory(m, name, manifest_object_bytes(kind, index));
+}
+
+static int make_eventfd(struct maker *m)
+{
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+    return fd < 0 ? why_errno(m->why, -errno, "eventfd") : fd;
+}
+
+/* The line's other end must never make the worker wait. */
+static int take_com(struct maker *m, unsigned index)
+{
+    int fd = fd_steal(&m->com_fds[index]);
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0)
+        return fd;
+    fd_closep(&fd);
+    return why_errno(m->why, -errno, "com%u", index + 1);
+}
+
+static int open_kvm(struct maker *m)
+{
+    int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+    if (fd >= 0)
+        return fd;
+    if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
+        return why_say(m->why, -errno, "no KVM: /dev/kvm is missing");
+    return why_errno(m->why, -errno, "no KVM: /dev/kvm");
+}
+
+static int open_image(struct maker *m, const char *what, const char *path)
+{
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return why_errno(m->why, -errno, "%s %s", what, path);
+    if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)) /* /dev/null serves tests */
+        return why_say(m->why, -EINVAL, "%s %s: not a file", what, path);
+    return fd_steal(&fd);
+}
+
+static int open_initrd(struct maker *m)
+{
+    int fd;
+
+    if (m->config->initrd_path[0] != '\0')
+        return open_image(m, "initrd", m->config->initrd_path);
+    fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? why_errno(m->why, -errno, "/dev/null") : fd;
+}
+
+static int make_operator(struct maker *m)
+{
+    int fd = -1;
+    int r = operator_listen(m->config->operator_socket, m->address, &fd, m->why);
+
+    return r < 0 ? r : fd;
+}
+
+static int make(struct maker *m, enum object_kind kind, unsigned index)
+{
+    switch (kind) {
+    case OBJECT_BOARD:
+        return make_shared(m, "board", kind, index);
+    case OBJECT_PORT:
+        return make_shared(m, "port", kind, index);
+    case OBJECT_REGION:
+        return make_shared(m, "region", kind, index);
+    case OBJECT_CRB_REGISTERS:
+        return make_memory(m, "crb-registers", manifest_object_bytes(kind, index));
+    case OBJECT_CRB_BUFFER:
+        return make_memory(m, "crb-buffer", manifest_object_bytes(kind, index));
+    case OBJECT_RAM:
+        return make_memory(m, "guest-memory", m->config->memory_bytes);
+    case OBJECT_BELL:
+    case OBJECT_IRQ:
+        return make_eventfd(m);
+    case OBJECT_COM:
+        return take_com(m, index);
+    case OBJECT_KVM:
+        return open_kvm(m);
+    case OBJECT_KERNEL:
+        return open_image(m, "kernel", m->config->kernel_path);
+    case OBJECT_INITRD:
+        return open_initrd(m);
+    case OBJECT_OPERATOR:
+        return make_operator(m);
+    }
+    return -EINVAL;
+}
+
+static int make_row(struct objects *o, struct maker *m, const struct process_row *row)
+{
+    for (size_t i = 0; i < row->n_grants; i++) {
+        const struct grant *g = &row->grants[i];
+        int *fd;
+
+        if ((unsigned)g->kind >= OBJECT_KINDS || g->index >= OBJECT_MAX_INDEX)
+            return why_say(m->why, -EINVAL, "%s: grant %zu is not one", row->name, i);
+        fd = &o->fds[g->kind][g->index];
+        if (*fd >= 0)
+            continue;
+        *fd = make(m, g->kind, g->index);
+        if (*fd < 0)
+            return *fd;
+    }
+    return 0;
+}
+
+int objects_make(struct objects *o, const Bulkhead__VmConfig *config, int *com_fds, struct why *why)
+{
+    struct maker m = {.config = config, .com_fds = com_fds, .address = &o->address, .why = why};
+    int r = 0;
+
+    for (unsigned i = 0; r == 0 && i < PROCESS_COUNT; i++)
+        r = make_row(o, &m, &manifest[i]);
+    for (unsigned i = 0; i < COM_COUNT; i++)
+        fd_closep(&com_fds[i]);
+    return r;
+}
+
+int objects_grant(const struct objects *o, const struct grant *grant)
+{
+    int fd = o->fds[grant->kind][grant->index];
+    char path[32];
+    int r;
+
+    if (fd < 0)
+        return -ENOENT;
+    if (!grant->writable && (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY) {
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        r = open(path, O_RDONLY | O_CLOEXEC);
+    } else {
+        r = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    }
+    return r < 0 ? -errno : r;
+}
+
+void objects_give_away(struct objects *o)
+{
+    fd_closep(&o->fds[OBJECT_RAM][0]);
+    fd_closep(&o->fds[OBJECT_KVM][0]);
+    fd_closep(&o->fds[OBJECT_KERNEL][0]);
+    fd_closep(&o->fds[OBJECT_INITRD][0]);
+}
+
+void objects_done(struct objects *o)
+{
+    for (int kind = 0; kind < OBJECT_KINDS; kind++) {
+        for (int i = 0; i < OBJECT_MAX_INDEX; i++)
+            fd_closep(&o->fds[kind][i]);
+    }
+    operator_remove(&o->address);
+}

@@ -1,0 +1,45 @@
+/*
+ * init/objects.h - everything that ipc/manifest.h names: made or opened here, once, and kept for
+ * the next generation.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/macro.h"
+#include "control.pb-c.h"
+#include "init/operator.h"
+#include "init/why.h"
+#include "ipc/manifest.h"
+
+enum {
+    OBJECT_KINDS = OBJECT_OPERATOR + 1,
+    OBJECT_MAX_INDEX = 8,
+};
+
+struct objects {
+    int fds[OBJECT_KINDS][OBJECT_MAX_INDEX]; /* -1: not made, or given away for good */
+    struct operator_address address;
+};
+
+/* All -1. */
+void objects_init(struct objects *o);
+
+/*
+ * Make or open every object that a row of the manifest names. com_fds, COM_COUNT of them, are
+ * taken over in any case. On failure why says what; objects_done() releases what was made.
+ */
+int MUST_USE objects_make(struct objects *o, const Bulkhead__VmConfig *config, int *com_fds,
+                          struct why *why);
+
+/*
+ * A descriptor for one grant, opened read-only where the grant is not for writing. The caller owns
+ * it. Negative errno when it cannot be had.
+ */
+int MUST_USE objects_grant(const struct objects *o, const struct grant *grant);
+
+/* Close what only the supervisor may have, once it has it. */
+void objects_give_away(struct objects *o);
+
+/* Close everything and remove the operators' address. */
+void objects_done(struct objects *o);

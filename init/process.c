@@ -1,0 +1,423 @@
+#include "init/process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "init/landlock.h"
+#include "init/process_start.h"
+
+enum {
+    MAX_TASKS = 256,     /* threads that are placed */
+    LAST_KILL_MS = 3000, /* for all bodies together, at the end */
+};
+
+/* --- a slot --- */
+
+static struct proc *find_free(struct procs *ps)
+{
+    for (size_t i = 0; i < COUNT_OF(ps->slots); i++) {
+        if (ps->slots[i].state == PROC_FREE)
+            return &ps->slots[i];
+    }
+    return NULL;
+}
+
+static unsigned count_generations(const struct procs *ps, enum process process)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < COUNT_OF(ps->slots); i++) {
+        const struct proc *p = &ps->slots[i];
+
+        if (p->state != PROC_FREE && p->process == process && !p->killed)
+            n++;
+    }
+    return n;
+}
+
+static void event_freep(struct event **e)
+{
+    if (*e != NULL)
+        event_free(*e);
+    *e = NULL;
+}
+
+/* The body is reaped, or never was. */
+static void release(struct proc *p)
+{
+    event_freep(&p->on_say);
+    event_freep(&p->on_death);
+    jail_done(&p->jail);
+    fd_closep(&p->channel_fd);
+    cgroups_remove(&p->owner->cgroups, &p->cgroup);
+    p->state = PROC_FREE;
+}
+
+static void fail(struct proc *p, const struct why *why)
+{
+    p->state = PROC_FAILED;
+    p->killed = true;
+    event_freep(&p->on_say);
+    jail_kill(&p->jail);
+    p->owner->ops->failed(p->owner->self, p, why->text);
+}
+
+void procs_kill(struct proc *p)
+{
+    p->killed = true;
+    jail_kill(&p->jail);
+}
+
+/* --- looking at it --- */
+
+int procs_verify(struct proc *p, struct why *why)
+{
+    const struct procs *ps = p->owner;
+    char landlock[32] = "no landlock in this kernel";
+    int r = proc_look(p, false, why);
+
+    if (r < 0)
+        return r;
+    if (ps->landlock_abi > 0)
+        (void)snprintf(landlock, sizeof(landlock), "landlock abi %d", ps->landlock_abi);
+    (void)snprintf(p->sandbox, sizeof(p->sandbox),
+                   "uid %" PRIu32
+                   ", ns mnt pid ipc uts cgroup net, caps 0, %s, seccomp %d filters, "
+                   "%s",
+                   manifest[p->process].uid, landlock, PROC_FILTERS_IN_RUN,
+                   p->cgroup.path[0] != '\0' ? "cgroup v2" : "rlimits");
+    return 0;
+}
+
+/* --- on its way to exec --- */
+
+static void at_pause(struct proc *p)
+{
+    struct why why = {0};
+    int r = proc_look(p, true, &why);
+
+    if (r == 0) {
+        p->state = PROC_EXECING;
+        r = jail_go(&p->jail);
+        if (r == 0)
+            return;
+        (void)why_errno(&why, r, "jail: cannot let it go");
+    }
+    fail(p, &why);
+}
+
+static void past_exec(struct proc *p)
+{
+    event_freep(&p->on_say);
+    if (p->state != PROC_EXECING) { /* it never came to the pause: it is dead, or will be */
+        procs_kill(p);
+        return;
+    }
+    p->state = PROC_LIVE;
+    p->owner->ops->running(p->owner->self, p);
+}
+
+static void on_say(evutil_socket_t fd, short what, void *arg)
+{
+    struct proc *p = arg;
+    struct why why = {0};
+    enum jail_word word = JAIL_FAILED;
+
+    (void)fd;
+    if ((what & EV_TIMEOUT) != 0)
+        (void)why_say(&why, -ETIMEDOUT, "jail: not ready after %d s", PROC_JAIL_DEADLINE_S);
+    else
+        word = jail_hear(&p->jail, &why);
+    switch (word) {
+    case JAIL_SILENT:
+        return;
+    case JAIL_AT_PAUSE:
+        at_pause(p);
+        return;
+    case JAIL_RUNNING:
+        past_exec(p);
+        return;
+    case JAIL_FAILED:
+        fail(p, &why);
+        return;
+    }
+}
+
+static void on_death(evutil_socket_t fd, short what, void *arg)
+{
+    struct proc *p = arg;
+
+    (void)fd;
+    (void)what;
+    (void)procs_reap(p->owner, p->jail.pid);
+}
+
+static int arm(struct proc *p)
+{
+    struct timeval deadline = {.tv_sec = PROC_JAIL_DEADLINE_S};
+    struct event_base *base = p->owner->base;
+
+    p->on_say = event_new(base, p->jail.say_fd, EV_READ | EV_PERSIST, on_say, p);
+    p->on_death = event_new(base, p->jail.pidfd, EV_READ | EV_PERSIST, on_death, p);
+    if (p->on_say == NULL || p->on_death == NULL)
+        return -ENOMEM;
+    if (event_add(p->on_say, &deadline) < 0 || event_add(p->on_death, NULL) < 0)
+        return -ENOMEM;
+    return 0;
+}
+
+static struct proc *take_slot(struct procs *ps, enum process process, uint32_t generation)
+{
+    struct proc *p = find_free(ps);
+
+    if (p == NULL)
+        return NULL;
+    *p = (struct proc){
+        .owner = ps,
+        .state = PROC_JAILING,
+        .process = process,
+        .generation = generation,
+        .jail = {.pid = -1,     .pidfd = -1, .say_fd = -1, .go_fd = -1},
+        .channel_fd = -1,
+        .cgroup = {.fd = -1},
+    };
+    return p;
+}
+
+int procs_spawn(struct procs *ps, enum process process, uint32_t generation, int binary_fd,
+                struct why *why)
+{
+    struct proc *p;
+    int r;
+
+    if (process >= PROCESS_COUNT || ps->programs[process].fd < 0)
+        return why_say(why, -EPROTO, "no process number %d", (int)process);
+    if (generation <= ps->last_generation[process])
+        return why_say(why, -EPROTO, "%s: generation %" PRIu32 " is not new",
+                       manifest[process].name, generation);
+    if (count_generations(ps, process) >= PROC_GENERATIONS)
+        return why_say(why, -EPROTO, "%s: two generations are there already",
+                       manifest[process].name);
+    p = take_slot(ps, process, generation);
+    if (p == NULL)
+        return why_say(why, -EPROTO, "too many processes");
+    ps->last_generation[process] = generation;
+    r = proc_start(p, binary_fd, why);
+    if (r == 0 && arm(p) < 0)
+        r = why_errno(why, -ENOMEM, "event loop");
+    if (r < 0 && p->jail.pid > 0) {
+        jail_kill(&p->jail);
+        (void)waitpid(p->jail.pid, NULL, 0); /* SIGKILL was sent: it ends */
+    }
+    if (r < 0)
+        release(p);
+    return r == -EPROTO ? -EIO : r;
+}
+
+/* --- finding, placing, reaping --- */
+
+struct proc *procs_find(struct procs *ps, uint32_t process, uint32_t generation)
+{
+    for (size_t i = 0; i < COUNT_OF(ps->slots); i++) {
+        struct proc *p = &ps->slots[i];
+
+        if (p->state == PROC_LIVE && (uint32_t)p->process == process && p->generation == generation)
+            return p;
+    }
+    return NULL;
+}
+
+bool procs_known(const struct procs *ps, uint32_t process, uint32_t generation)
+{
+    return process < PROCESS_COUNT && generation > 0 && generation <= ps->last_generation[process];
+}
+
+int procs_place(const struct proc *p, unsigned cpu)
+{
+    cpu_set_t set;
+    char path[48];
+    unsigned left = MAX_TASKS;
+    DIR *dir;
+    int r = 0;
+
+    if (cpu >= CPU_SETSIZE)
+        return -EINVAL;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", p->jail.pid);
+    dir = opendir(path);
+    if (dir == NULL)
+        return -errno;
+    for (const struct dirent *d = readdir(dir); d != NULL && left-- > 0; d = readdir(dir)) {
+        pid_t task = (pid_t)strtol(d->d_name, NULL, 10);
+
+        if (task > 0 && sched_setaffinity(task, sizeof(set), &set) < 0 && errno != ESRCH)
+            r = -errno;
+    }
+    (void)closedir(dir);
+    return r;
+}
+
+static struct proc *find_pid(struct procs *ps, pid_t pid)
+{
+    for (size_t i = 0; i < COUNT_OF(ps->slots); i++) {
+        if (ps->slots[i].state != PROC_FREE && ps->slots[i].jail.pid == pid)
+            return &ps->slots[i];
+    }
+    return NULL;
+}
+
+/* What it said before it died comes first: whether it ever ran decides who is told what. */
+static void hear_last_word(struct proc *p)
+{
+    for (int left = 3; left > 0 && p->on_say != NULL; left--)
+        on_say(p->jail.say_fd, EV_READ, p);
+}
+
+void proc_end_text(int wait_status, char ret[PROC_END_BYTES])
+{
+    int number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+    const char *name = WIFSIGNALED(wait_status) ? strsignal(number) : NULL;
+
+    if (name != NULL)
+        (void)snprintf(ret, PROC_END_BYTES, "signal %d (%s)", number, name);
+    else
+        (void)snprintf(ret, PROC_END_BYTES, "exit status %d", number);
+}
+
+static void died_in_jail(struct proc *p, int status)
+{
+    struct why why = {0};
+    char text[PROC_END_BYTES];
+
+    proc_end_text(status, text);
+    (void)why_say(&why, -EPERM, "jail: ended before exec: %s", text);
+    fail(p, &why);
+}
+
+bool procs_reap(struct procs *ps, pid_t pid)
+{
+    struct proc *p = find_pid(ps, pid);
+    int status;
+
+    if (p == NULL)
+        return false;
+    if (waitpid(pid, &status, WNOHANG) != pid)
+        return true;
+    hear_last_word(p);
+    if (p->state == PROC_LIVE)
+        ps->ops->died(ps->self, p, status);
+    else if (p->state != PROC_FAILED)
+        died_in_jail(p, status);
+    release(p);
+    return true;
+}
+
+/* --- the beginning and the end --- */
+
+void procs_init(struct procs *ps, const struct objects *objects, const struct proc_ops *ops,
+                void *self)
+{
+    ps->objects = objects;
+    ps->ops = ops;
+    ps->self = self;
+    ps->cgroups.fd = -1;
+    ps->net_ns_fd = -1;
+    ps->null_fd = -1;
+    for (size_t i = 0; i < COUNT_OF(ps->programs); i++)
+        ps->programs[i].fd = -1;
+}
+
+static int open_program(struct proc_program *program, const char *dir, const char *name,
+                        struct why *why)
+{
+    AUTO_FD dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    AUTO_FD fd = dir_fd < 0 ? -1 : openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return why_errno(why, -errno, "program %s/%s", dir, name);
+    if (!S_ISREG(st.st_mode))
+        return why_say(why, -EINVAL, "program %s/%s: not a file", dir, name);
+    build_id_read(fd, program->build_id);
+    program->fd = fd_steal(&fd);
+    return 0;
+}
+
+static int open_net_ns(struct procs *ps, struct why *why)
+{
+    struct stat st;
+    int r = jail_net_ns(&ps->net_ns_fd);
+
+    if (r == 0 && fstat(ps->net_ns_fd, &st) < 0)
+        r = -errno;
+    if (r < 0)
+        return why_errno(why, r, "network namespace");
+    ps->net_ns = st.st_ino;
+    return 0;
+}
+
+int procs_open(struct procs *ps, const Bulkhead__VmConfig *config, bool own_cgroups,
+               struct why *why)
+{
+    int r = 0;
+
+    ps->vcpus = config->vcpus;
+    ps->landlock_abi = landlock_abi();
+    for (size_t i = 0; r == 0 && i < PROCESS_COUNT; i++) {
+        if (manifest[i].program != NULL)
+            r = open_program(&ps->programs[i], config->programs_dir, manifest[i].program, why);
+    }
+    if (r == 0)
+        r = open_net_ns(ps, why);
+    if (r < 0)
+        return r;
+    ps->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (ps->null_fd < 0)
+        return why_errno(why, -errno, "/dev/null");
+    cgroups_open(&ps->cgroups, own_cgroups);
+    return 0;
+}
+
+/* A body that does not come in time is left: init's own end takes it. */
+static void bury(struct proc *p, uint64_t deadline_ns)
+{
+    struct pollfd dead = {.fd = p->jail.pidfd, .events = POLLIN};
+    uint64_t now = clock_now_ns();
+    int left_ms = now >= deadline_ns ? 0 : (int)((deadline_ns - now) / NS_PER_MS);
+
+    if (poll(&dead, 1, left_ms) == 1)
+        (void)waitpid(p->jail.pid, NULL, WNOHANG);
+    release(p);
+}
+
+void procs_done(struct procs *ps)
+{
+    uint64_t deadline_ns = clock_now_ns() + LAST_KILL_MS * NS_PER_MS;
+
+    for (size_t i = 0; i < COUNT_OF(ps->slots); i++) {
+        if (ps->slots[i].state != PROC_FREE)
+            procs_kill(&ps->slots[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(ps->slots); i++) {
+        if (ps->slots[i].state != PROC_FREE)
+            bury(&ps->slots[i], deadline_ns);
+    }
+    for (size_t i = 0; i < COUNT_OF(ps->programs); i++)
+        fd_closep(&ps->programs[i].fd);
+    cgroups_close(&ps->cgroups);
+    fd_closep(&ps->net_ns_fd);
+    fd_closep(&ps->null_fd);
+}

@@ -1,0 +1,158 @@
+#include "init/process_start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/filters.h"
+#include "init/landlock.h"
+#include "init/quota.h"
+#include "ipc/channel.h"
+
+enum {
+    FILTERS_BEFORE_RUN = 1, /* the start filter */
+};
+
+/* What /proc is to show for each descriptor, read of our own ends before the child exists. */
+static int note_files(struct proc *p, const struct jail_spec *spec)
+{
+    int r = 0;
+
+    for (unsigned i = 0; r == 0 && i < spec->n_fds; i++)
+        r = verify_file_own(spec->fds[i], &p->files[i]);
+    p->n_files = spec->n_fds;
+    if (r == 0)
+        r = verify_file_own(spec->program_fd, &p->files[p->n_files + JAIL_FD_PROGRAM]);
+    return r;
+}
+
+/* A pipe has one inode; the child has the other end of each. */
+static int note_pipes(struct proc *p)
+{
+    struct verify_file *go = &p->files[p->n_files + JAIL_FD_GO];
+    struct verify_file *say = &p->files[p->n_files + JAIL_FD_SAY];
+    int r = verify_file_own(p->jail.go_fd, go);
+
+    if (r == 0)
+        r = verify_file_own(p->jail.say_fd, say);
+    go->access = O_RDONLY;
+    say->access = O_WRONLY;
+    return r;
+}
+
+static int gather_fds(const struct procs *ps, enum process process, int control_fd,
+                      struct jail_spec *spec)
+{
+    const struct process_row *row = &manifest[process];
+
+    for (unsigned i = 0; i < FD_CONTROL; i++)
+        spec->fds[i] = ps->null_fd;
+    spec->fds[FD_CONTROL] = control_fd;
+    spec->n_fds = FD_FIRST_GRANT;
+    for (size_t i = 0; i < row->n_grants; i++) {
+        int fd = objects_grant(ps->objects, &row->grants[i]);
+
+        if (fd < 0)
+            return fd;
+        spec->fds[spec->n_fds++] = fd;
+    }
+    return 0;
+}
+
+static void close_fds(struct jail_spec *spec)
+{
+    for (unsigned i = FD_FIRST_GRANT; i < spec->n_fds; i++)
+        fd_closep(&spec->fds[i]);
+    fd_closep(&spec->landlock_fd);
+    fd_closep(&spec->cgroup_fd);
+}
+
+static int clone_jail(struct proc *p, struct jail_spec *spec, int control_fd, struct why *why)
+{
+    struct procs *ps = p->owner;
+    int r = gather_fds(ps, p->process, control_fd, spec);
+
+    if (r < 0)
+        return why_errno(why, r, "its descriptors");
+    r = landlock_ruleset(spec->program_fd, &spec->landlock_fd);
+    if (r < 0)
+        return why_errno(why, r, "Landlock ruleset");
+    r = cgroups_add(&ps->cgroups, p->process, p->generation, ps->vcpus, &p->cgroup);
+    if (r < 0)
+        return why_errno(why, r, "cgroup");
+    spec->cgroup_fd = fd_steal(&p->cgroup.fd);
+    r = note_files(p, spec);
+    if (r == 0)
+        r = jail_start(spec, 0, &p->jail);
+    if (r < 0)
+        return why_errno(why, r, "clone");
+    r = note_pipes(p);
+    return r < 0 ? why_errno(why, r, "/proc") : 0;
+}
+
+static const struct sbx_filter *filter_of(enum process process)
+{
+    static const struct sbx_filter *const filters[PROCESS_COUNT] = {
+        [PROCESS_SUPERVISOR] = &supervisor_filter,
+        [PROCESS_CHIPSET] = &chipset_filter,
+        [PROCESS_VTPM] = &vtpm_filter,
+        [PROCESS_DIAG] = &diag_filter,
+    };
+
+    return filters[process];
+}
+
+int proc_start(struct proc *p, int binary_fd, struct why *why)
+{
+    struct procs *ps = p->owner;
+    const struct process_row *row = &manifest[p->process];
+    struct jail_spec spec = {
+        .name = row->name,
+        .generation = p->generation,
+        .uid = row->uid,
+        .filter = &filter_of(p->process)->start,
+        .program_fd = binary_fd >= 0 ? binary_fd : ps->programs[p->process].fd,
+        .limits = quota_limits(p->process, ps->vcpus, ps->cgroups.fd >= 0),
+        .net_ns_fd = ps->net_ns_fd,
+        .landlock_fd = -1,
+        .cgroup_fd = -1,
+    };
+    int pair[2];
+    int r = channel_pair(pair);
+
+    if (r < 0)
+        return why_errno(why, r, "control channel");
+    p->channel_fd = pair[0];
+    if (binary_fd >= 0)
+        build_id_read(binary_fd, p->build_id);
+    else
+        memcpy(p->build_id, ps->programs[p->process].build_id, sizeof(p->build_id));
+    r = clone_jail(p, &spec, pair[1], why);
+    fd_closep(&pair[1]);
+    close_fds(&spec);
+    return r;
+}
+
+int proc_look(const struct proc *p, bool before_exec, struct why *why)
+{
+    const struct procs *ps = p->owner;
+    const struct quota_row *row = &quotas[p->process];
+    struct verify_expect expect = {
+        .uid = manifest[p->process].uid,
+        .filters = before_exec ? FILTERS_BEFORE_RUN : PROC_FILTERS_IN_RUN,
+        .net_ns = ps->net_ns,
+        .files = p->files,
+        .n_files = p->n_files + (before_exec ? JAIL_EXTRA_FDS : 0),
+        .may_have_closed = !before_exec,
+        .limits = quota_limits(p->process, ps->vcpus, ps->cgroups.fd >= 0),
+        .cgroup = p->cgroup.path[0] == '\0' ? NULL : p->cgroup.path,
+    };
+
+    if (!before_exec) {
+        expect.own_links = row->own_links;
+        expect.n_own_links = row->n_own_links;
+        expect.max_own = (unsigned)expect.limits.descriptors;
+    }
+    return verify_process(p->jail.pid, &expect, why);
+}

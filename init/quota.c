@@ -1,0 +1,52 @@
+#include "init/quota.h"
+
+enum {
+    /*
+     * The uids of the manifest are shared by all VMs of a machine and by a generation and its
+     * successor, and RLIMIT_NPROC counts per uid: this only bounds. The filter (no clone) and
+     * pids.max are exact.
+     */
+    THREADS_PER_UID = 64,
+    SUPERVISOR_OWN_FDS = 64, /* besides one per vCPU */
+};
+
+/* Partition and vCPUs, timers, epoll; channels to workers and the programs operators send. */
+static const char *const supervisor_links[] = {"anon_inode:", "socket:"};
+
+/* What its event loop sleeps in. Connections come later, after it was looked at. */
+static const char *const diag_links[] = {"anon_inode:[eventpoll]", "anon_inode:[eventfd]"};
+
+const struct quota_row quotas[PROCESS_COUNT] = {
+    [PROCESS_SUPERVISOR] = {SUPERVISOR_OWN_FDS, supervisor_links, COUNT_OF(supervisor_links),
+                            "the partition's descriptors, channels to workers"                                                    },
+    [PROCESS_DIAG] = {18,                 diag_links,       COUNT_OF(diag_links),       "its loop, and 16 operators at once"},
+};
+
+unsigned quota_threads(enum process process, unsigned vcpus)
+{
+    unsigned threads = manifest[process].threads;
+
+    return threads == 0 ? vcpus + 1 : threads;
+}
+
+uint64_t quota_memory(enum process process)
+{
+    const struct process_row *row = &manifest[process];
+    uint64_t bytes = row->memory_max;
+
+    for (size_t i = 0; bytes != 0 && i < row->n_grants; i++)
+        bytes += manifest_object_bytes(row->grants[i].kind, row->grants[i].index);
+    return bytes;
+}
+
+struct jail_limits quota_limits(enum process process, unsigned vcpus, bool in_cgroup)
+{
+    const struct process_row *row = &manifest[process];
+    uint64_t own = quotas[process].own_fds + (process == PROCESS_SUPERVISOR ? vcpus : 0);
+
+    return (struct jail_limits){
+        .descriptors = FD_FIRST_GRANT + row->n_grants + own,
+        .threads = (uint64_t)quota_threads(process, vcpus) * THREADS_PER_UID,
+        .data_bytes = in_cgroup ? 0 : row->memory_max,
+    };
+}

@@ -1,0 +1,29 @@
+/*
+ * init/quota.h - how much of each thing a process may have: one row per process.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "init/jail.h"
+#include "ipc/manifest.h"
+
+struct quota_row {
+    unsigned own_fds;             /* descriptors it may open itself */
+    const char *const *own_links; /* what these are, as /proc shows them */
+    unsigned n_own_links;
+    const char *reason;
+};
+
+/* One row per enum process. */
+extern const struct quota_row quotas[PROCESS_COUNT];
+
+/* What the jail sets. in_cgroup: memory is limited there, and needs no second limit. */
+struct jail_limits quota_limits(enum process process, unsigned vcpus, bool in_cgroup);
+
+/* Threads it needs. */
+unsigned quota_threads(enum process process, unsigned vcpus);
+
+/* For memory.max of its cgroup: its own, and the shared memory it may be the first to touch. */
+uint64_t quota_memory(enum process process);

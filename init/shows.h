@@ -1,0 +1,28 @@
+/*
+ * init/shows.h - init's own board: which processes run, since when they died of what, and a log.
+ */
+#pragma once
+
+#include "base/board.h"
+#include "base/macro.h"
+#include "init/process.h"
+
+struct shows_process {
+    struct board_row *pid, *generation, *starts, *deaths, *build_id, *last_end;
+};
+
+struct shows {
+    struct board board;
+    struct board_page *page; /* owned mapping; NULL: nothing is shown */
+    struct shows_process processes[PROCESS_COUNT];
+};
+
+/* Map the board in fd, borrowed. */
+int MUST_USE shows_open(struct shows *s, int fd);
+void shows_done(struct shows *s);
+
+void shows_running(struct shows *s, const struct proc *p);
+void shows_failed(struct shows *s, const struct proc *p, const char *error);
+void shows_died(struct shows *s, const struct proc *p, int wait_status);
+void shows_verified(struct shows *s, const struct proc *p, const char *error);
+void shows_line(struct shows *s, enum log_level level, const char *text);

@@ -1,0 +1,273 @@
+#include "init/vm.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "init/config.h"
+#include "init/vtl2.h"
+
+enum {
+    REPORT_FLUSH_MS = 2000,
+    MAX_REAPED_AT_ONCE = 1024,
+    SUPERVISOR_GENERATION = 1,
+};
+
+void vm_end(struct vm *vm, Bulkhead__GuestEnd how, const char *fmt, ...)
+{
+    va_list args;
+
+    if (vm->over)
+        return;
+    vm->over = true;
+    vm->how = how;
+    va_start(args, fmt);
+    (void)vsnprintf(vm->text, sizeof(vm->text), fmt, args);
+    va_end(args);
+    (void)event_base_loopbreak(vm->base);
+}
+
+/* --- the supervisor and the workers --- */
+
+/* From here on guest memory, the partition and the images are the supervisor's alone. */
+static void on_running(void *self, struct proc *p)
+{
+    struct vm *vm = self;
+
+    shows_running(&vm->shows, p);
+    if (p->process == PROCESS_SUPERVISOR)
+        objects_give_away(&vm->objects);
+    else
+        control_running(vm, p);
+}
+
+static void on_failed(void *self, struct proc *p, const char *error)
+{
+    struct vm *vm = self;
+
+    shows_failed(&vm->shows, p, error);
+    if (p->process == PROCESS_SUPERVISOR)
+        vm_end(vm, BULKHEAD__GUEST_END__GUEST_END_INTERNAL, "supervisor was not started: %s",
+               error);
+    else
+        control_failed(vm, p->process, p->generation, error);
+}
+
+static void on_died(void *self, struct proc *p, int wait_status)
+{
+    struct vm *vm = self;
+    char text[PROC_END_BYTES];
+
+    shows_died(&vm->shows, p, wait_status);
+    if (p->process != PROCESS_SUPERVISOR) {
+        control_died(vm, p, wait_status);
+        return;
+    }
+    control_read(vm); /* its last message, if there is one, says more than its death */
+    proc_end_text(wait_status, text);
+    vm_end(vm, BULKHEAD__GUEST_END__GUEST_END_INTERNAL, "supervisor died: %s", text);
+}
+
+static const struct proc_ops proc_ops = {
+    .running = on_running,
+    .failed = on_failed,
+    .died = on_died,
+};
+
+/* --- signals --- */
+
+static void report_vtl2(struct vm *vm, int wait_status)
+{
+    Bulkhead__Report report;
+
+    bulkhead__report__init(&report);
+    report.vtl2_done = true;
+    report.vtl2_status = vtl2_status(wait_status);
+    vm->vtl2_pid = 0;
+    report_send(&vm->report, &report);
+}
+
+/* As PID 1 init inherits every orphan; ours are told from them by their pid. */
+static void on_child(evutil_socket_t signal, short what, void *arg)
+{
+    struct vm *vm = arg;
+
+    (void)signal;
+    (void)what;
+    for (int left = MAX_REAPED_AT_ONCE; left > 0; left--) {
+        siginfo_t info = {0};
+        int status;
+
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+            return;
+        if (procs_reap(&vm->procs, info.si_pid))
+            continue;
+        if (waitpid(info.si_pid, &status, WNOHANG) == info.si_pid && info.si_pid == vm->vtl2_pid)
+            report_vtl2(vm, status);
+    }
+}
+
+static void on_term(evutil_socket_t signal, short what, void *arg)
+{
+    (void)signal;
+    (void)what;
+    vm_end(arg, BULKHEAD__GUEST_END__GUEST_END_UNKNOWN, "init was told to end");
+}
+
+static void on_report_gone(void *self)
+{
+    vm_end(self, BULKHEAD__GUEST_END__GUEST_END_UNKNOWN, "whoever started this VM is gone");
+}
+
+static int open_loop(struct vm *vm)
+{
+    struct event_config *config = event_config_new();
+
+    if (config == NULL)
+        return -ENOMEM;
+    (void)event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV | EVENT_BASE_FLAG_NOLOCK);
+    vm->base = event_base_new_with_config(config);
+    event_config_free(config);
+    if (vm->base == NULL)
+        return -ENOMEM;
+    vm->procs.base = vm->base;
+    vm->on_child = evsignal_new(vm->base, SIGCHLD, on_child, vm);
+    vm->on_term = evsignal_new(vm->base, SIGTERM, on_term, vm);
+    if (vm->on_child == NULL || vm->on_term == NULL || event_add(vm->on_child, NULL) < 0 ||
+        event_add(vm->on_term, NULL) < 0)
+        return -ENOMEM;
+    return 0;
+}
+
+struct vm *vm_new(void)
+{
+    uint64_t born_ns = clock_now_ns();
+    struct vm *vm = calloc(1, sizeof(*vm));
+
+    if (vm == NULL)
+        return NULL;
+    vm->born_ns = born_ns;
+    vm->control_fd = -1;
+    vm->report.fd = -1;
+    place_init(&vm->place);
+    objects_init(&vm->objects);
+    procs_init(&vm->procs, &vm->objects, &proc_ops, vm);
+    (void)signal(SIGPIPE, SIG_IGN);
+    return vm;
+}
+
+/* --- starting --- */
+
+static int open_loop_and_report(struct vm *vm, struct why *why)
+{
+    int r = open_loop(vm);
+
+    if (r == 0)
+        r = report_open(&vm->report, vm->base, fd_steal(&vm->place.report_fd), !vm->place.nested,
+                        on_report_gone, vm);
+    return r < 0 ? why_errno(why, r, "report stream") : 0;
+}
+
+static int check_memory(const struct vm *vm, struct why *why)
+{
+    struct sysinfo info;
+
+    if (sysinfo(&info) < 0)
+        return why_errno(why, -errno, "sysinfo");
+    return config_check_memory(vm->config->memory_bytes, (uint64_t)info.totalram * info.mem_unit,
+                               why);
+}
+
+static int start_supervisor(struct vm *vm, struct why *why)
+{
+    int r = procs_spawn(&vm->procs, PROCESS_SUPERVISOR, SUPERVISOR_GENERATION, -1, why);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < PROC_SLOTS; i++) {
+        if (vm->procs.slots[i].process == PROCESS_SUPERVISOR)
+            vm->control_fd = fd_steal(&vm->procs.slots[i].channel_fd);
+    }
+    r = control_open(vm);
+    return r < 0 ? why_errno(why, r, "supervisor's channel") : 0;
+}
+
+int vm_start(struct vm *vm, struct why *why)
+{
+    int r = open_loop_and_report(vm, why);
+
+    if (r == 0)
+        r = config_read(vm->place.config_fd, &vm->config, why);
+    fd_closep(&vm->place.config_fd);
+    if (r == 0)
+        r = check_memory(vm, why);
+    if (r == 0)
+        r = procs_open(&vm->procs, vm->config, vm->place.nested, why);
+    if (r == 0)
+        r = objects_make(&vm->objects, vm->config, vm->place.com_fds, why);
+    if (r < 0)
+        return r;
+    r = shows_open(&vm->shows, vm->objects.fds[OBJECT_BOARD][PROCESS_INIT]);
+    if (r < 0)
+        return why_errno(why, r, "init's board");
+    return start_supervisor(vm, why);
+}
+
+/* --- ending --- */
+
+static void report_end(struct vm *vm, const char *error)
+{
+    Bulkhead__GuestEnded ended;
+    Bulkhead__Report report;
+    char text[256];
+
+    bulkhead__report__init(&report);
+    bulkhead__guest_ended__init(&ended);
+    if (error != NULL) {
+        (void)snprintf(text, sizeof(text), "%s", error);
+        report.error = text;
+    } else {
+        ended.how = vm->how;
+        ended.text = vm->text;
+        report.ended = &ended;
+    }
+    report_send(&vm->report, &report);
+}
+
+static void event_done(struct event *e)
+{
+    if (e != NULL)
+        event_free(e);
+}
+
+void vm_done(struct vm *vm, const char *error)
+{
+    struct why ignored;
+
+    if (vm->vtl2_pid > 0)
+        (void)kill(-vm->vtl2_pid, SIGKILL);
+    event_done(vm->on_control);
+    procs_done(&vm->procs);
+    objects_done(&vm->objects);
+    shows_done(&vm->shows);
+    if (vm->report.fd < 0 && vm->place.report_fd >= 0) /* failed that early */
+        (void)open_loop_and_report(vm, &ignored);
+    report_end(vm, error);
+    report_close(&vm->report, REPORT_FLUSH_MS);
+    event_done(vm->on_child);
+    event_done(vm->on_term);
+    fd_closep(&vm->control_fd);
+    config_freep(&vm->config);
+    place_done(&vm->place);
+    if (vm->base != NULL)
+        event_base_free(vm->base);
+    free(vm);
+}

@@ -1,0 +1,75 @@
+#include "supervisor/admin.h"
+
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "supervisor/lifecycle.h"
+
+static void answer(struct registry *reg, uint32_t tag, const char *text)
+{
+    char error[256];
+    Bulkhead__AdminReply reply;
+    Bulkhead__Envelope e;
+    int channel = reg->rows[PROCESS_DIAG].live.channel;
+
+    (void)snprintf(error, sizeof(error), "%s", text);
+    bulkhead__admin_reply__init(&reply);
+    bulkhead__envelope__init(&e);
+    reply.tag = tag;
+    reply.error = error;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_ADMIN_REPLY;
+    e.admin_reply = &reply;
+    if (channel >= 0 && channel_send(channel, &e, NULL, 0) < 0)
+        board_log(reg->board, LOG_LEVEL_WARN, "diag does not read its answers");
+}
+
+void admin_finish(struct registry *reg, struct registry_row *row, const char *error)
+{
+    if (row->admin.waiting)
+        answer(reg, row->admin.tag, error);
+    row->admin.waiting = false;
+}
+
+static const char *restart(struct registry *reg, uint32_t process, uint32_t tag, int *binary)
+{
+    struct registry_row *row = &reg->rows[process];
+    struct waiting_admin admin = {.waiting = process != PROCESS_DIAG, .tag = tag};
+
+    if (row->state == ROW_PARKED || row->state == ROW_DEAD)
+        return "it is parked: revive it instead";
+    if (row->standby.number != 0)
+        return "a replacement is already on its way";
+    lifecycle_replace(reg, process, fd_steal(binary), &admin);
+    /* diag cannot hear of its own replacement: the answer is that it was begun. */
+    return admin.waiting ? NULL : "";
+}
+
+/* NULL: the answer comes later. */
+static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, int *binary)
+{
+    if (!registry_has(rq->process))
+        return "this process cannot be restarted";
+    switch (rq->action) {
+    case BULKHEAD__ADMIN_REQUEST__ACTION__RESTART:
+        return restart(reg, rq->process, rq->tag, binary);
+    case BULKHEAD__ADMIN_REQUEST__ACTION__REVIVE:
+        return lifecycle_revive(reg, rq->process) == 0 ? "" : "it is not parked";
+    case BULKHEAD__ADMIN_REQUEST__ACTION__NONE:
+    case _BULKHEAD__ADMIN_REQUEST__ACTION_IS_INT_SIZE:
+    default:
+        return "no such action";
+    }
+}
+
+int admin_request(struct registry *reg, struct channel_msg *m)
+{
+    const Bulkhead__AdminRequest *rq = m->envelope->admin_request;
+    AUTO_FD binary = m->n_fds == 1 ? fd_steal(&m->fds[0]) : -1;
+    const char *text = act(reg, rq, &binary);
+
+    board_log(reg->board, LOG_LEVEL_INFO, "operator: action %d on process %u", (int)rq->action,
+              rq->process);
+    if (text != NULL)
+        answer(reg, rq->tag, text);
+    return 0;
+}

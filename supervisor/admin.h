@@ -1,0 +1,12 @@
+/*
+ * supervisor/admin.h - what operators ask for through diag: restart and revive.
+ */
+#pragma once
+
+#include "supervisor/registry.h"
+
+/* Handle an AdminRequest from diag; the binary that may come along is taken. */
+int admin_request(struct registry *reg, struct channel_msg *m);
+
+/* Tell the operator who waits for this row's replacement, if any; "" is success. */
+void admin_finish(struct registry *reg, struct registry_row *row, const char *error);

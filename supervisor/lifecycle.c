@@ -1,0 +1,320 @@
+#include "supervisor/lifecycle.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "ipc/region.h"
+#include "supervisor/admin.h"
+
+enum {
+    TOMBSTONE_FAULTS = 3, /* deaths of error-only generations until the device is given up */
+};
+
+static const uint64_t START_DEADLINE_NS = 30ull * 1000 * 1000 * 1000; /* emulated CPUs are slow */
+static const uint64_t DEAF_DEADLINE_NS = 2ull * 1000 * 1000 * 1000;
+
+static const char *const state_words[ROW_STATES] = {
+    [ROW_STARTING] = "starting", [ROW_RUNNING] = "running", [ROW_RESTARTING] = "restarting",
+    [ROW_PARKED] = "parked",     [ROW_DEAD] = "dead",
+};
+
+static void set_state(struct registry_row *row, enum row_state state)
+{
+    row->state = state;
+    board_text(row->shown.state, state_words[state]);
+}
+
+struct generation *lifecycle_find(struct registry_row *row, uint32_t number)
+{
+    if (number != 0 && row->live.number == number)
+        return &row->live;
+    if (number != 0 && row->standby.number == number)
+        return &row->standby;
+    return NULL;
+}
+
+static void generation_done(struct generation *g)
+{
+    if (g->readable != NULL)
+        event_free(g->readable);
+    fd_closep(&g->channel);
+    *g = (struct generation){.channel = -1};
+}
+
+static void ask_spawn(struct registry *reg, uint32_t process, struct generation *g, int binary)
+{
+    struct registry_row *row = &reg->rows[process];
+    Bulkhead__Spawn spawn;
+    Bulkhead__Envelope e;
+
+    *g = (struct generation){.registry = reg,
+                             .process = process,
+                             .number = ++row->last_number,
+                             .channel = -1,
+                             .asked_ns = clock_now_ns()};
+    bulkhead__spawn__init(&spawn);
+    bulkhead__envelope__init(&e);
+    spawn.process = process;
+    spawn.generation = g->number;
+    spawn.has_binary = binary >= 0;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_SPAWN;
+    e.spawn = &spawn;
+    registry_tell_init(reg, &e, binary);
+}
+
+void lifecycle_start(struct registry *reg, uint32_t process)
+{
+    struct registry_row *row = &reg->rows[process];
+
+    set_state(row, row->tombstone ? ROW_PARKED : ROW_STARTING);
+    ask_spawn(reg, process, &row->live, row->binary);
+}
+
+void lifecycle_replace(struct registry *reg, uint32_t process, int binary,
+                       const struct waiting_admin *admin)
+{
+    struct registry_row *row = &reg->rows[process];
+
+    row->admin = *admin;
+    row->standby_binary = binary;
+    ask_spawn(reg, process, &row->standby, binary >= 0 ? binary : row->binary);
+}
+
+void lifecycle_kill(struct registry *reg, struct generation *g, enum death_cause cause)
+{
+    Bulkhead__Kill order;
+    Bulkhead__Envelope e;
+
+    if (g->killed)
+        return;
+    g->killed = true;
+    g->cause = cause;
+    bulkhead__kill__init(&order);
+    bulkhead__envelope__init(&e);
+    order.process = g->process;
+    order.generation = g->number;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_KILL;
+    e.kill = &order;
+    registry_tell_init(reg, &e, -1);
+}
+
+static void show_generation(const struct registry_row *row)
+{
+    board_set(row->shown.pid, (uint64_t)row->live.pid);
+    board_set(row->shown.generation, row->live.number);
+    board_set(row->shown.since_ns, row->live.active_ns);
+    board_text(row->shown.build_id, row->live.build_id);
+    board_text(row->shown.sandbox, row->live.sandbox);
+}
+
+static void announce_when_all_run(struct registry *reg)
+{
+    for (uint32_t p = 0; p < PROCESS_COUNT; p++) {
+        if (registry_has(p) && reg->rows[p].live.active_ns == 0)
+            return;
+    }
+    if (reg->announced)
+        return;
+    reg->announced = true;
+    reg->callbacks.all_running(reg->callbacks.self);
+}
+
+static void activate(struct registry *reg, struct registry_row *row)
+{
+    struct generation *g = &row->live;
+    Bulkhead__Activate order;
+    Bulkhead__Envelope e;
+
+    bulkhead__activate__init(&order);
+    bulkhead__envelope__init(&e);
+    order.generation = g->number;
+    order.poison = row->poison;
+    order.parked = row->tombstone;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_ACTIVATE;
+    e.activate = &order;
+    if (channel_send(g->channel, &e, NULL, 0) < 0) {
+        lifecycle_kill(reg, g, DEATH_PROTOCOL);
+        return;
+    }
+    g->active_ns = clock_now_ns();
+    row->ping_ns = 0;
+    row->background = 0;
+    row->placed_cpu = UINT32_MAX;
+    set_state(row, row->tombstone ? ROW_PARKED : ROW_RUNNING);
+    show_generation(row);
+    board_log(reg->board, LOG_LEVEL_INFO, "%s: generation %u serves%s", manifest[g->process].name,
+              g->number, row->tombstone ? ", errors only" : "");
+    announce_when_all_run(reg);
+}
+
+void lifecycle_verified(struct registry *reg, struct generation *g)
+{
+    struct registry_row *row = &reg->rows[g->process];
+
+    g->verified = true;
+    if (g == &row->live)
+        activate(reg, row);
+    else if (row->live.number != 0)
+        lifecycle_kill(reg, &row->live, DEATH_PLANNED); /* its death promotes the standby */
+}
+
+static void promote(struct registry *reg, struct registry_row *row)
+{
+    row->live = row->standby;
+    row->standby = (struct generation){.channel = -1};
+    if (registry_watch(&row->live) < 0)
+        board_log(reg->board, LOG_LEVEL_ERROR, "no memory to listen to a promoted generation");
+    if (row->standby_binary >= 0) {
+        fd_closep(&row->binary);
+        row->binary = fd_steal(&row->standby_binary);
+    }
+    activate(reg, row);
+    admin_finish(reg, row, "");
+}
+
+/* Which request did it die of? The region is the dead one's word: at worst it blames its own. */
+static void blame(struct registry_row *row)
+{
+    uint64_t id =
+        row->region == NULL ? 0 : health_blame(&row->health, region_executing(row->region));
+
+    if (id != 0)
+        row->poison = id;
+}
+
+static void give_up(struct registry *reg, struct registry_row *row, uint32_t process)
+{
+    set_state(row, ROW_DEAD);
+    if (row->port != NULL)
+        port_set_gone(row->port, true);
+    board_log(reg->board, LOG_LEVEL_ERROR, "%s: given up; its addresses answer all-ones",
+              manifest[process].name);
+}
+
+static void park(struct registry *reg, struct registry_row *row, uint32_t process)
+{
+    row->tombstone = true;
+    board_log(reg->board, LOG_LEVEL_ERROR, "%s: too many faults: parked; revive it when mended",
+              manifest[process].name);
+    lifecycle_start(reg, process);
+}
+
+static void after_fault(struct registry *reg, struct registry_row *row, uint32_t process)
+{
+    uint64_t now = clock_now_ns();
+    uint64_t delay_ns = 0;
+
+    board_inc(row->shown.faults);
+    blame(row);
+    if (row->tombstone) {
+        if (++row->tomb_faults >= TOMBSTONE_FAULTS) {
+            give_up(reg, row, process);
+            return;
+        }
+    } else if (health_fault(&row->health, now, &delay_ns) == HEALTH_PARK) {
+        park(reg, row, process);
+        return;
+    }
+    row->retry_ns = now + delay_ns;
+    set_state(row, ROW_RESTARTING);
+    lifecycle_tick(reg, now); /* a first restart is at once */
+}
+
+static void show_death(struct registry *reg, const struct registry_row *row,
+                       const struct generation *g, int wait_status)
+{
+    const char *word = health_word(g->cause, wait_status);
+    char text[BOARD_TEXT_BYTES];
+
+    if (WIFSIGNALED(wait_status))
+        (void)snprintf(text, sizeof(text), "generation %u: %s (signal %d)", g->number, word,
+                       WTERMSIG(wait_status));
+    else
+        (void)snprintf(text, sizeof(text), "generation %u: %s (exit %d)", g->number, word,
+                       WEXITSTATUS(wait_status));
+    board_text(row->shown.last_death, text);
+    board_log(reg->board, g->cause == DEATH_PLANNED ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "%s: %s",
+              manifest[g->process].name, text);
+}
+
+static void standby_died(struct registry *reg, struct registry_row *row, int wait_status)
+{
+    char error[BOARD_TEXT_BYTES * 2];
+
+    (void)snprintf(error, sizeof(error), "the new generation %s; the old one serves on",
+                   health_word(row->standby.cause, wait_status));
+    generation_done(&row->standby);
+    fd_closep(&row->standby_binary);
+    admin_finish(reg, row, error);
+}
+
+void lifecycle_died(struct registry *reg, struct generation *g, int wait_status)
+{
+    struct registry_row *row = &reg->rows[g->process];
+    uint32_t process = g->process;
+    bool fault = health_is_fault(g->cause, wait_status);
+
+    show_death(reg, row, g, wait_status);
+    if (g == &row->standby) {
+        standby_died(reg, row, wait_status);
+        return;
+    }
+    board_inc(row->shown.restarts);
+    generation_done(&row->live);
+    board_set(row->shown.pid, 0);
+    if (row->standby.number != 0 && row->standby.verified)
+        promote(reg, row);
+    else if (fault)
+        after_fault(reg, row, process);
+    else
+        lifecycle_start(reg, process);
+}
+
+int lifecycle_revive(struct registry *reg, uint32_t process)
+{
+    struct registry_row *row = &reg->rows[process];
+
+    if (row->state != ROW_PARKED && row->state != ROW_DEAD)
+        return -EALREADY;
+    health_forget(&row->health);
+    row->poison = 0;
+    row->tombstone = false;
+    row->tomb_faults = 0;
+    if (row->port != NULL)
+        port_set_gone(row->port, false);
+    if (row->live.number != 0)
+        lifecycle_kill(reg, &row->live, DEATH_PLANNED);
+    else
+        lifecycle_start(reg, process);
+    return 0;
+}
+
+static void check_deadlines(struct registry *reg, struct generation *g, uint64_t now_ns)
+{
+    if (g->number == 0)
+        return;
+    if (!g->verified && now_ns - g->asked_ns > START_DEADLINE_NS)
+        lifecycle_kill(reg, g, DEATH_START);
+    if (g->deaf_ns != 0 && now_ns - g->deaf_ns > DEAF_DEADLINE_NS)
+        lifecycle_kill(reg, g, DEATH_PROTOCOL); /* it lives, and has closed its channel */
+}
+
+void lifecycle_tick(struct registry *reg, uint64_t now_ns)
+{
+    for (uint32_t p = 0; p < PROCESS_COUNT; p++) {
+        struct registry_row *row = &reg->rows[p];
+
+        if (!registry_has(p))
+            continue;
+        if (row->state == ROW_RESTARTING && now_ns >= row->retry_ns)
+            lifecycle_start(reg, p);
+        check_deadlines(reg, &row->live, now_ns);
+        check_deadlines(reg, &row->standby, now_ns);
+    }
+}

@@ -1,0 +1,256 @@
+#include "supervisor/registry.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "supervisor/admin.h"
+#include "supervisor/lifecycle.h"
+#include "supervisor/watch.h"
+
+enum {
+    PHASE_ANY = 1,      /* messages from init have one phase */
+    PHASE_STARTING = 2, /* a generation that has not said Ready */
+    PHASE_SERVING = 4,
+    TICK_MS = 50,
+    MAX_PER_WAKE = 32, /* messages taken from one peer before others get their turn */
+};
+
+bool registry_has(uint32_t process)
+{
+    return process < PROCESS_COUNT && process != PROCESS_SUPERVISOR &&
+           manifest[process].program != NULL;
+}
+
+void registry_tell_init(struct registry *reg, const Bulkhead__Envelope *e, int fd)
+{
+    int r = channel_send(FD_CONTROL, e, &fd, fd >= 0 ? 1 : 0);
+
+    if (r < 0) {
+        board_log(reg->board, LOG_LEVEL_ERROR, "init does not listen: %s", strerror(-r));
+        reg->callbacks.lost_init(reg->callbacks.self);
+    }
+}
+
+/* --- what init says --- */
+
+/* The generation that a message of init's is about; NULL for one that is gone already. */
+static struct generation *about(struct registry *reg, uint32_t process, uint32_t number)
+{
+    return registry_has(process) ? lifecycle_find(&reg->rows[process], number) : NULL;
+}
+
+static int on_spawned(void *self, struct channel_msg *m)
+{
+    const Bulkhead__Spawned *s = m->envelope->spawned;
+    struct generation *g = about(self, s->process, s->generation);
+
+    if (g == NULL || g->channel >= 0)
+        return 0;
+    g->pid = s->pid;
+    g->channel = fd_steal(&m->fds[0]);
+    (void)snprintf(g->build_id, sizeof(g->build_id), "%s", s->build_id);
+    return registry_watch(g);
+}
+
+static int on_spawn_failed(void *self, struct channel_msg *m)
+{
+    struct registry *reg = self;
+    const Bulkhead__SpawnFailed *s = m->envelope->spawn_failed;
+    struct generation *g = about(reg, s->process, s->generation);
+
+    if (g == NULL)
+        return 0;
+    board_log(reg->board, LOG_LEVEL_ERROR, "%s: %s", manifest[s->process].name, s->error);
+    g->cause = DEATH_START;
+    lifecycle_died(reg, g, 0);
+    return 0;
+}
+
+static int on_verified(void *self, struct channel_msg *m)
+{
+    struct registry *reg = self;
+    const Bulkhead__Verified *v = m->envelope->verified;
+    struct generation *g = about(reg, v->process, v->generation);
+
+    if (g == NULL)
+        return 0;
+    if (v->error[0] != '\0') {
+        board_log(reg->board, LOG_LEVEL_ERROR, "%s: %s", manifest[v->process].name, v->error);
+        lifecycle_kill(reg, g, DEATH_SANDBOX);
+        return 0;
+    }
+    (void)snprintf(g->sandbox, sizeof(g->sandbox), "%s", v->sandbox);
+    lifecycle_verified(reg, g);
+    return 0;
+}
+
+static int on_died(void *self, struct channel_msg *m)
+{
+    struct registry *reg = self;
+    const Bulkhead__Died *d = m->envelope->died;
+    struct generation *g = about(reg, d->process, d->generation);
+
+    if (g != NULL)
+        lifecycle_died(reg, g, d->wait_status);
+    return 0;
+}
+
+static const struct dispatch_row init_rows[] = {
+    {BULKHEAD__ENVELOPE__BODY_SPAWNED,      1, 1, PHASE_ANY, on_spawned     },
+    {BULKHEAD__ENVELOPE__BODY_SPAWN_FAILED, 0, 0, PHASE_ANY, on_spawn_failed},
+    {BULKHEAD__ENVELOPE__BODY_VERIFIED,     0, 0, PHASE_ANY, on_verified    },
+    {BULKHEAD__ENVELOPE__BODY_DIED,         0, 0, PHASE_ANY, on_died        },
+};
+
+static void init_readable(evutil_socket_t fd, short what, void *self)
+{
+    struct registry *reg = self;
+    struct channel_msg m;
+    int r = 0;
+
+    (void)what;
+    for (int i = 0; i < MAX_PER_WAKE && r == 0; i++) {
+        r = channel_recv(fd, &m);
+        if (r == 0)
+            r = dispatch(init_rows, COUNT_OF(init_rows), PHASE_ANY, reg, &m);
+    }
+    if (r == 0 || r == -EAGAIN)
+        return;
+    board_log(reg->board, LOG_LEVEL_ERROR, "init: %s", strerror(-r));
+    reg->callbacks.lost_init(reg->callbacks.self);
+}
+
+/* --- what a generation says --- */
+
+static int on_ready(void *self, struct channel_msg *m)
+{
+    struct generation *g = self;
+    const Bulkhead__Ready *ready = m->envelope->ready;
+    Bulkhead__Verify verify;
+    Bulkhead__Envelope e;
+
+    if (ready->generation != g->number)
+        return -EPROTO;
+    if (ready->error[0] != '\0') {
+        lifecycle_kill(g->registry, g, DEATH_REFUSED);
+        return 0;
+    }
+    g->ready = true;
+    bulkhead__verify__init(&verify);
+    bulkhead__envelope__init(&e);
+    verify.process = g->process;
+    verify.generation = g->number;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_VERIFY;
+    e.verify = &verify;
+    registry_tell_init(g->registry, &e, -1);
+    return 0;
+}
+
+static int on_admin_request(void *self, struct channel_msg *m)
+{
+    struct generation *g = self;
+
+    return g->process == PROCESS_DIAG ? admin_request(g->registry, m) : -EPROTO;
+}
+
+static const struct dispatch_row generation_rows[] = {
+    {BULKHEAD__ENVELOPE__BODY_READY,         0, 0, PHASE_STARTING, on_ready        },
+    {BULKHEAD__ENVELOPE__BODY_ADMIN_REQUEST, 0, 1, PHASE_SERVING,  on_admin_request},
+};
+
+/* One message a wake: a handler may end the generation, and its channel with it. */
+static void generation_readable(evutil_socket_t fd, short what, void *self)
+{
+    struct generation *g = self;
+    struct channel_msg m;
+    int r = channel_recv(fd, &m);
+
+    (void)what;
+    if (r == 0)
+        r = dispatch(generation_rows, COUNT_OF(generation_rows),
+                     g->ready ? PHASE_SERVING : PHASE_STARTING, g, &m);
+    if (r == 0 || r == -EAGAIN)
+        return;
+    (void)event_del(g->readable);
+    if (r == -EPIPE || r == -ECONNRESET)
+        g->deaf_ns = clock_now_ns(); /* dead, most likely: init will tell */
+    else
+        lifecycle_kill(g->registry, g, DEATH_PROTOCOL);
+}
+
+int registry_watch(struct generation *g)
+{
+    if (g->readable != NULL)
+        event_free(g->readable);
+    g->readable =
+        event_new(g->registry->base, g->channel, EV_READ | EV_PERSIST, generation_readable, g);
+    if (g->readable == NULL || event_add(g->readable, NULL) < 0)
+        return -ENOMEM;
+    return 0;
+}
+
+/* --- set-up --- */
+
+static void tick(evutil_socket_t fd, short what, void *self)
+{
+    uint64_t now = clock_now_ns();
+
+    (void)fd;
+    (void)what;
+    lifecycle_tick(self, now);
+    watch_tick(self, now);
+}
+
+static void show_row(struct registry *reg, uint32_t process)
+{
+    struct registry_row *row = &reg->rows[process];
+    const char *name = manifest[process].name;
+
+    row->shown.state = board_addf(reg->board, BOARD_TEXT, "%s/state", name);
+    row->shown.pid = board_addf(reg->board, BOARD_GAUGE, "%s/pid", name);
+    row->shown.generation = board_addf(reg->board, BOARD_GAUGE, "%s/generation", name);
+    row->shown.restarts = board_addf(reg->board, BOARD_COUNTER, "%s/restarts", name);
+    row->shown.faults = board_addf(reg->board, BOARD_COUNTER, "%s/faults", name);
+    row->shown.since_ns = board_addf(reg->board, BOARD_GAUGE, "%s/since_ns", name);
+    row->shown.build_id = board_addf(reg->board, BOARD_TEXT, "%s/build_id", name);
+    row->shown.last_death = board_addf(reg->board, BOARD_TEXT, "%s/last_death", name);
+    row->shown.sandbox = board_addf(reg->board, BOARD_TEXT, "%s/sandbox", name);
+}
+
+int registry_init(struct registry *reg, struct event_base *base, struct board *board,
+                  const struct registry_callbacks *callbacks)
+{
+    reg->base = base;
+    reg->board = board;
+    reg->callbacks = *callbacks;
+    for (uint32_t p = 0; p < PROCESS_COUNT; p++) {
+        reg->rows[p].live.channel = -1;
+        reg->rows[p].standby.channel = -1;
+        reg->rows[p].binary = -1;
+        reg->rows[p].standby_binary = -1;
+        if (registry_has(p))
+            show_row(reg, p);
+    }
+    reg->from_init = event_new(base, FD_CONTROL, EV_READ | EV_PERSIST, init_readable, reg);
+    reg->ticker = event_new(base, -1, EV_PERSIST, tick, reg);
+    if (reg->from_init == NULL || reg->ticker == NULL || event_add(reg->from_init, NULL) < 0)
+        return -ENOMEM;
+    return 0;
+}
+
+int registry_start(struct registry *reg)
+{
+    const struct timeval period = {.tv_usec = TICK_MS * 1000};
+
+    if (event_add(reg->ticker, &period) < 0)
+        return -ENOMEM;
+    for (uint32_t p = 0; p < PROCESS_COUNT; p++) {
+        if (registry_has(p))
+            lifecycle_start(reg, p);
+    }
+    return 0;
+}

@@ -1,0 +1,202 @@
+#include "supervisor/super.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/filters.h"
+#include "base/heap.h"
+#include "base/shm.h"
+
+enum {
+    CONFIG_DEADLINE_MS = 10000,
+    EXIT_FAILED = 1,
+};
+
+static int map_object(enum object_kind kind, unsigned index, bool writable, void **ret)
+{
+    int fd = manifest_fd(PROCESS_SUPERVISOR, kind, index);
+
+    return fd < 0 ? fd : shm_map(fd, manifest_object_bytes(kind, index), writable, ret);
+}
+
+static int map_worker(struct super *s, enum process p)
+{
+    void *page;
+    void *region;
+    int r;
+
+    if (!manifest[p].has_port)
+        return 0;
+    r = map_object(OBJECT_PORT, p, true, &page);
+    if (r == 0)
+        r = map_object(OBJECT_REGION, p, false, &region);
+    if (r < 0)
+        return r;
+    port_client_init(&s->ports[p], page, manifest_fd(PROCESS_SUPERVISOR, OBJECT_BELL, p));
+    s->vm.ports[p] = &s->ports[p];
+    s->registry.rows[p].port = &s->ports[p];
+    s->registry.rows[p].region = region;
+    return 0;
+}
+
+int super_set_up(struct super *s, int argc, char **argv)
+{
+    void *page;
+    int r;
+
+    heap_by_brk_only();
+    r = map_object(OBJECT_BOARD, PROCESS_SUPERVISOR, true, &page);
+    if (r < 0)
+        return r;
+    board_attach(&s->board, page, argc == 2 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0);
+    board_take_rows(&s->board);
+    s->vm.board = &s->board;
+    s->vm.end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->vm.end_fd < 0)
+        return -errno;
+    for (enum process p = 0; r == 0 && p < PROCESS_COUNT; p++)
+        r = map_worker(s, p);
+    return r;
+}
+
+static int take_config(const Bulkhead__Envelope *e, struct super_config *ret)
+{
+    const Bulkhead__Configure *c = e->configure;
+
+    if (e->body_case != BULKHEAD__ENVELOPE__BODY_CONFIGURE ||
+        strlen(c->append) >= sizeof(ret->append))
+        return -EPROTO;
+    ret->vcpus = c->vcpus;
+    ret->memory_bytes = c->memory_bytes;
+    ret->has_initrd = c->has_initrd;
+    (void)snprintf(ret->append, sizeof(ret->append), "%s", c->append);
+    return 0;
+}
+
+int super_await_config(struct super *s, struct super_config *ret)
+{
+    struct pollfd p = {.fd = FD_CONTROL, .events = POLLIN};
+    struct channel_msg m = {0};
+    int r = poll(&p, 1, CONFIG_DEADLINE_MS) == 1 ? channel_recv(FD_CONTROL, &m) : -ETIMEDOUT;
+
+    if (r == 0)
+        r = take_config(m.envelope, ret);
+    channel_msg_done(&m);
+    if (r < 0)
+        board_log(&s->board, LOG_LEVEL_ERROR, "no configuration from init: %s", strerror(-r));
+    return r;
+}
+
+static int tell_end(struct super *s)
+{
+    Bulkhead__GuestEnded ended;
+    Bulkhead__Envelope e;
+
+    bulkhead__guest_ended__init(&ended);
+    bulkhead__envelope__init(&e);
+    ended.how = (Bulkhead__GuestEnd)atomic_load(&s->vm.ended);
+    ended.text = s->vm.end_text;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_GUEST_ENDED;
+    e.guest_ended = &ended;
+    board_log(&s->board, LOG_LEVEL_INFO, "the VM has ended: %s", s->vm.end_text);
+    return channel_send(FD_CONTROL, &e, NULL, 0);
+}
+
+int super_fail(struct super *s, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(s->vm.end_text, sizeof(s->vm.end_text), fmt, args);
+    va_end(args);
+    atomic_store(&s->vm.ended, BULKHEAD__GUEST_END__GUEST_END_INTERNAL);
+    (void)tell_end(s); /* init sees our exit in any case */
+    return EXIT_FAILED;
+}
+
+static void on_ended(evutil_socket_t fd, short what, void *self)
+{
+    struct super *s = self;
+
+    (void)fd;
+    (void)what;
+    (void)tell_end(s); /* a lost init kills us anyway */
+    (void)event_base_loopbreak(s->base);
+}
+
+static void on_all_running(void *self)
+{
+    struct super *s = self;
+    Bulkhead__Started started;
+    Bulkhead__Envelope e;
+
+    bulkhead__started__init(&started);
+    bulkhead__envelope__init(&e);
+    started.ready_ns = clock_now_ns();
+    e.body_case = BULKHEAD__ENVELOPE__BODY_STARTED;
+    e.started = &started;
+    registry_tell_init(&s->registry, &e, -1);
+    s->all_running(s->self);
+}
+
+static void on_lost_init(void *self)
+{
+    struct super *s = self;
+
+    (void)event_base_loopbreak(s->base);
+}
+
+/* epoll without its timerfd: fewer kinds of system calls. */
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+
+    if (config != NULL && event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0 &&
+        event_config_avoid_method(config, "select") == 0 &&
+        event_config_avoid_method(config, "poll") == 0)
+        base = event_base_new_with_config(config);
+    if (config != NULL)
+        event_config_free(config);
+    return base;
+}
+
+static int make_loop(struct super *s)
+{
+    const struct registry_callbacks callbacks = {
+        .all_running = on_all_running, .lost_init = on_lost_init, .self = s};
+
+    s->base = new_base();
+    if (s->base == NULL)
+        return -ENOMEM;
+    s->ended = event_new(s->base, s->vm.end_fd, EV_READ, on_ended, s);
+    if (s->ended == NULL || event_add(s->ended, NULL) < 0)
+        return -ENOMEM;
+    return registry_init(&s->registry, s->base, &s->board, &callbacks);
+}
+
+int super_run(struct super *s)
+{
+    int r = make_loop(s);
+
+    if (r == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        r = -errno;
+    if (r == 0)
+        r = sbx_enter(&supervisor_filter.run);
+    if (r == 0)
+        r = registry_start(&s->registry);
+    if (r < 0)
+        return super_fail(s, "the supervisor cannot start: %s", strerror(-r));
+    (void)event_base_dispatch(s->base);
+    return vm_has_ended(&s->vm) ? 0 : EXIT_FAILED;
+}

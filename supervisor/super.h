@@ -1,0 +1,48 @@
+/*
+ * supervisor/super.h - the supervisor without a partition: its board, ports, registry and loop.
+ *
+ * main.c adds the partition and its vCPUs. The guest simulator of the tests adds its own guest
+ * instead, and so runs the real supervisor against real workers.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/macro.h"
+#include "ipc/port.h"
+#include "supervisor/registry.h"
+#include "supervisor/vm.h"
+
+struct super {
+    struct board board;
+    struct vm vm;
+    struct port_client ports[PROCESS_COUNT];
+    struct registry registry;
+    struct event_base *base;
+    struct event *ended;
+    void (*all_running)(void *self); /* the devices serve: let the guest run */
+    void *self;
+};
+
+/* What init says first. append is terminated; longer ones than the field are refused. */
+struct super_config {
+    unsigned vcpus;
+    uint64_t memory_bytes;
+    bool has_initrd;
+    char append[2048];
+};
+
+/* Take over descriptors and argv, map board, ports and regions. Before the run filter. */
+int MUST_USE super_set_up(struct super *s, int argc, char **argv);
+
+/* Wait, with a deadline, for init's first message. */
+int MUST_USE super_await_config(struct super *s, struct super_config *ret);
+
+/*
+ * Enter the run filter, start the workers, and serve until the VM has ended and init was told.
+ * Returns what main() returns.
+ */
+int super_run(struct super *s);
+
+/* Tell init why nothing can start, and return what main() returns. */
+int super_fail(struct super *s, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -1,0 +1,68 @@
+#include "supervisor/vcpu/vcpu_thread.h"
+
+static void end_triple_fault(struct vcpu_thread *t)
+{
+    vm_end(t->vm, BULKHEAD__GUEST_END__GUEST_END_TRIPLE_FAULT,
+           "vCPU %u of the guest shut down (triple fault)", t->index);
+}
+
+static void end_fatal(struct vcpu_thread *t, const struct vm_fatal *f)
+{
+    static const char *const reasons[] = {
+        [FATAL_ENTRY] = "cannot enter the guest",
+        [FATAL_INTERNAL] = "the host's kernel gave up on an instruction",
+        [FATAL_UNKNOWN] = "unknown exit",
+        [FATAL_ERRNO] = "the run call failed",
+    };
+
+    vm_end(t->vm, BULKHEAD__GUEST_END__GUEST_END_INTERNAL, "vCPU %u: %s (%#llx)", t->index,
+           reasons[f->reason], (unsigned long long)f->info);
+}
+
+static void run_once(struct vcpu_thread *t)
+{
+    struct vm_exit e;
+
+    vcpu_run(t->vcpu, &e);
+    board_inc(t->exits);
+    switch (e.kind) {
+    case EXIT_ACCESS:
+        vcpu_finish(t->vcpu, access_answer(t->vm, t->index, &e.access, &t->rows));
+        break;
+    case EXIT_SHUTDOWN:
+        end_triple_fault(t);
+        break;
+    case EXIT_FATAL:
+        end_fatal(t, &e.fatal);
+        break;
+    case EXIT_HALT:
+    case EXIT_CANCELED:
+        break;
+    }
+}
+
+static void *vcpu_main(void *arg)
+{
+    struct vcpu_thread *t = arg;
+
+    if (vcpu_bind(t->vcpu) < 0) {
+        vm_end(t->vm, BULKHEAD__GUEST_END__GUEST_END_INTERNAL, "vCPU %u: no thread for it",
+               t->index);
+        return NULL;
+    }
+    start_gate_wait(t->gate);
+    while (!vm_has_ended(t->vm))
+        run_once(t);
+    return NULL;
+}
+
+int vcpu_thread_start(struct vcpu_thread *t)
+{
+    struct board *board = t->vm->board;
+
+    t->exits = board_addf(board, BOARD_COUNTER, "vcpu/%u/exits", t->index);
+    t->rows.forwarded = board_addf(board, BOARD_COUNTER, "vcpu/%u/forwarded", t->index);
+    t->rows.unclaimed = board_addf(board, BOARD_COUNTER, "vcpu/%u/unclaimed", t->index);
+    t->rows.gone = board_addf(board, BOARD_COUNTER, "vcpu/%u/device_gone", t->index);
+    return -pthread_create(&t->thread, NULL, vcpu_main, t);
+}

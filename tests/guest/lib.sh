@@ -1,0 +1,66 @@
+# tests/guest/lib.sh - helpers for tests that start a guest. Sourced by tests/guest/test-*.sh.
+#
+# A test prints `ok NAME` or `not ok NAME` for each thing it checked; lines that start with #
+# explain.
+# shellcheck shell=bash
+
+tests=$(realpath -- "$(dirname -- "${BASH_SOURCE[0]}")")
+top=$(realpath -- "$tests/../..")
+readonly tests top
+
+# Seconds until a guest counts as stuck: a boot where every CPU is emulated takes some 20.
+readonly guest_timeout=${GUEST_TIMEOUT:-180}
+
+work=$(mktemp -d)
+trap 'rm -rf -- "$work"' EXIT
+
+ok() {
+    printf 'ok %s\n' "$1"
+}
+
+not_ok() { # NAME [FILE-THAT-EXPLAINS]
+    printf 'not ok %s\n' "$1"
+    [[ -z ${2:-} ]] || tail -n 40 -- "$2" | sed 's/^/# /'
+}
+
+expect_equal() { # NAME EXPECTED ACTUAL
+    if [[ $2 == "$3" ]]; then
+        ok "$1"
+    else
+        not_ok "$1"
+        printf '# expected %s\n# got      %s\n' "$2" "$3"
+    fi
+}
+
+expect_match() { # NAME REGEX ACTUAL
+    if [[ $3 =~ $2 ]]; then
+        ok "$1"
+    else
+        not_ok "$1"
+        printf '# expected %s\n# got      %s\n' "$2" "$3"
+    fi
+}
+
+# Run ./run with these options. Sets $status; the output is in $work/out, the rest in $work/err.
+run_bulkhead() { # OPTION...
+    status=0
+    "$top/run" --timeout "$guest_timeout" "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
+}
+
+# Run a script of inside/ in a guest. Its checks become checks of this test, under the label; that
+# it ran to its end is one more.
+check_in_guest() { # LABEL SCRIPT RUN-OPTION...
+    local label=$1 script=$2 planned seen
+    shift 2
+    cat "$tests/inside/lib.sh" "$tests/inside/$script" >"$work/$script"
+    run_bulkhead --exec "$work/$script" "$@"
+    sed -n "s|^\(not \)\{0,1\}ok |&$label: |p; /^#/p" "$work/out"
+    planned=$(sed -n 's/^1\.\.//p' "$work/out")
+    seen=$(grep -c -E '^(not )?ok ' "$work/out") || true
+    if [[ $status == 0 && $planned == "$seen" ]]; then
+        ok "$label: the script ran to its end"
+    else
+        not_ok "$label: the script ran to its end (status $status, $seen checks of ${planned:-?})" \
+            "$work/err"
+    fi
+}

@@ -1,0 +1,26 @@
+/*
+ * tests/integration/evil_protocol.h - the wrong things, one a generation, in this order.
+ */
+#pragma once
+
+enum evil_act {
+    EVIL_WRONG_GENERATION = 1,
+    EVIL_GARBAGE,
+    EVIL_TOO_LONG,
+    EVIL_FORBIDDEN_MESSAGE,
+    EVIL_EMPTY_MESSAGE,
+    EVIL_CRASH_AT_START,
+    EVIL_READY_TWICE,
+    EVIL_ADMIN_REQUEST,
+    EVIL_NEVER_ANSWER,
+    EVIL_FORBIDDEN_CALL,
+    EVIL_WRONG_SEQUENCE,
+    EVIL_WIDE_ANSWER,
+    EVIL_POWER_OFF,
+    EVIL_UNKNOWN_EFFECT,
+    EVIL_SCRIBBLE_BOARD,
+    EVIL_LOG_FLOOD,
+    EVIL_LIE_ABOUT_EXECUTING,
+    EVIL_SCRIBBLE_PORT,
+    EVIL_ACTS,
+};

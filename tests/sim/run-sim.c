@@ -1,0 +1,379 @@
+/*
+ * tests/sim/run-sim.c - runs one simulator program as the supervisor under the real init.
+ *
+ *   run-sim [--timeout SECONDS] [--socket PATH] [--pss] [--as WORKER PROGRAM]
+ *           INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]
+ *
+ * COM1 goes to stdout. Exit status 0 when the simulator says that it passed. With --pss the
+ * proportional memory of all processes is printed when they have started. --as runs PROGRAM in the
+ * place of a worker. Needs root, as init does.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/macro.h"
+#include "base/rd.h"
+#include "control.pb-c.h"
+#include "ipc/manifest.h"
+
+enum {
+    FD_CONFIG = 3,
+    FD_REPORT = 4,
+    FD_COM = 5,
+    FD_VTL2 = FD_COM + COM_COUNT,
+    FD_END,
+    STREAMS = FD_END - FD_REPORT, /* report, COM1 to COM4, vtl2 */
+    REPORT_MAX = 1 << 16,
+    EXIT_USAGE = 2,
+    EXIT_TIMEOUT = 124,
+};
+
+struct run {
+    const char *init, *workers, *simulator;
+    char append[1024];
+    const char *socket;
+    const char *as, *program; /* a worker's name, and what to run in its place */
+    unsigned timeout_s;
+    bool pss;
+    char dir[32]; /* of links to the programs */
+    pid_t pid;
+    int ours[STREAMS];
+    uint8_t report[REPORT_MAX];
+    size_t report_len;
+    int status; /* -1: still running */
+};
+
+static const char *const program_names[] = {"bulkhead-init", "bulkhead-chipset", "bulkhead-vtpm",
+                                            "bulkhead-diag", "bulkhead-supervisor"};
+
+static const char *target_of(const struct run *run, const char *name, char *buf, size_t len)
+{
+    if (strcmp(name, "bulkhead-init") == 0)
+        return run->init;
+    if (strcmp(name, "bulkhead-supervisor") == 0)
+        return run->simulator;
+    if (run->as != NULL && strcmp(name + strlen("bulkhead-"), run->as) == 0)
+        return run->program;
+    (void)snprintf(buf, len, "%s/%s", run->workers, name);
+    return buf;
+}
+
+static int link_programs(struct run *run)
+{
+    (void)snprintf(run->dir, sizeof(run->dir), "/tmp/run-sim.XXXXXX");
+    if (mkdtemp(run->dir) == NULL)
+        return -errno;
+    for (size_t i = 0; i < COUNT_OF(program_names); i++) {
+        char path[PATH_MAX];
+        char target[PATH_MAX];
+        char real[PATH_MAX];
+
+        (void)snprintf(path, sizeof(path), "%s/%s", run->dir, program_names[i]);
+        if (realpath(target_of(run, program_names[i], target, sizeof(target)), real) == NULL ||
+            symlink(real, path) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+static void unlink_programs(const struct run *run)
+{
+    for (size_t i = 0; i < COUNT_OF(program_names); i++) {
+        char path[PATH_MAX];
+
+        (void)snprintf(path, sizeof(path), "%s/%s", run->dir, program_names[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(run->dir);
+}
+
+static int make_config(struct run *run)
+{
+    AUTO_FD fd = memfd_create("config", 0);
+    char name[] = "sim";
+    char kernel[] = "/dev/null";
+    char socket_path[PATH_MAX];
+    uint8_t packed[8192];
+    Bulkhead__VmConfig c;
+    size_t len;
+
+    bulkhead__vm_config__init(&c);
+    (void)snprintf(socket_path, sizeof(socket_path), "%s/operator.sock", run->dir);
+    if (run->socket != NULL)
+        (void)snprintf(socket_path, sizeof(socket_path), "%s", run->socket);
+    c.name = name;
+    c.vcpus = 1;
+    c.memory_bytes = 64u << 20;
+    c.kernel_path = kernel;
+    c.append = run->append;
+    c.programs_dir = run->dir;
+    c.operator_socket = socket_path;
+    len = bulkhead__vm_config__pack(&c, packed);
+    if (fd < 0 || write(fd, packed, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) < 0)
+        return -errno;
+    return fd_steal(&fd);
+}
+
+static _Noreturn void child(const struct run *run, int config, const int theirs[STREAMS])
+{
+    char path[PATH_MAX];
+    char arg[] = "hosted";
+    char *argv[] = {path, arg, NULL};
+    char *envp[] = {NULL};
+    int moved[1 + STREAMS];
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)snprintf(path, sizeof(path), "%s/bulkhead-init", run->dir);
+    moved[0] = fcntl(config, F_DUPFD, 64);
+    for (int i = 0; i < STREAMS; i++)
+        moved[1 + i] = fcntl(theirs[i], F_DUPFD, 64);
+    for (int i = 0; i < 1 + STREAMS; i++)
+        (void)dup2(moved[i], FD_CONFIG + i);
+    (void)syscall(SYS_close_range, FD_END, ~0u, 0);
+    (void)execve(path, argv, envp);
+    _exit(127);
+}
+
+static int start(struct run *run)
+{
+    struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNS, .exit_signal = SIGCHLD};
+    AUTO_FD config = make_config(run);
+    int theirs[STREAMS];
+    long pid;
+
+    if (config < 0)
+        return config;
+    for (int i = 0; i < STREAMS; i++) {
+        int pair[2];
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+            return -errno;
+        run->ours[i] = pair[0];
+        theirs[i] = pair[1];
+    }
+    pid = syscall(SYS_clone3, &args, sizeof(args));
+    if (pid == 0)
+        child(run, config, theirs);
+    for (int i = 0; i < STREAMS; i++)
+        (void)close(theirs[i]);
+    if (pid < 0)
+        return -errno;
+    run->pid = (pid_t)pid;
+    return 0;
+}
+
+/* --- memory --- */
+
+static long read_number(const char *path, const char *key)
+{
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+    char text[4096] = "";
+    const char *at;
+
+    if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+        return 0;
+    at = strstr(text, key);
+    return at == NULL ? 0 : strtol(at + strlen(key), NULL, 10);
+}
+
+static void print_pss(const struct run *run)
+{
+    DIR *proc = opendir("/proc");
+    long sum_kb = 0;
+
+    for (const struct dirent *e = proc == NULL ? NULL : readdir(proc); e != NULL;
+         e = readdir(proc)) {
+        char status[64];
+        char rollup[64];
+        char *end;
+        long pid = strtol(e->d_name, &end, 10);
+        long kb;
+
+        if (*end != '\0')
+            continue;
+        (void)snprintf(status, sizeof(status), "/proc/%ld/status", pid);
+        (void)snprintf(rollup, sizeof(rollup), "/proc/%ld/smaps_rollup", pid);
+        if (pid != run->pid && read_number(status, "PPid:") != run->pid)
+            continue;
+        kb = read_number(rollup, "\nPss:");
+        printf("pss pid %ld: %ld kB\n", pid, kb);
+        sum_kb += kb;
+    }
+    if (proc != NULL)
+        (void)closedir(proc);
+    printf("pss sum: %ld kB\n", sum_kb);
+}
+
+/* --- what init reports --- */
+
+static void on_report(struct run *run, const Bulkhead__Report *r)
+{
+    if (r->error[0] != '\0') {
+        fprintf(stderr, "run-sim: init: %s\n", r->error);
+        run->status = 1;
+    }
+    if (r->started_us != 0) {
+        printf("started in %llu us\n", (unsigned long long)r->started_us);
+        if (run->pss)
+            print_pss(run);
+    }
+    if (r->ended != NULL) {
+        printf("ended: %s\n", r->ended->text);
+        run->status = strcmp(r->ended->text, "pass") == 0 ? 0 : 1;
+    }
+}
+
+static void take_reports(struct run *run)
+{
+    while (run->report_len >= 4) {
+        struct rd r = rd_over(run->report, run->report_len);
+        uint32_t len = rd_le32(&r);
+        Bulkhead__Report *report;
+
+        if (len > r.left)
+            return;
+        report = bulkhead__report__unpack(NULL, len, r.at);
+        if (report != NULL) {
+            on_report(run, report);
+            bulkhead__report__free_unpacked(report, NULL);
+        }
+        run->report_len -= 4 + len;
+        memmove(run->report, run->report + 4 + len, run->report_len);
+    }
+}
+
+static void read_stream(struct run *run, int i)
+{
+    char bytes[4096];
+    ssize_t n;
+
+    if (i != 0) {
+        n = read(run->ours[i], bytes, sizeof(bytes));
+        if (i == 1 && n > 0)
+            (void)fwrite(bytes, 1, (size_t)n, stdout);
+    } else {
+        n = read(run->ours[0], run->report + run->report_len, REPORT_MAX - run->report_len);
+        run->report_len += n > 0 ? (size_t)n : 0;
+        take_reports(run);
+    }
+    if (n <= 0)
+        fd_closep(&run->ours[i]);
+}
+
+static void pump(struct run *run)
+{
+    uint64_t end = clock_now_ns() + run->timeout_s * NS_PER_S;
+
+    while (run->status < 0 && run->ours[0] >= 0) {
+        struct pollfd fds[STREAMS];
+
+        for (int i = 0; i < STREAMS; i++)
+            fds[i] = (struct pollfd){.fd = run->ours[i], .events = POLLIN};
+        if (clock_now_ns() > end) {
+            fprintf(stderr, "run-sim: not finished after %u s\n", run->timeout_s);
+            run->status = EXIT_TIMEOUT;
+            return;
+        }
+        if (poll(fds, STREAMS, 200) <= 0)
+            continue;
+        for (int i = STREAMS - 1; i >= 0; i--) { /* the report last: what was printed comes first */
+            if (fds[i].revents != 0)
+                read_stream(run, i);
+        }
+    }
+    if (run->status < 0) {
+        fprintf(stderr, "run-sim: init is gone\n");
+        run->status = 1;
+    }
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: run-sim [--timeout SECONDS] [--socket PATH] [--pss] "
+                    "[--as WORKER PROGRAM] INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
+    return EXIT_USAGE;
+}
+
+static int parse(struct run *run, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"timeout",          required_argument, NULL, 't'},
+        {"socket",              required_argument, NULL, 's'},
+        {"pss",                  no_argument, NULL, 'p'},
+        {0}
+    };
+    int c;
+
+    while ((c = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+        if (c == 't')
+            run->timeout_s = (unsigned)strtoul(optarg, NULL, 10);
+        else if (c == 's')
+            run->socket = optarg;
+        else if (c == 'p')
+            run->pss = true;
+        else if (c == 'a' && optind < argc) {
+            run->as = optarg;
+            run->program = argv[optind++];
+        } else
+            return -EINVAL;
+    }
+    if (argc - optind < 3)
+        return -EINVAL;
+    run->init = argv[optind];
+    run->workers = argv[optind + 1];
+    run->simulator = argv[optind + 2];
+    for (int i = optind + 3; i < argc; i++) {
+        size_t len = strlen(run->append);
+
+        (void)snprintf(run->append + len, sizeof(run->append) - len, " %s", argv[i]);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct run run = {.timeout_s = 120, .status = -1};
+    int r;
+
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    if (parse(&run, argc, argv) < 0)
+        return usage();
+    r = link_programs(&run);
+    if (r == 0)
+        r = start(&run);
+    if (r == 0)
+        pump(&run);
+    if (run.pid > 0) {
+        (void)kill(run.pid, SIGKILL);
+        (void)waitpid(run.pid, NULL, 0);
+    }
+    if (run.dir[0] != '\0') {
+        char path[PATH_MAX];
+
+        (void)snprintf(path, sizeof(path), "%s/operator.sock", run.dir);
+        (void)unlink(path);
+        unlink_programs(&run);
+    }
+    if (r < 0)
+        fprintf(stderr, "run-sim: %s\n", strerror(-r));
+    return r < 0 ? 1 : run.status;
+}

@@ -1,0 +1,213 @@
+#include "tests/sim/sim.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/shm.h"
+#include "supervisor/exit/access.h"
+#include "supervisor/vcpu/start_gate.h"
+
+enum {
+    COM1 = 0x3f8,
+    COM_LSR = 5,
+    LSR_THRE = 0x20,
+};
+
+struct sim_thread {
+    struct sim *sim;
+    void (*run)(struct sim *sim);
+};
+
+static struct start_gate gate = START_GATE_INIT;
+
+static const struct access_rows no_rows;
+
+uint64_t sim_read(struct sim *sim, unsigned index, enum access_space space, uint64_t addr,
+                  uint8_t size)
+{
+    const struct vm_access a = {.space = space, .addr = addr, .size = size};
+
+    return access_answer(&sim->super.vm, index, &a, &no_rows);
+}
+
+void sim_write(struct sim *sim, unsigned index, enum access_space space, uint64_t addr,
+               uint8_t size, uint64_t data)
+{
+    const struct vm_access a = {
+        .space = space, .write = true, .addr = addr, .size = size, .data = data};
+
+    (void)access_answer(&sim->super.vm, index, &a, &no_rows);
+}
+
+static void put_char(struct sim *sim, unsigned index, char c)
+{
+    while ((sim_read(sim, index, ACCESS_IO, COM1 + COM_LSR, 1) & LSR_THRE) == 0)
+        sim_sleep_ns(NS_PER_MS / 10);
+    sim_write(sim, index, ACCESS_IO, COM1, 1, (uint8_t)c);
+}
+
+void sim_print(struct sim *sim, unsigned index, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    for (const char *c = text; *c != '\0'; c++)
+        put_char(sim, index, *c);
+}
+
+void sim_pass(struct sim *sim)
+{
+    sim_sleep_ns(100 * NS_PER_MS); /* let the console drain */
+    vm_end(&sim->super.vm, BULKHEAD__GUEST_END__GUEST_END_POWER_OFF, "pass");
+}
+
+void sim_fail(struct sim *sim, const char *fmt, ...)
+{
+    char text[100];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    sim_sleep_ns(100 * NS_PER_MS);
+    vm_end(&sim->super.vm, BULKHEAD__GUEST_END__GUEST_END_PANIC, "fail: %s", text);
+}
+
+uint64_t sim_option(const struct sim *sim, const char *name, uint64_t fallback)
+{
+    size_t len = strlen(name);
+
+    for (const char *at = sim->config.append; at != NULL; at = strchr(at, ' ')) {
+        at += strspn(at, " ");
+        if (strncmp(at, name, len) == 0 && at[len] == '=')
+            return strtoull(at + len + 1, NULL, 0);
+    }
+    return fallback;
+}
+
+void sim_sleep_ns(uint64_t ns)
+{
+    static uint32_t never;
+    struct timespec t = clock_timespec(ns);
+
+    /* The supervisor's filter has no nanosleep, and needs none. */
+    (void)syscall(SYS_futex, &never, FUTEX_WAIT, 0, &t, NULL, 0);
+}
+
+void sim_sort(uint64_t *values, size_t n)
+{
+    for (size_t gap = n / 2; gap > 0; gap /= 2) { /* Shell */
+        for (size_t i = gap; i < n; i++) {
+            uint64_t v = values[i];
+            size_t j = i;
+
+            for (; j >= gap && values[j - gap] > v; j -= gap)
+                values[j] = values[j - gap];
+            values[j] = v;
+        }
+    }
+}
+
+uint64_t sim_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+
+bool sim_kill(struct sim *sim, enum process process)
+{
+    const struct generation *g = &sim->super.registry.rows[process].live;
+    Bulkhead__Kill order;
+    Bulkhead__Envelope e;
+
+    if (g->active_ns == 0)
+        return false;
+    bulkhead__kill__init(&order);
+    bulkhead__envelope__init(&e);
+    order.process = process;
+    order.generation = g->number;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_KILL;
+    e.kill = &order;
+    return channel_send(FD_CONTROL, &e, NULL, 0) == 0;
+}
+
+static void *thread_main(void *arg)
+{
+    const struct sim_thread *t = arg;
+
+    start_gate_wait(&gate);
+    t->run(t->sim);
+    return NULL;
+}
+
+static void open_gate(void *self)
+{
+    (void)self;
+    start_gate_open(&gate);
+}
+
+static int start_threads(struct sim *sim)
+{
+    static struct sim_thread threads[2];
+    pthread_t thread;
+    int r;
+
+    threads[0] = (struct sim_thread){sim, sim->guest};
+    threads[1] = (struct sim_thread){sim, sim->beside};
+    r = pthread_create(&thread, NULL, thread_main, &threads[0]);
+    if (r == 0 && sim->beside != NULL)
+        r = pthread_create(&thread, NULL, thread_main, &threads[1]);
+    if (r == 0)
+        start_gate_await(&gate, sim->beside != NULL ? 2 : 1);
+    return -r;
+}
+
+static int map_crb(struct sim *sim)
+{
+    int registers_fd = manifest_fd(PROCESS_SUPERVISOR, OBJECT_CRB_REGISTERS, 0);
+    int buffer_fd = manifest_fd(PROCESS_SUPERVISOR, OBJECT_CRB_BUFFER, 0);
+    void *registers;
+    void *buffer;
+    int r = shm_map(registers_fd, CRB_REGISTERS_BYTES, false, &registers);
+
+    if (r == 0)
+        r = shm_map(buffer_fd, CRB_BUFFER_BYTES, true, &buffer);
+    if (r < 0)
+        return r;
+    sim->crb_registers = registers;
+    sim->crb_buffer = buffer;
+    return 0;
+}
+
+int sim_main(struct sim *sim, int argc, char **argv)
+{
+    int r = super_set_up(&sim->super, argc, argv);
+
+    sim->super.all_running = open_gate;
+    sim->super.self = sim;
+    if (r == 0)
+        r = super_await_config(&sim->super, &sim->config);
+    if (r == 0)
+        r = map_crb(sim);
+    if (r == 0)
+        r = start_threads(sim);
+    if (r < 0)
+        return super_fail(&sim->super, "fail: set-up: %s", strerror(-r));
+    if (sim->at_once)
+        open_gate(sim);
+    return super_run(&sim->super);
+}

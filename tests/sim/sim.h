@@ -1,0 +1,62 @@
+/*
+ * tests/sim/sim.h - a guest simulator: the real supervisor, init and workers, with no vCPU.
+ *
+ * A program of its own takes the supervisor's place under init, in the supervisor's jail and under
+ * its filter. Its threads play the guest: they make the accesses that a vCPU would make, through
+ * the same function, and print through the same serial port. What it says on COM1 is what
+ * tests/sim/run-sim prints.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+#include "supervisor/partition/partition.h"
+#include "supervisor/super.h"
+
+struct sim {
+    struct super super;
+    struct super_config config;
+    const volatile uint8_t *crb_registers; /* as the guest reads them */
+    volatile uint8_t *crb_buffer;          /* as the guest reads and writes it */
+    void (*guest)(struct sim *sim);        /* the guest's program; runs on a thread */
+    void (*beside)(struct sim *sim);       /* runs on another; may be NULL */
+    bool at_once;                          /* do not wait until all devices serve */
+    _Atomic bool finished;                 /* the guest's program has ended */
+};
+
+/* What main() of a simulator program returns. Arguments of the test are in config.append. */
+int sim_main(struct sim *sim, int argc, char **argv);
+
+/* Guest accesses, as vCPU index. */
+uint64_t sim_read(struct sim *sim, unsigned index, enum access_space space, uint64_t addr,
+                  uint8_t size);
+void sim_write(struct sim *sim, unsigned index, enum access_space space, uint64_t addr,
+               uint8_t size, uint64_t data);
+
+/* Print on COM1, as a guest's polling console driver does, as vCPU index. */
+void sim_print(struct sim *sim, unsigned index, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* End the run: what run-sim exits with, and a last line for it. */
+void sim_pass(struct sim *sim);
+void sim_fail(struct sim *sim, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* The number after NAME= in the test's arguments, or fallback. */
+uint64_t sim_option(const struct sim *sim, const char *name, uint64_t fallback);
+
+/* Sleep on this thread. */
+void sim_sleep_ns(uint64_t ns);
+
+/* Sort, without the system call that glibc's qsort makes. */
+void sim_sort(uint64_t *values, size_t n);
+
+/* A small repeatable generator, so that a printed seed replays. */
+uint64_t sim_random(uint64_t *state);
+
+/*
+ * Have init kill the live generation of a process with SIGKILL, as somebody outside would: the
+ * registry is not asked. False when none serves now.
+ */
+bool sim_kill(struct sim *sim, enum process process);

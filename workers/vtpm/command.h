@@ -1,0 +1,68 @@
+/*
+ * workers/vtpm/command.h - the header of a TPM command, and how each command is to be executed.
+ *
+ * @spec TPM 2.0 Part 1 18 (command and response structure), Part 2 6.5.2 (command codes)
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+
+enum {
+    COMMAND_HEADER_BYTES = 10,
+    COMMAND_BYTES_MAX = 4096,
+    COMMAND_NO_SESSIONS = 0x8001,
+    COMMAND_SESSIONS = 0x8002,
+    COMMAND_HANDLE_NULL = 0x40000007,
+};
+
+enum command_rc {
+    COMMAND_RC_OK = 0,
+    COMMAND_RC_FAILURE = 0x101,
+    COMMAND_RC_SIZE = 0x142, /* TPM_RC_COMMAND_SIZE */
+    COMMAND_RC_CANCELED = 0x909,
+};
+
+enum command_class {
+    COMMAND_READ_ONLY, /* changes nothing that a successor must know */
+    COMMAND_SHORT,     /* may change state; under a millisecond */
+    COMMAND_LONG,      /* may take longer: must not hold a vCPU */
+    COMMAND_BY_KEY,    /* uses the private part of the key that it names: RSA is long */
+    COMMAND_BY_CURVE,  /* uses its public part: RSA is short; large curves are long in both */
+};
+
+struct command {
+    uint16_t tag;
+    uint32_t len; /* bytes, header included */
+    uint32_t code;
+    uint32_t handles[2]; /* the first two words after the header, 0 where there are none */
+};
+
+struct command_row {
+    uint32_t code;
+    enum command_class class;
+    unsigned key; /* COMMAND_BY_*: which handle names the key, 0 or 1 */
+    const char *reason;
+};
+
+/*
+ * Read the header of the command in bytes, a buffer of len.
+ *   0          *ret is valid; ret->len <= len
+ *   -EBADMSG   its size field is below the header's or above the buffer's
+ */
+int MUST_USE command_parse(const uint8_t *bytes, size_t len, struct command *ret);
+
+/*
+ * The row of a command; never NULL. What is not in the table is short: an unknown code is refused
+ * at once. A read-only command with sessions is short too, since these roll their nonces.
+ */
+const struct command_row *command_find(const struct command *c);
+
+/* The response that consists of an error: COMMAND_HEADER_BYTES in out. */
+void command_error(uint32_t rc, uint8_t *out);
+
+/* The response code of a response, or COMMAND_RC_FAILURE when it is too short to have one. */
+uint32_t command_response_code(const uint8_t *response, size_t len);
