@@ -121,7 +121,7 @@ static void client_sleep(struct port_client *c, unsigned slot, uint64_t for_ns)
     uint32_t seen = atomic_load(&s->rsp_futex);
 
     atomic_store(&s->req_asleep, 1);
-    if (!port_answered(c, slot) && atomic_load(&c->page->gone) == 0)
+    if (!port_answered(c, slot) && !atomic_load(&c->gone))
         (void)futex(&s->rsp_futex, FUTEX_WAIT, seen, &timeout);
     atomic_store(&s->req_asleep, 0);
 }
@@ -141,7 +141,7 @@ int port_wait(struct port_client *c, unsigned slot, uint64_t deadline_ns, struct
     while (!client_poll(c, slot)) {
         uint64_t now = clock_now_ns();
 
-        if (atomic_load(&c->page->gone) != 0) {
+        if (atomic_load(&c->gone)) {
             client_retract(c, slot);
             return -EHOSTDOWN;
         }
@@ -157,7 +157,7 @@ int port_wait(struct port_client *c, unsigned slot, uint64_t deadline_ns, struct
 
 void port_set_gone(struct port_client *c, bool gone)
 {
-    atomic_store(&c->page->gone, gone ? 1 : 0);
+    atomic_store(&c->gone, gone);
     if (!gone)
         return;
     for (unsigned i = 0; i < PORT_SLOTS; i++)

@@ -97,8 +97,7 @@ struct port_page {
     _Atomic uint64_t pending; /* bit per slot */
     _Atomic uint32_t bell;
     _Atomic uint32_t ping;
-    _Atomic uint32_t gone; /* nobody serves and nobody will: do not wait */
-    uint8_t pad2[44];
+    uint8_t pad2[48];
     uint8_t pad3[4096 - 192];
     struct port_slot slots[PORT_SLOTS];
     uint8_t pad4[4096];
@@ -113,6 +112,7 @@ struct port_client {
     /* Private, so that nobody can turn it back: the last request posted, and when. */
     _Atomic uint64_t seq[PORT_SLOTS];
     _Atomic uint64_t posted_ns[PORT_SLOTS];
+    _Atomic bool gone;               /* nobody serves and nobody will: do not wait */
     _Atomic uint64_t cold_kicks[64]; /* wake-ups of a sleeping server, by the kicker's CPU % 64 */
 };
 

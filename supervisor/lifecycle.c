@@ -299,9 +299,9 @@ static void check_deadlines(struct registry *reg, struct generation *g, uint64_t
 {
     if (g->number == 0)
         return;
-    if (!g->verified && now_ns - g->asked_ns > START_DEADLINE_NS)
+    if (!g->verified && now_ns > g->asked_ns + START_DEADLINE_NS)
         lifecycle_kill(reg, g, DEATH_START);
-    if (g->deaf_ns != 0 && now_ns - g->deaf_ns > DEAF_DEADLINE_NS)
+    if (g->deaf_ns != 0 && now_ns > g->deaf_ns + DEAF_DEADLINE_NS)
         lifecycle_kill(reg, g, DEATH_PROTOCOL); /* it lives, and has closed its channel */
 }
 

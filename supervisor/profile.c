@@ -20,7 +20,7 @@ static const struct sbx_rule rules[] = {
     {"geteuid",         SBX_ANY,      0, 0,                                                SBX_START, "libevent: may it trust the environment?"},
     {"getgid",          SBX_ANY,      0, 0,                                                SBX_START, "libevent: may it trust the environment?"},
     {"getegid",         SBX_ANY,      0, 0,                                                SBX_START, "libevent: may it trust the environment?"},
-    {"pipe2", SBX_ANY, 0, 0, SBX_START, "libevent: its signal pair; unused"},
+    {"pipe2",           SBX_ANY,      0, 0,                                                SBX_START, "libevent: its signal pair; unused"      },
     {"poll",            SBX_ANY,      0, 0,                                                SBX_START, "super: init's first message"            },
     {"pread64",         SBX_ANY,      0, 0,                                                SBX_START, "boot: kernel and initrd"                },
     {"lseek",           SBX_ANY,      0, 0,                                                SBX_START, "boot: size of kernel and initrd"        },

@@ -25,7 +25,7 @@ static bool request_overdue(const struct registry_row *row, uint64_t now_ns, uin
         if (since == 0)
             continue;
         since = later(since, row->live.active_ns);
-        if (now_ns > since && now_ns - since > limit_ns)
+        if (now_ns > since + limit_ns)
             return true;
     }
     return false;
@@ -40,7 +40,7 @@ static bool heartbeat_missed(struct registry_row *row, uint64_t now_ns, uint64_t
     }
     if (row->ping_ns == 0) /* a ping that the generation before left open */
         row->ping_ns = now_ns;
-    return now_ns - row->ping_ns > limit_ns;
+    return now_ns > row->ping_ns + limit_ns;
 }
 
 static bool background_overdue(struct registry_row *row, uint64_t now_ns)
@@ -53,7 +53,7 @@ static bool background_overdue(struct registry_row *row, uint64_t now_ns)
         row->background = id;
         row->background_ns = now_ns;
     }
-    return now_ns - row->background_ns > BACKGROUND_DEADLINE_NS;
+    return now_ns > row->background_ns + BACKGROUND_DEADLINE_NS;
 }
 
 static void place(struct registry *reg, uint32_t process, uint32_t cpu)

@@ -41,10 +41,10 @@ expect_match() { # NAME REGEX ACTUAL
     fi
 }
 
-# Run ./run with these options. Sets $status; the output is in $work/out, the rest in $work/err.
+# Run ./run with these options, under a name of our own beside other VMs. Sets $status; the output is in $work/out, the rest in $work/err.
 run_bulkhead() { # OPTION...
     status=0
-    "$top/run" --timeout "$guest_timeout" "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
+    "$top/run" --name "test-$$" --timeout "$guest_timeout" "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
 }
 
 # Run a script of inside/ in a guest. Its checks become checks of this test, under the label; that

@@ -63,12 +63,12 @@ without_kvm() { # COMMAND...
     # The script's words are for the inner shell.
     # shellcheck disable=SC2016
     unshare --mount bash -euc '
-        mkdir "$0"
+        mkdir -p "$0"
         mount -t tmpfs -o mode=755 none "$0"
         cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty "$0"
+        ln -s /proc/self/fd "$0/fd"
         mount --move "$0" /dev
         exec "$@"' "$work/dev" "$@"
-    rmdir "$work/dev"
 }
 
 refuse_without_kvm() {
@@ -79,7 +79,7 @@ refuse_without_kvm() {
 refuse_full_disk() {
     local small=$work/small
     mkdir "$small"
-    mount -t tmpfs -o size=24M none "$small"
+    mount -t tmpfs -o size=8M none "$small"
     tar -C "$top" --exclude='./build*' --exclude='./.git' -cf - . | tar -C "$small" -xf -
     refuse_after_progress "disk full while building" "$small/run" --timeout 60
     expect_match "the message names the disk" 'the disk is full$' "$(<"$work/err")"
@@ -87,7 +87,7 @@ refuse_full_disk() {
 }
 
 # The rest is refused before anything has to be built, or after all has been.
-"$top/tools/build" gcc
+"$top/tools/build" programs
 make_files
 run_bulkhead --vcpus 0
 before=$(leftovers)

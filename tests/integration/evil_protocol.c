@@ -7,9 +7,11 @@
 #include "tests/integration/evil_protocol.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/board.h"
@@ -251,12 +253,21 @@ static const struct {
     [EVIL_SCRIBBLE_PORT] = {scribble_port,       true,  true },
 };
 
+/* Time for whoever watches to see how the generation before ended. */
+static void pause_a_while(void)
+{
+    static uint32_t never;
+    const struct timespec t = {.tv_nsec = 100 * 1000 * 1000};
+
+    (void)syscall(SYS_futex, &never, FUTEX_WAIT, 0, &t, NULL, 0);
+}
+
 static void live(struct evil *e)
 {
+    pause_a_while();
     if (e->generation >= EVIL_ACTS || acts[e->generation].active) {
         say_ready(e->generation);
         await_activate();
-        (void)!port_server_init(&e->port, e->port_page, PORT_ASLEEP_FUTEX);
     }
     if (e->generation < EVIL_ACTS) {
         acts[e->generation].act(e);
@@ -277,6 +288,8 @@ int main(int argc, char **argv)
     e.region = map(OBJECT_REGION);
     board_attach(&e.board, e.board_page, e.generation);
     if (sbx_enter(&vtpm_filter.run) < 0)
+        return 1;
+    if (port_server_init(&e.port, e.port_page, PORT_ASLEEP_FUTEX) < 0)
         return 1;
     live(&e);
 }

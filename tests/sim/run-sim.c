@@ -319,7 +319,8 @@ static int parse(struct run *run, int argc, char **argv)
         {"timeout",          required_argument, NULL, 't'},
         {"socket",              required_argument, NULL, 's'},
         {"pss",                  no_argument, NULL, 'p'},
-        {0}
+        {"as",required_argument, NULL, 'a'},
+        {0              }
     };
     int c;
 

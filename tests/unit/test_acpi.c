@@ -154,6 +154,24 @@ START_TEST(the_madt_has_every_vcpu)
 }
 END_TEST
 
+START_TEST(only_the_sci_is_overridden)
+{
+    static const uint8_t sci[] = {2, 10, 0, 9, 9, 0, 0, 0, 0xd, 0}; /* level, active high */
+    const uint8_t *madt;
+    unsigned n = 0;
+
+    build(1);
+    madt = table(1, "APIC");
+    for (size_t at = 44; at < le32(madt + 4); at += madt[at + 1]) {
+        if (madt[at] != 2)
+            continue;
+        ck_assert_mem_eq(madt + at, sci, sizeof(sci));
+        n++;
+    }
+    ck_assert_uint_eq(n, 1);
+}
+END_TEST
+
 START_TEST(the_tpm2_table_is_a_crb)
 {
     const uint8_t *t;
@@ -310,6 +328,7 @@ int main(void)
     tcase_add_test(t, the_xsdt_lists_every_table);
     tcase_add_test(t, the_fadt_names_ports_and_tables);
     tcase_add_test(t, the_madt_has_every_vcpu);
+    tcase_add_test(t, only_the_sci_is_overridden);
     tcase_add_test(t, the_tpm2_table_is_a_crb);
     tcase_add_test(t, it_fits_into_its_place);
     tcase_add_test(t, too_little_room_is_noticed);

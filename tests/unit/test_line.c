@@ -270,7 +270,7 @@ START_TEST(input_goes_as_far_as_there_is_room)
     ck_assert_uint_eq(in(RBR), '0');
     ck_assert(line_polled(&line, poll_line()));
     for (const char *c = "123456789abcdef!"; *c != '\0'; c++)
-        ck_assert_uint_eq(in(RBR), *c);
+        ck_assert_uint_eq(in(RBR), (uint8_t)*c);
     ck_assert(!line_polled(&line, POLLIN)); /* nothing there after all */
     ck_assert(!line.deaf);
     ck_assert_uint_eq(received(buf, sizeof(buf)), 0);

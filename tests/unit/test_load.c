@@ -222,6 +222,7 @@ START_TEST(the_longest_command_line_fits)
     char line[102] = {0};
 
     memset(line, 'x', 100);
+    memset(ram + COMMAND_LINE_GPA, 0xff, COMMAND_LINE_ROOM);
     ck_assert_int_eq(load(-1, line), 0);
     ck_assert_str_eq((const char *)ram + COMMAND_LINE_GPA, line);
     line[100] = 'x';

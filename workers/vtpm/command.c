@@ -84,11 +84,20 @@ const struct command_row *command_find(const struct command *c)
     return &short_row;
 }
 
+/* libtpms answers TPM_RC_VALUE to a bad tag; the specification wants this. */
+uint32_t command_header_error(const struct command *c)
+{
+    bool known = c->tag == COMMAND_NO_SESSIONS || c->tag == COMMAND_SESSIONS;
+
+    return known ? COMMAND_RC_OK : COMMAND_RC_BAD_TAG;
+}
+
+/* @spec TPM 2.0 Part 1 18.5: to a tag of TPM 1.2, an answer that TPM 1.2 drivers understand */
 void command_error(uint32_t rc, uint8_t *out)
 {
     struct wr w = wr_over(out, COMMAND_HEADER_BYTES);
 
-    wr_be16(&w, COMMAND_NO_SESSIONS);
+    wr_be16(&w, rc == COMMAND_RC_BAD_TAG ? COMMAND_BAD_TAG_RESPONSE : COMMAND_NO_SESSIONS);
     wr_be32(&w, COMMAND_HEADER_BYTES);
     wr_be32(&w, rc);
 }

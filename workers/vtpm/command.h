@@ -16,11 +16,13 @@ enum {
     COMMAND_BYTES_MAX = 4096,
     COMMAND_NO_SESSIONS = 0x8001,
     COMMAND_SESSIONS = 0x8002,
+    COMMAND_BAD_TAG_RESPONSE = 0x00c4,
     COMMAND_HANDLE_NULL = 0x40000007,
 };
 
 enum command_rc {
     COMMAND_RC_OK = 0,
+    COMMAND_RC_BAD_TAG = 0x01e,
     COMMAND_RC_FAILURE = 0x101,
     COMMAND_RC_SIZE = 0x142, /* TPM_RC_COMMAND_SIZE */
     COMMAND_RC_CANCELED = 0x909,
@@ -60,6 +62,9 @@ int MUST_USE command_parse(const uint8_t *bytes, size_t len, struct command *ret
  * at once. A read-only command with sessions is short too, since these roll their nonces.
  */
 const struct command_row *command_find(const struct command *c);
+
+/* The TPM's answer to a header that it does not even look behind, or COMMAND_RC_OK. */
+uint32_t command_header_error(const struct command *c);
 
 /* The response that consists of an error: COMMAND_HEADER_BYTES in out. */
 void command_error(uint32_t rc, uint8_t *out);

@@ -207,7 +207,7 @@ static uint32_t take_command(struct vtpm *v, struct vtpm_command *c, struct comm
     if (command_parse(c->bytes, sizeof(c->bytes), ret) < 0)
         return COMMAND_RC_SIZE;
     c->len = ret->len;
-    return COMMAND_RC_OK;
+    return command_header_error(ret);
 }
 
 static enum command_class class_of(struct vtpm *v, const struct command *h)

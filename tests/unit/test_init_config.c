@@ -1,0 +1,253 @@
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/macro.h"
+#include "init/config.h"
+
+static Bulkhead__VmConfig c;
+static char name[CONFIG_MAX_NAME + 2], kernel[CONFIG_MAX_PATH + 2], initrd[CONFIG_MAX_PATH + 2],
+    append[CONFIG_MAX_APPEND + 2], programs[CONFIG_MAX_PATH + 2], operators[CONFIG_MAX_SOCKET + 2],
+    script[CONFIG_MAX_PATH + 2];
+static struct why why;
+
+static void good(void)
+{
+    bulkhead__vm_config__init(&c);
+    memset(name, 0, sizeof(name));
+    memcpy(name, "one", 3);
+    c.name = name;
+    c.vcpus = 2;
+    c.memory_bytes = UINT64_C(256) << 20;
+    memset(kernel, 0, sizeof(kernel));
+    memset(initrd, 0, sizeof(initrd));
+    memset(append, 0, sizeof(append));
+    memset(programs, 0, sizeof(programs));
+    memset(operators, 0, sizeof(operators));
+    memset(script, 0, sizeof(script));
+    memcpy(kernel, "/boot/vmlinuz", 13);
+    memcpy(programs, "/usr/lib/bulkhead", 17);
+    memcpy(operators, "/run/one.sock", 13);
+    c.kernel_path = kernel;
+    c.initrd_path = initrd;
+    c.append = append;
+    c.programs_dir = programs;
+    c.operator_socket = operators;
+    c.vtl2_script = script;
+    why.text[0] = '\0';
+}
+
+static int parse(Bulkhead__VmConfig **ret)
+{
+    static uint8_t packed[8 * CONFIG_MAX_PATH];
+    size_t len = bulkhead__vm_config__get_packed_size(&c);
+
+    ck_assert_uint_le(len, sizeof(packed));
+    (void)bulkhead__vm_config__pack(&c, packed);
+    return config_parse(packed, len, ret, &why);
+}
+
+static void expect_refused(const char *text)
+{
+    Bulkhead__VmConfig untouched, *ret = &untouched;
+
+    ck_assert_int_eq(parse(&ret), -EINVAL);
+    ck_assert_ptr_eq(ret, &untouched);
+    ck_assert_msg(strstr(why.text, text) != NULL, "'%s' does not name '%s'", why.text, text);
+}
+
+static void expect_taken(void)
+{
+    CLEANUP(config_freep) Bulkhead__VmConfig *ret = NULL;
+    int r = parse(&ret);
+
+    ck_assert_msg(r == 0, "%s", why.text);
+    ck_assert_ptr_nonnull(ret);
+}
+
+START_TEST(a_good_one_comes_out_as_it_went_in)
+{
+    CLEANUP(config_freep) Bulkhead__VmConfig *ret = NULL;
+
+    ck_assert_int_eq(parse(&ret), 0);
+    ck_assert_str_eq(ret->name, "one");
+    ck_assert_uint_eq(ret->vcpus, 2);
+    ck_assert_uint_eq(ret->memory_bytes, UINT64_C(256) << 20);
+    ck_assert_str_eq(ret->kernel_path, "/boot/vmlinuz");
+    ck_assert_str_eq(ret->operator_socket, "/run/one.sock");
+    ck_assert_str_eq(ret->vtl2_script, "");
+}
+END_TEST
+
+START_TEST(vcpus_are_1_to_64)
+{
+    c.vcpus = 0;
+    expect_refused("vcpus");
+    c.vcpus = 65;
+    expect_refused("vcpus");
+    c.vcpus = 1;
+    expect_taken();
+    c.vcpus = 64;
+    expect_taken();
+}
+END_TEST
+
+START_TEST(memory_has_a_least_and_a_most)
+{
+    c.memory_bytes = CONFIG_MIN_MEMORY - 4096;
+    expect_refused("memory");
+    c.memory_bytes = CONFIG_MIN_MEMORY;
+    expect_taken();
+    c.memory_bytes = CONFIG_MAX_MEMORY;
+    expect_taken();
+    c.memory_bytes = CONFIG_MAX_MEMORY + 4096;
+    expect_refused("memory");
+    c.memory_bytes = UINT64_MAX;
+    expect_refused("memory");
+    c.memory_bytes = CONFIG_MIN_MEMORY + 1;
+    expect_refused("pages");
+}
+END_TEST
+
+static const struct {
+    char *text;
+    size_t max;
+    bool needed;
+    const char *what;
+} texts[] = {
+    {name,      CONFIG_MAX_NAME,   false, "name"           },
+    {kernel,    CONFIG_MAX_PATH,   true,  "kernel path"    },
+    {initrd,    CONFIG_MAX_PATH,   false, "initrd path"    },
+    {append,    CONFIG_MAX_APPEND, false, "command line"   },
+    {programs,  CONFIG_MAX_PATH,   true,  "programs folder"},
+    {operators, CONFIG_MAX_SOCKET, true,  "operator socket"},
+    {script,    CONFIG_MAX_PATH,   false, "vtl2 script"    },
+};
+
+START_TEST(a_text_has_a_longest)
+{
+    memset(texts[_i].text, 'a', texts[_i].max);
+    texts[_i].text[texts[_i].max] = '\0';
+    expect_taken();
+    texts[_i].text[texts[_i].max] = 'a';
+    texts[_i].text[texts[_i].max + 1] = '\0';
+    expect_refused(texts[_i].what);
+}
+END_TEST
+
+START_TEST(a_text_may_be_missing_or_not)
+{
+    texts[_i].text[0] = '\0';
+    if (texts[_i].needed)
+        expect_refused(texts[_i].what);
+    else
+        expect_taken();
+}
+END_TEST
+
+START_TEST(a_text_has_no_control_characters)
+{
+    memcpy(texts[_i].text, "a\nb", 4);
+    expect_refused(texts[_i].what);
+    memcpy(texts[_i].text, "a\177b", 4);
+    expect_refused(texts[_i].what);
+    memcpy(texts[_i].text, "a\303\244", 4); /* UTF-8 is none */
+    expect_taken();
+}
+END_TEST
+
+START_TEST(bytes_that_are_none_are_refused)
+{
+    static const uint8_t bytes[] = {0xff, 0xff, 0xff, 0xff};
+    Bulkhead__VmConfig *ret = NULL;
+
+    ck_assert_int_eq(config_parse(bytes, sizeof(bytes), &ret, &why), -EBADMSG);
+    ck_assert_ptr_null(ret);
+    ck_assert_int_eq(config_parse(bytes, 0, &ret, &why), -EINVAL); /* all fields are missing */
+    ck_assert_ptr_null(ret);
+}
+END_TEST
+
+START_TEST(too_many_bytes_are_refused_unread)
+{
+    static const uint8_t bytes[CONFIG_MAX_BYTES + 1];
+    Bulkhead__VmConfig *ret = NULL;
+
+    ck_assert_int_eq(config_parse(bytes, sizeof(bytes), &ret, &why), -EBADMSG);
+    ck_assert_ptr_nonnull(strstr(why.text, "longer"));
+}
+END_TEST
+
+START_TEST(it_is_read_from_the_beginning)
+{
+    CLEANUP(config_freep) Bulkhead__VmConfig *ret = NULL;
+    AUTO_FD fd = memfd_create("config", MFD_CLOEXEC);
+    uint8_t packed[4096];
+    size_t len = bulkhead__vm_config__pack(&c, packed);
+
+    ck_assert_int_eq(write(fd, packed, len), (ssize_t)len); /* leaves the offset at the end */
+    ck_assert_int_eq(config_read(fd, &ret, &why), 0);
+    ck_assert_str_eq(ret->name, "one");
+}
+END_TEST
+
+START_TEST(a_file_too_long_is_refused)
+{
+    AUTO_FD fd = memfd_create("config", MFD_CLOEXEC);
+    Bulkhead__VmConfig *ret = NULL;
+
+    ck_assert_int_eq(ftruncate(fd, CONFIG_MAX_BYTES + 1), 0);
+    ck_assert_int_eq(config_read(fd, &ret, &why), -EBADMSG);
+    ck_assert_ptr_null(ret);
+}
+END_TEST
+
+START_TEST(what_cannot_be_read_is_said)
+{
+    Bulkhead__VmConfig *ret = NULL;
+
+    ck_assert_int_eq(config_read(-1, &ret, &why), -EBADF);
+    ck_assert_ptr_nonnull(strstr(why.text, "cannot read"));
+}
+END_TEST
+
+START_TEST(more_memory_than_there_is_is_said_with_both_numbers)
+{
+    ck_assert_int_eq(config_check_memory(UINT64_C(2) << 30, UINT64_C(2) << 30, &why), 0);
+    ck_assert_int_eq(config_check_memory(UINT64_C(4) << 30, UINT64_C(2) << 30, &why), -ENOMEM);
+    ck_assert_ptr_nonnull(strstr(why.text, "4096 MiB"));
+    ck_assert_ptr_nonnull(strstr(why.text, "2048 MiB"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("init_config");
+    TCase *t = tcase_create("init_config");
+    SRunner *r;
+    int failed;
+
+    tcase_add_checked_fixture(t, good, NULL);
+    tcase_add_test(t, a_good_one_comes_out_as_it_went_in);
+    tcase_add_test(t, vcpus_are_1_to_64);
+    tcase_add_test(t, memory_has_a_least_and_a_most);
+    tcase_add_loop_test(t, a_text_has_a_longest, 0, (int)COUNT_OF(texts));
+    tcase_add_loop_test(t, a_text_may_be_missing_or_not, 0, (int)COUNT_OF(texts));
+    tcase_add_loop_test(t, a_text_has_no_control_characters, 0, (int)COUNT_OF(texts));
+    tcase_add_test(t, bytes_that_are_none_are_refused);
+    tcase_add_test(t, too_many_bytes_are_refused_unread);
+    tcase_add_test(t, it_is_read_from_the_beginning);
+    tcase_add_test(t, a_file_too_long_is_refused);
+    tcase_add_test(t, what_cannot_be_read_is_said);
+    tcase_add_test(t, more_memory_than_there_is_is_said_with_both_numbers);
+    suite_add_tcase(s, t);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
