@@ -47,7 +47,7 @@ int operator_path(const struct cli_args *args, char *ret, size_t ret_len, char *
                        args->name);
         return -EINVAL;
     }
-    if (socket_path == NULL)
+    if (socket_path == NULL && strcmp(args->name, "vm") == 0)
         socket_path = getenv("BULKHEAD_SOCKET"); /* init tells its script so */
     if (socket_path != NULL && socket_path[0] != '/' && getcwd(folder, sizeof(folder)) != NULL)
         len = snprintf(ret, ret_len, "%s/%s", folder, socket_path); /* init runs elsewhere */

@@ -47,6 +47,20 @@ static int bind_private(int fd, const struct sockaddr_un *to)
     return r;
 }
 
+/* The folder alone, not its parents: /run/bulkhead on a machine that has just started. */
+static void make_folder(const struct sockaddr_un *to)
+{
+    char folder[sizeof(to->sun_path)];
+    char *slash;
+
+    memcpy(folder, to->sun_path, sizeof(folder));
+    slash = strrchr(folder, '/');
+    if (slash == NULL || slash == folder)
+        return;
+    *slash = '\0';
+    (void)mkdir(folder, 0755); /* if it cannot be made, bind says why */
+}
+
 int operator_listen(const char *path, struct operator_address *ret, int *ret_fd, struct why *why)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
@@ -57,6 +71,7 @@ int operator_listen(const char *path, struct operator_address *ret, int *ret_fd,
     if (strlen(path) >= sizeof(to.sun_path))
         return why_say(why, -EINVAL, "operator socket: its path is too long");
     memcpy(to.sun_path, path, strlen(path));
+    make_folder(&to);
     r = clear_address(&to, why);
     if (r < 0)
         return r;

@@ -10,11 +10,14 @@ enum {
     SUPERVISOR_OWN_FDS = 64, /* besides one per vCPU */
 };
 
-/* Partition and vCPUs, timers, epoll; channels to workers and the programs operators send. */
-static const char *const supervisor_links[] = {"anon_inode:", "socket:"};
+/*
+ * Partition and vCPUs, epoll; channels to workers; the programs operators send; the pipe that
+ * libevent makes for signals nobody handles.
+ */
+static const char *const supervisor_links[] = {"anon_inode:", "socket:", "/memfd:", "pipe:"};
 
 /* What its event loop sleeps in. Connections come later, after it was looked at. */
-static const char *const diag_links[] = {"anon_inode:[eventpoll]", "anon_inode:[eventfd]"};
+static const char *const diag_links[] = {"anon_inode:[eventpoll]", "anon_inode:[eventfd]", "pipe:"};
 
 const struct quota_row quotas[PROCESS_COUNT] = {
     [PROCESS_SUPERVISOR] = {SUPERVISOR_OWN_FDS, supervisor_links, COUNT_OF(supervisor_links),
@@ -26,7 +29,8 @@ unsigned quota_threads(enum process process, unsigned vcpus)
 {
     unsigned threads = manifest[process].threads;
 
-    return threads == 0 ? vcpus + 1 : threads;
+    /* KVM's own worker thread joins the cgroup of whoever made the VM. */
+    return threads == 0 ? vcpus + 2 : threads;
 }
 
 uint64_t quota_memory(enum process process)

@@ -65,7 +65,7 @@ struct process_row {
     const char *name;     /* as operators say it */
     const char *program;  /* file name in the programs' folder; NULL: not spawned */
     uint32_t uid;         /* and gid; 0 only for init */
-    unsigned threads;     /* for RLIMIT_NPROC; 0: as many as vCPUs, and one */
+    unsigned threads;     /* for RLIMIT_NPROC; 0: as many as vCPUs and two */
     uint64_t memory_max;  /* bytes, besides shared memory; 0: none */
     unsigned deadline_ms; /* for one forwarded access */
     bool has_port;

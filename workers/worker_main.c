@@ -18,6 +18,7 @@ enum {
     EXIT_PROTOCOL = 82, /* the supervisor spoke wrongly */
     EXIT_STATE = 83,    /* the region could not be read */
     MAX_POLL_FDS = 8,
+    SERVE_BUDGET = PORT_SLOTS,
     ANSWER_BYTES = 24, /* seq, data, effect in a commit */
     ANSWERS_BYTES = 4 + PORT_SLOTS * ANSWER_BYTES,
 };
@@ -232,17 +233,21 @@ static void serve_one(struct worker *w, unsigned slot, const struct port_request
     port_answer(&w->port, slot, &rs);
 }
 
-static void serve_pending(struct worker *w)
+/* Returns how many it served: at most SERVE_BUDGET, so that no guest keeps us from all else. */
+static unsigned serve_pending(struct worker *w)
 {
     struct port_request rq;
     unsigned slot;
+    unsigned n = 0;
 
-    while (port_take(&w->port, &slot, &rq)) {
+    while (n < SERVE_BUDGET && port_take(&w->port, &slot, &rq)) {
         (void)pthread_mutex_lock(&w->lock);
         serve_one(w, slot, &rq);
         (void)pthread_mutex_unlock(&w->lock);
+        n++;
     }
     port_pong(&w->port);
+    return n;
 }
 
 static void wait_descriptors(struct worker *w)
@@ -265,12 +270,19 @@ static void wait_descriptors(struct worker *w)
     (void)pthread_mutex_unlock(&w->lock);
 }
 
+/*
+ * A guest that polls a register keeps the port busy without an end: descriptors get their turn
+ * after SERVE_BUDGET requests at the latest, though then without sleeping.
+ */
 static _Noreturn void serve(struct worker *w)
 {
+    unsigned n = 0;
+
     for (;;) {
-        serve_pending(w);
-        if (port_poll(&w->port))
+        n += serve_pending(w);
+        if (port_poll(&w->port) && (w->ops->poll_fds == NULL || n < SERVE_BUDGET))
             continue;
+        n = 0;
         if (w->ops->poll_fds != NULL)
             wait_descriptors(w);
         else

@@ -15,7 +15,8 @@
  *   gettid                   vcpu_bind, unless it is called before the filter
  *   tgkill                   vcpu_kick, with VCPU_KICK_SIGNAL
  *   rt_sigreturn             return from the (empty) handler of VCPU_KICK_SIGNAL
- * Nothing else: an exit is read, and answered, in the mapping shared with the kernel.
+ * Nothing else: an exit is read, and answered, in the mapping shared with the kernel. What setting
+ * up needs is in README.md.
  * partition_close, after the run, also needs munmap and close; a process that exits needs no close.
  */
 #pragma once

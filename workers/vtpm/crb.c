@@ -148,11 +148,15 @@ static unsigned write_cancel(struct crb *c, uint32_t value)
     return CRB_CHANGED | (cancel && c->state == CRB_RUNNING ? CRB_CANCELLED : 0);
 }
 
+/*
+ * @spec PTP 1.05 6.5.3.8: after a command, the first write to the buffer begins the next one. We do
+ * not see such writes, so START alone says it; Linux sends whole series without a cmdReady between.
+ */
 static unsigned write_start(struct crb *c, uint32_t value)
 {
     if ((value & 1) == 0)
         return 0;
-    if (c->state != CRB_READY)
+    if (c->state != CRB_READY && c->state != CRB_DONE)
         return CRB_REFUSED;
     c->state = CRB_RUNNING;
     return CRB_CHANGED | CRB_STARTED;
@@ -317,8 +321,8 @@ void crb_publish_fixed(_Atomic uint32_t *page)
 
 void crb_publish(const struct crb *c, _Atomic uint32_t *page)
 {
-    static const uint8_t live[] = {CRB_LOC_STATE, CRB_LOC_STS,     CRB_CTRL_REQ,
-                                   CRB_CTRL_STS,  CRB_CTRL_CANCEL, CRB_CTRL_START};
+    static const uint8_t live[] = {CRB_LOC_STATE, CRB_LOC_STS,    CRB_CTRL_CANCEL,
+                                   CRB_CTRL_STS,  CRB_CTRL_START, CRB_CTRL_REQ};
 
     for (size_t i = 0; i < COUNT_OF(live); i++)
         publish_register(c, page, live[i]);

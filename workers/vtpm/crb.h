@@ -107,8 +107,8 @@ int MUST_USE crb_unpack(uint32_t word, struct crb *ret);
 
 /*
  * Store the registers where guests read them without an exit: page has CRB_BYTES. Single 32-bit
- * stores, START last; the response must be in the buffer by then. Those that never change are
- * stored once, by crb_publish_fixed().
+ * stores; what a guest waits for comes last: START, with the response in the buffer by then, and
+ * CTRL_REQ. Registers that never change are stored once, by crb_publish_fixed().
  */
 void crb_publish(const struct crb *c, _Atomic uint32_t *page);
 void crb_publish_fixed(_Atomic uint32_t *page);

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 
 #include "base/macro.h"
@@ -10,8 +11,6 @@ static const struct sbx_rule rules[] = {
     SBX_START_ROWS,
     SBX_START_THREAD_ROWS,
     {"sysinfo",         SBX_ANY,      0, 0,                                                SBX_START, "qsort: size of memory; asked once, by tpm_setup"},
-    {"getpid",          SBX_ANY,      0, 0,                                                SBX_START, "OpenSSL: has it forked?"                        },
-    {"sched_yield",     SBX_ANY,      0, 0,                                                SBX_START, "port"                                           },
 
     {"read",            SBX_ARG32_EQ, 0, FD_CONTROL,                                       SBX_RUN,   "worker_main: Activate"                          },
     {"write",           SBX_ARG32_EQ, 0, FD_CONTROL,                                       SBX_RUN,   "worker_main: Ready"                             },
@@ -28,7 +27,9 @@ static const struct sbx_rule rules[] = {
     {"clock_gettime",   SBX_ANY,      0, 0,                                                SBX_RUN,   "libtpms: CPU time, which the vDSO does not have"},
     {"restart_syscall", SBX_ANY,      0, 0,                                                SBX_RUN,   "the port's sleep, after SIGSTOP and SIGCONT"    },
     {"exit_group",      SBX_ANY,      0, 0,                                                SBX_RUN,   "worker_main: leave"                             },
-    {"lseek",           SBX_ERRNO,    0, EBADF,                                            SBX_RUN,   "libtpms: would print a failing command; may not"},
+    {"lseek",           SBX_ERRNO,    0, ESPIPE,                                           SBX_RUN,
+      "libtpms prints a command that broke it: where is it?"                                                                                            },
+    {"write",           SBX_ARG32_EQ, 0, INT_MAX,                                          SBX_RUN,   "the same: to the descriptor that cannot exist"  },
 };
 
 extern const struct sbx_profile sbx_profile_vtpm;

@@ -164,7 +164,7 @@ int tpm_setup(struct tpm *t)
     if (warm_up() < 0 || TPMLIB_RegisterCallbacks(&callbacks) != TPM_SUCCESS ||
         TPMLIB_ChooseTPMVersion(TPMLIB_TPM_VERSION_2) != TPM_SUCCESS)
         return -EIO;
-    /* In failure mode libtpms prints the command that led to it: to a descriptor nobody has. */
+    /* libtpms prints a command that broke it: to a descriptor that cannot exist (profile.c). */
     TPMLIB_SetDebugFD(INT_MAX);
     *t = (struct tpm){0};
     *the_tpm() = t;
