@@ -284,7 +284,7 @@ static void on_com3(void *self, char *bytes, size_t len)
             p->status_text[p->status_len++] = bytes[i];
         } else if (bytes[i] == '\n' && p->status_len > 0) {
             o->script_done = true;
-            o->script_status = atoi(p->status_text) & 0xff;
+            o->script_status = (int)strtoul(p->status_text, NULL, 10) & 0xff;
         } else if (bytes[i] != '\r') {
             p->status_len = 0;
             memset(p->status_text, 0, sizeof(p->status_text));

@@ -46,7 +46,7 @@ static void cell(char ret[CELL_BYTES], const char *text)
         ret[i] = text[i] < ' ' || text[i] > '~' ? '?' : text[i];
     ret[i] = '\0';
     if (i == 0)
-        strcpy(ret, "-");
+        memcpy(ret, "-", 2);
 }
 
 void render_uptime(uint64_t ms, char *ret, size_t len)

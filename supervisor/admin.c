@@ -37,8 +37,10 @@ static const char *restart(struct registry *reg, uint32_t process, uint32_t tag,
 
     if (row->state == ROW_PARKED || row->state == ROW_DEAD)
         return "it is parked: revive it instead";
-    if (row->standby.number != 0)
+    if (row->replacing)
         return "a replacement is already on its way";
+    if (row->state != ROW_RUNNING)
+        return "it is restarting just now";
     lifecycle_replace(reg, process, fd_steal(binary), &admin);
     /* diag cannot hear of its own replacement: the answer is that it was begun. */
     return admin.waiting ? NULL : "";

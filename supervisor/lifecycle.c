@@ -17,6 +17,8 @@ enum {
 };
 
 static const uint64_t START_DEADLINE_NS = 30ull * 1000 * 1000 * 1000; /* emulated CPUs are slow */
+static const uint64_t SPARE_AFTER_NS = 20ull * 1000 * 1000;       /* let the new one serve first */
+static const uint64_t SPARE_RETRY_NS = 5ull * 1000 * 1000 * 1000; /* after one that failed */
 static const uint64_t DEAF_DEADLINE_NS = 2ull * 1000 * 1000 * 1000;
 
 static const char *const state_words[ROW_STATES] = {
@@ -66,24 +68,6 @@ static void ask_spawn(struct registry *reg, uint32_t process, struct generation 
     e.body_case = BULKHEAD__ENVELOPE__BODY_SPAWN;
     e.spawn = &spawn;
     registry_tell_init(reg, &e, binary);
-}
-
-void lifecycle_start(struct registry *reg, uint32_t process)
-{
-    struct registry_row *row = &reg->rows[process];
-
-    set_state(row, row->tombstone ? ROW_PARKED : ROW_STARTING);
-    ask_spawn(reg, process, &row->live, row->binary);
-}
-
-void lifecycle_replace(struct registry *reg, uint32_t process, int binary,
-                       const struct waiting_admin *admin)
-{
-    struct registry_row *row = &reg->rows[process];
-
-    row->admin = *admin;
-    row->standby_binary = binary;
-    ask_spawn(reg, process, &row->standby, binary >= 0 ? binary : row->binary);
 }
 
 void lifecycle_kill(struct registry *reg, struct generation *g, enum death_cause cause)
@@ -153,17 +137,6 @@ static void activate(struct registry *reg, struct registry_row *row)
     announce_when_all_run(reg);
 }
 
-void lifecycle_verified(struct registry *reg, struct generation *g)
-{
-    struct registry_row *row = &reg->rows[g->process];
-
-    g->verified = true;
-    if (g == &row->live)
-        activate(reg, row);
-    else if (row->live.number != 0)
-        lifecycle_kill(reg, &row->live, DEATH_PLANNED); /* its death promotes the standby */
-}
-
 static void promote(struct registry *reg, struct registry_row *row)
 {
     row->live = row->standby;
@@ -174,8 +147,64 @@ static void promote(struct registry *reg, struct registry_row *row)
         fd_closep(&row->binary);
         row->binary = fd_steal(&row->standby_binary);
     }
+    row->replacing = false;
+    row->spare_ns = clock_now_ns() + SPARE_AFTER_NS;
+    board_text(row->shown.spare, "none");
     activate(reg, row);
     admin_finish(reg, row, "");
+}
+
+void lifecycle_start(struct registry *reg, uint32_t process)
+{
+    struct registry_row *row = &reg->rows[process];
+
+    set_state(row, row->tombstone ? ROW_PARKED : ROW_STARTING);
+    row->spare_ns = clock_now_ns() + SPARE_AFTER_NS;
+    if (row->standby.number == 0)
+        ask_spawn(reg, process, &row->live, row->binary);
+    else if (row->standby.verified && !row->standby.killed)
+        promote(reg, row); /* one that is not yet verified is promoted then */
+}
+
+static void ask_standby(struct registry *reg, uint32_t process)
+{
+    struct registry_row *row = &reg->rows[process];
+
+    ask_spawn(reg, process, &row->standby,
+              row->standby_binary >= 0 ? row->standby_binary : row->binary);
+    board_text(row->shown.spare, row->replacing ? "replacement starting" : "starting");
+}
+
+void lifecycle_replace(struct registry *reg, uint32_t process, int binary,
+                       const struct waiting_admin *admin)
+{
+    struct registry_row *row = &reg->rows[process];
+
+    row->admin = *admin;
+    row->replacing = true;
+    row->standby_binary = binary;
+    if (row->standby.number == 0)
+        ask_standby(reg, process);
+    else if (binary >= 0)
+        lifecycle_kill(reg, &row->standby, DEATH_PLANNED); /* another program: its death goes on */
+    else if (row->standby.verified)
+        lifecycle_kill(reg, &row->live, DEATH_PLANNED);
+}
+
+void lifecycle_verified(struct registry *reg, struct generation *g)
+{
+    struct registry_row *row = &reg->rows[g->process];
+
+    g->verified = true;
+    if (g == &row->live) {
+        activate(reg, row);
+        return;
+    }
+    board_text(row->shown.spare, row->replacing ? "replacement ready" : "ready");
+    if (row->live.number == 0 && row->state != ROW_RESTARTING)
+        promote(reg, row);
+    else if (row->replacing)
+        lifecycle_kill(reg, &row->live, DEATH_PLANNED); /* its death promotes the standby */
 }
 
 /* Which request did it die of? The region is the dead one's word: at worst it blames its own. */
@@ -243,15 +272,31 @@ static void show_death(struct registry *reg, const struct registry_row *row,
               manifest[g->process].name, text);
 }
 
-static void standby_died(struct registry *reg, struct registry_row *row, int wait_status)
+static void replacement_failed(struct registry *reg, struct registry_row *row, int wait_status)
 {
     char error[BOARD_TEXT_BYTES * 2];
 
     (void)snprintf(error, sizeof(error), "the new generation %s; the old one serves on",
                    health_word(row->standby.cause, wait_status));
-    generation_done(&row->standby);
+    row->replacing = false;
     fd_closep(&row->standby_binary);
     admin_finish(reg, row, error);
+}
+
+static void standby_died(struct registry *reg, struct registry_row *row, uint32_t process,
+                         int wait_status)
+{
+    bool made_room = row->standby.cause == DEATH_PLANNED;
+
+    if (row->replacing && !made_room)
+        replacement_failed(reg, row, wait_status);
+    generation_done(&row->standby);
+    board_text(row->shown.spare, "none");
+    row->spare_ns = clock_now_ns() + SPARE_RETRY_NS;
+    if (row->replacing)
+        ask_standby(reg, process);
+    else if (row->live.number == 0 && row->state != ROW_RESTARTING)
+        lifecycle_start(reg, process);
 }
 
 void lifecycle_died(struct registry *reg, struct generation *g, int wait_status)
@@ -262,15 +307,13 @@ void lifecycle_died(struct registry *reg, struct generation *g, int wait_status)
 
     show_death(reg, row, g, wait_status);
     if (g == &row->standby) {
-        standby_died(reg, row, wait_status);
+        standby_died(reg, row, process, wait_status);
         return;
     }
     board_inc(row->shown.restarts);
     generation_done(&row->live);
     board_set(row->shown.pid, 0);
-    if (row->standby.number != 0 && row->standby.verified)
-        promote(reg, row);
-    else if (fault)
+    if (fault)
         after_fault(reg, row, process);
     else
         lifecycle_start(reg, process);
@@ -295,6 +338,16 @@ int lifecycle_revive(struct registry *reg, uint32_t process)
     return 0;
 }
 
+/* A process that is started ahead takes over in a fraction of the time. */
+static void keep_spare(struct registry *reg, uint32_t process, uint64_t now_ns)
+{
+    struct registry_row *row = &reg->rows[process];
+
+    if (row->port != NULL && row->state == ROW_RUNNING && row->live.active_ns != 0 &&
+        row->standby.number == 0 && now_ns > row->spare_ns)
+        ask_standby(reg, process);
+}
+
 static void check_deadlines(struct registry *reg, struct generation *g, uint64_t now_ns)
 {
     if (g->number == 0)
@@ -314,6 +367,7 @@ void lifecycle_tick(struct registry *reg, uint64_t now_ns)
             continue;
         if (row->state == ROW_RESTARTING && now_ns >= row->retry_ns)
             lifecycle_start(reg, p);
+        keep_spare(reg, p, now_ns);
         check_deadlines(reg, &row->live, now_ns);
         check_deadlines(reg, &row->standby, now_ns);
     }

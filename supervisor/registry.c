@@ -219,6 +219,7 @@ static void show_row(struct registry *reg, uint32_t process)
     row->shown.build_id = board_addf(reg->board, BOARD_TEXT, "%s/build_id", name);
     row->shown.last_death = board_addf(reg->board, BOARD_TEXT, "%s/last_death", name);
     row->shown.sandbox = board_addf(reg->board, BOARD_TEXT, "%s/sandbox", name);
+    row->shown.spare = board_addf(reg->board, BOARD_TEXT, "%s/spare", name);
 }
 
 int registry_init(struct registry *reg, struct event_base *base, struct board *board,

@@ -7,7 +7,8 @@
  * and none waits for anybody.
  *
  *   starting --Ready, Verified--> running --death--> restarting --delay--> starting
- *   running + standby verified: kill the live one; its death promotes the standby
+ *   a device that runs has a spare: set up, jailed, verified, asleep; a death promotes it
+ *   replacement: a standby of the new program; when verified, the live one is killed
  *   too many faults: parked (a generation that serves only the device's own error)
  *   even that one dies of faults: dead (the port is marked gone; all-ones)
  *
@@ -73,6 +74,8 @@ struct registry_row {
     uint64_t retry_ns;    /* ROW_RESTARTING: when */
     int binary;           /* program to run instead of the installed one; -1 */
     int standby_binary;   /* the standby's, until it is promoted */
+    bool replacing;       /* the standby is to take over as soon as it is verified */
+    uint64_t spare_ns;    /* no spare is made before */
     struct waiting_admin admin;
     struct port_client *port;           /* NULL: no port */
     const void *region;                 /* read-only mapping; NULL: none */
@@ -82,7 +85,7 @@ struct registry_row {
     uint32_t placed_cpu;                /* UINT32_MAX: wherever the scheduler likes */
     struct {
         struct board_row *state, *pid, *generation, *restarts, *faults, *since_ns;
-        struct board_row *build_id, *last_death, *sandbox;
+        struct board_row *build_id, *last_death, *sandbox, *spare;
     } shown;
 };
 

@@ -36,12 +36,17 @@ static long result(long r)
     return r < 0 ? -errno : r;
 }
 
+/* A handle ends in bytes that its declaration leaves out. */
+static union {
+    struct file_handle head;
+    unsigned char bytes[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+} handle = {.head = {.handle_bytes = MAX_HANDLE_SZ}};
+static int mount_number;
+static struct stat status;
+static struct mount_attr may_exec = {.attr_clr = MOUNT_ATTR_NOEXEC};
+
 static long k02_open_by_handle(const struct evil *e)
 {
-    static struct {
-        struct file_handle head;
-        unsigned char bytes[MAX_HANDLE_SZ];
-    } handle = {.head = {.handle_bytes = MAX_HANDLE_SZ}};
     int mount_fd = 3, mount_id = 0;
 
     if (e->mode == EVIL_CONTROL) {
@@ -218,8 +223,7 @@ static long k12_mmap_rwx(const struct evil *e)
 
 static long k12_mmap_shared_exec(const struct evil *e)
 {
-    AUTO_CLOSED_FD;
-    void *at = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    void *at = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED, e->shared_fd, 0);
 
     return at == MAP_FAILED ? -errno : 0;
 }
@@ -236,3 +240,64 @@ static long k12_shmat(const struct evil *e)
     (void)shmctl(id, IPC_RMID, NULL);
     return (intptr_t)at == -1 ? -errno : 0;
 }
+
+#define CALL(id, what, call, jailed, ...)                                                          \
+    {                                                                                              \
+        id, what, call, {__VA_ARGS__}, NULL, jailed, 0, 0, 0, NULL                                 \
+    }
+#define RUN(id, what, fn, jailed)                                                                  \
+    {                                                                                              \
+        id, what, -1, {0}, fn, jailed, 0, 0, 0, NULL                                               \
+    }
+
+/* clang-format off: one attempt a line */
+static const struct attempt rows[] = {
+    CALL("K01", "open a file",            SYS_open,    OUT_REFUSED, A(PASSWD), O_RDONLY),
+    CALL("K01", "openat a file",          SYS_openat,  OUT_REFUSED, A(AT_FDCWD), A(PASSWD), O_RDONLY),
+    CALL("K01", "openat2 a file",         SYS_openat2, OUT_REFUSED, A(AT_FDCWD), A(PASSWD), A(&read_only), sizeof(read_only)),
+    CALL("K01", "creat a file",           SYS_creat,   OUT_REFUSED, A(SCRATCH), 0600),
+    CALL("K01", "open /",                 SYS_open,    OUT_REFUSED, A("/"), O_RDONLY | O_DIRECTORY),
+    CALL("K01", "open .",                 SYS_open,    OUT_REFUSED, A("."), O_RDONLY | O_DIRECTORY),
+    CALL("K01", "open ..",                SYS_open,    OUT_REFUSED, A(".."), O_RDONLY | O_DIRECTORY),
+    CALL("K01", "stat a file",            SYS_stat,    OUT_REFUSED, A(PASSWD), A(&status)),
+    CALL("K01", "access a file",          SYS_access,  OUT_REFUSED, A(PASSWD), R_OK),
+    CALL("K01", "mkdir",                  SYS_mkdir,   OUT_REFUSED, A("/tmp/bulkhead-evil-folder"), 0700),
+    CALL("K02", "name_to_handle_at",      SYS_name_to_handle_at, OUT_REFUSED, A(AT_FDCWD), A("/dev/shm"), A(&handle), A(&mount_number), 0),
+    RUN ("K02", "open_by_handle_at",      k02_open_by_handle, OUT_REFUSED),
+    CALL("K03", "open /proc/self/status", SYS_openat,  OUT_REFUSED, A(AT_FDCWD), A("/proc/self/status"), O_RDONLY),
+    CALL("K03", "open /proc/1/environ",   SYS_openat,  OUT_REFUSED, A(AT_FDCWD), A("/proc/1/environ"), O_RDONLY),
+    CALL("K03", "open /sys/kernel",       SYS_openat,  OUT_REFUSED, A(AT_FDCWD), A("/sys/kernel"), O_RDONLY | O_DIRECTORY),
+    CALL("K03", "open /dev/null",         SYS_openat,  OUT_REFUSED, A(AT_FDCWD), A("/dev/null"), O_RDWR),
+    RUN ("K04", "fchdir to every descriptor", k04_fchdir, OUT_REFUSED),
+    RUN ("K04", "openat from every descriptor", k04_openat_fds, OUT_REFUSED),
+    RUN ("K05", "climb by ..",            k05_climb, OUT_REFUSED),
+    CALL("K05", "chroot",                 SYS_chroot,  OUT_REFUSED, A("/")),
+    CALL("K06", "mount a tmpfs",          SYS_mount,   OUT_REFUSED, A("none"), A("/tmp"), A("tmpfs"), 0, 0),
+    CALL("K06", "umount2",                SYS_umount2, OUT_REFUSED, A("/proc"), MNT_DETACH),
+    CALL("K06", "fsopen",                 SYS_fsopen,  OUT_REFUSED, A("tmpfs"), 0),
+    CALL("K06", "open_tree",              SYS_open_tree, OUT_REFUSED, A(AT_FDCWD), A("/"), OPEN_TREE_CLONE | AT_RECURSIVE),
+    CALL("K06", "mount_setattr",          SYS_mount_setattr, OUT_REFUSED, A(AT_FDCWD), A("/proc"), 0, A(&may_exec), sizeof(may_exec)),
+    CALL("K07", "pidfd_open",             SYS_pidfd_open, 0, 1, 0),
+    RUN ("K07", "setns",                  k07_setns, OUT_REFUSED),
+    RUN ("K07", "setns by pidfd",         k07_setns_pidfd, OUT_REFUSED),
+    CALL("K08", "unshare mounts",         SYS_unshare, OUT_REFUSED, CLONE_NEWNS),
+    CALL("K08", "unshare users",          SYS_unshare, 0, CLONE_NEWUSER),
+    RUN ("K08", "clone with new users",   k08_clone_user, 0),
+    RUN ("K08", "clone3 with new users",  k08_clone3_user, 0),
+    RUN ("K09", "fork",                   k09_fork, 0),
+    RUN ("K09", "clone a process",        k09_clone, 0),
+    RUN ("K09", "clone3 a process",       k09_clone3, 0),
+    RUN ("K10", "execve",                 k10_exec, OUT_REFUSED),
+    RUN ("K10", "execveat",               k10_exec_self, OUT_REFUSED),
+    RUN ("K11", "exec of a memfd",        k11_exec_memfd, 0),
+    CALL("K11", "memfd_create",           SYS_memfd_create, 0, A("evil"), 0),
+    RUN ("K12", "mprotect: data becomes code", k12_mprotect, OUT_REFUSED),
+    RUN ("K12", "pkey_mprotect: data becomes code", k12_pkey_mprotect, OUT_REFUSED),
+    RUN ("K12", "mmap writable code",     k12_mmap_rwx, OUT_REFUSED),
+    RUN ("K12", "mmap shared code",       k12_mmap_shared_exec, 0),
+    RUN ("K12", "shmat code",             k12_shmat, 0),
+    CALL("K12", "personality: all is code", SYS_personality, 0, READ_IMPLIES_EXEC),
+};
+/* clang-format on */
+
+const struct attempt_table attempts_paths = {.rows = rows, .n = COUNT_OF(rows)};

@@ -268,6 +268,7 @@ static void live(struct evil *e)
     if (e->generation >= EVIL_ACTS || acts[e->generation].active) {
         say_ready(e->generation);
         await_activate();
+        pause_a_while();
     }
     if (e->generation < EVIL_ACTS) {
         acts[e->generation].act(e);

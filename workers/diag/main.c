@@ -1,4 +1,80 @@
-int main(void)
+/*
+ * workers/diag/main.c - the diag worker: shows operators every board, hands on what they ask for.
+ *
+ * Joins the sessions (diag.h) to the skeleton (worker.h). One thread.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/filters.h"
+#include "workers/diag/diag.h"
+#include "workers/diag/profile.h"
+#include "workers/worker.h"
+
+enum {
+    HEAP_BYTES = 96 * 1024, /* more than all that is allocated later */
+};
+
+/* malloc() asks the kernel for its heap now, so that the run filter need not allow it. */
+static int warm_heap(void)
 {
+    void *volatile heap = malloc(HEAP_BYTES);
+
+    if (heap == NULL)
+        return -ENOMEM;
+    free(heap);
     return 0;
+}
+
+/* Its own board is shown like the others'. */
+static int map_boards(struct diag *d, struct worker *w)
+{
+    d->boards[PROCESS_DIAG] = w->board.page;
+    for (unsigned i = 0; i < PROCESS_COUNT; i++) {
+        void *page;
+        int r;
+
+        if (i == PROCESS_DIAG)
+            continue;
+        r = worker_map(w, OBJECT_BOARD, i, &page);
+        if (r < 0)
+            return r;
+        d->boards[i] = page;
+    }
+    return 0;
+}
+
+static int setup(void *self, struct worker *w)
+{
+    struct diag *d = self;
+    int listener = worker_fd(w, OBJECT_OPERATOR, 0);
+    int r;
+
+    if (listener != DIAG_FD_OPERATOR) /* the filter names it */
+        return listener < 0 ? listener : -EPROTO;
+    r = map_boards(d, w);
+    if (r == 0)
+        r = diag_init(d, listener, FD_CONTROL);
+    if (r == 0)
+        r = warm_heap();
+    return r;
+}
+
+static int run(void *self, struct worker *w)
+{
+    return diag_run(self, &w->board) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static const struct worker_ops diag_ops = {
+    .process = PROCESS_DIAG,
+    .filter = &diag_filter,
+    .setup = setup,
+    .run = run,
+};
+
+int main(int argc, char **argv)
+{
+    struct diag *d = calloc(1, sizeof(*d));
+
+    return d == NULL ? EXIT_FAILURE : worker_main(&diag_ops, d, argc, argv);
 }

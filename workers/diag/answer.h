@@ -1,0 +1,45 @@
+/*
+ * workers/diag/answer.h - answers to operators, cut into datagrams.
+ *
+ * An answer is never made as a whole: one datagram is made at a time, when the last one was taken,
+ * so that a slow reader costs us one datagram and no more.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "admin.pb-c.h"
+#include "base/macro.h"
+#include "workers/diag/inspect.h"
+#include "workers/diag/logs.h"
+
+enum {
+    ANSWER_MAX_BYTES = 16384,
+    ANSWER_VALUES = 64, /* in one datagram, at most; the longest ones fit */
+    ANSWER_LINES = 48,
+};
+
+/* What an answer is about and how far it has come. */
+struct question {
+    Bulkhead__AdminCall__Verb verb;
+    bool follow;
+    struct inspect_cursor inspect;
+    struct logs_cursor logs;
+};
+
+struct datagram {
+    uint8_t bytes[ANSWER_MAX_BYTES];
+    size_t len; /* 0: none */
+    bool last;  /* the answer is complete with it */
+};
+
+/*
+ * Make the next datagram of the answer to a PS, INSPECT or LOGS question. ret->len stays 0 when
+ * there is nothing to say now: only for one that follows.
+ */
+void answer_next(struct question *q, const struct board_page *const boards[PROCESS_COUNT],
+                 struct datagram *ret);
+
+/* A last datagram: "" for success. */
+void answer_end(const char *error, struct datagram *ret);

@@ -1,0 +1,66 @@
+/*
+ * workers/diag/diag.h - the diag worker: sessions of operators, and what they are told.
+ *
+ * One thread. Sessions are bounded in number, in memory and in time; an operator that sends
+ * nonsense or does not read loses the session, and nobody else notices.
+ */
+#pragma once
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/board.h"
+#include "base/macro.h"
+#include "ipc/manifest.h"
+#include "workers/diag/answer.h"
+
+enum {
+    DIAG_SESSIONS = 16,
+    DIAG_IDLE_MS = 60 * 1000,   /* without a call */
+    DIAG_READ_MS = 10 * 1000,   /* to take one datagram */
+    DIAG_REPLY_MS = 10 * 1000,  /* for the supervisor, to do what was asked */
+    DIAG_FOLLOW_MS = 200,       /* between two looks at the logs */
+    DIAG_FOLLOW_DATAGRAMS = 16, /* at one look, at most */
+};
+
+enum session_state {
+    SESSION_FREE,
+    SESSION_IDLE,      /* waits for a call */
+    SESSION_ANSWERING, /* one datagram after the other; a follower between two looks too */
+    SESSION_WAITING,   /* for the supervisor */
+};
+
+struct diag;
+
+struct session {
+    struct diag *diag;
+    enum session_state state;
+    int fd; /* owned */
+    struct event readable, writable;
+    uint64_t deadline_ns;
+    uint32_t tag; /* SESSION_WAITING: of the request */
+    struct question question;
+    struct datagram datagram; /* made and not yet taken */
+};
+
+struct diag {
+    struct event_base *base;
+    struct board *board;                            /* borrowed */
+    const struct board_page *boards[PROCESS_COUNT]; /* read-only mappings */
+    int listener, control;                          /* inherited, kept open */
+    struct event accepting, from_supervisor, tick;
+    struct session sessions[DIAG_SESSIONS];
+    unsigned n_sessions;
+    uint32_t next_tag;
+    int failed; /* why the loop was left; 0: it was not */
+    struct board_row *row_sessions, *row_calls, *row_refused, *row_dropped;
+};
+
+/* Before the run filter: make the loop. listener and control are borrowed. 0 or negative errno. */
+int MUST_USE diag_init(struct diag *d, int listener, int control);
+
+/* Serve until the supervisor is gone; returns why, a negative errno. */
+int MUST_USE diag_run(struct diag *d, struct board *board);
+
+void diag_done(struct diag *d);

@@ -1,0 +1,53 @@
+#include "workers/diag/inspect.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+bool inspect_match(const char *pattern, const char *path)
+{
+    char whole[INSPECT_PATTERN_BYTES];
+    size_t len = strlen(pattern);
+
+    if (len >= sizeof(whole))
+        return false;
+    memcpy(whole, pattern, len + 1);
+    while (len > 0 && whole[len - 1] == '/')
+        whole[--len] = '\0';
+    if (len == 0)
+        return true;
+    return fnmatch(whole, path, FNM_PATHNAME | FNM_LEADING_DIR) == 0;
+}
+
+/* The row under the cursor, whatever it is; steps past it. */
+static int step(struct inspect_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
+                struct inspect_value *ret)
+{
+    const struct board_page *page = boards[c->process];
+    int r = page == NULL ? -ENOENT : board_read_row(page, c->row, &ret->value);
+
+    if (r == -ENOENT) {
+        c->process++;
+        c->row = 0;
+        return r;
+    }
+    c->row++;
+    (void)snprintf(ret->path, sizeof(ret->path), "%s/%s", manifest[c->process].name,
+                   ret->value.name);
+    return r;
+}
+
+bool inspect_next(struct inspect_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
+                  struct inspect_value *ret)
+{
+    while (c->process < PROCESS_COUNT) {
+        struct inspect_value v;
+
+        if (step(c, boards, &v) == 0 && inspect_match(c->pattern, v.path)) {
+            *ret = v;
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,39 @@
+/*
+ * workers/diag/inspect.h - the tree of live values: every board's rows as PROCESS/row.
+ *
+ * Boards are mapped read-only and nothing in them is believed (base/board_read.h).
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/board_read.h"
+#include "base/macro.h"
+#include "ipc/manifest.h"
+
+enum {
+    INSPECT_PATTERN_BYTES = 256,
+    INSPECT_PATH_BYTES = BOARD_NAME_BYTES + 16,
+};
+
+/* Where in the tree an answer is. Starts zeroed. */
+struct inspect_cursor {
+    unsigned process;
+    uint32_t row;
+    char pattern[INSPECT_PATTERN_BYTES]; /* empty: everything */
+};
+
+struct inspect_value {
+    char path[INSPECT_PATH_BYTES];
+    struct board_value value;
+};
+
+/*
+ * Does the path lie at or below the pattern? The pattern is a path of whole components, in which
+ * '*', '?' and '[...]' match within one component.
+ */
+bool inspect_match(const char *pattern, const char *path);
+
+/* The next value that matches. False: there is no more. */
+bool inspect_next(struct inspect_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
+                  struct inspect_value *ret);

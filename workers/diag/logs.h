@@ -1,0 +1,28 @@
+/*
+ * workers/diag/logs.h - the log records of all boards, merged by time.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/board_read.h"
+#include "ipc/manifest.h"
+
+/* Where in each board's log an answer is. */
+struct logs_cursor {
+    uint64_t next[PROCESS_COUNT]; /* the first sequence number not yet shown */
+    uint64_t last[PROCESS_COUNT]; /* the last one to show */
+    bool wanted[PROCESS_COUNT];
+};
+
+/*
+ * Show all that is there now; only of one process unless process is PROCESS_COUNT; follow: and
+ * all that comes.
+ */
+void logs_begin(struct logs_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
+                unsigned process, bool follow);
+
+/* The oldest record not yet shown. False: there is none, at the moment. */
+bool logs_next(struct logs_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
+               enum process *ret_process, struct board_line *ret);

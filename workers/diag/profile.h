@@ -1,0 +1,10 @@
+/*
+ * workers/diag/profile.h - what the sandbox profile must know of the worker's descriptors.
+ */
+#pragma once
+
+#include "ipc/manifest.h"
+
+enum {
+    DIAG_FD_OPERATOR = FD_FIRST_GRANT + 5, /* its row in the manifest; setup() checks it */
+};

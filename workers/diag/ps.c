@@ -1,0 +1,106 @@
+#include "workers/diag/ps.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/macro.h"
+
+static void set_state(struct ps_row *row, const struct board_value *v, uint64_t now_ns)
+{
+    (void)now_ns;
+    row->present = true;
+    memcpy(row->state, v->text, sizeof(row->state));
+}
+
+static void set_build_id(struct ps_row *row, const struct board_value *v, uint64_t now_ns)
+{
+    (void)now_ns;
+    memcpy(row->build_id, v->text, sizeof(row->build_id));
+}
+
+static void set_last_death(struct ps_row *row, const struct board_value *v, uint64_t now_ns)
+{
+    (void)now_ns;
+    memcpy(row->last_death, v->text, sizeof(row->last_death));
+}
+
+static void set_sandbox(struct ps_row *row, const struct board_value *v, uint64_t now_ns)
+{
+    (void)now_ns;
+    memcpy(row->sandbox, v->text, sizeof(row->sandbox));
+}
+
+static void set_pid(struct ps_row *row, const struct board_value *v, uint64_t now_ns)
+{
+    (void)now_ns;
+    row->pid = v->value <= INT32_MAX ? (int32_t)v->value : 0;
+}
+
+static void set_generation(struct ps_row *row, const struct board_value *v, uint64_t now_ns)
+{
+    (void)now_ns;
+    row->generation = (uint32_t)v->value;
+}
+
+static void set_restarts(struct ps_row *row, const struct board_value *v, uint64_t now_ns)
+{
+    (void)now_ns;
+    row->restarts = (uint32_t)v->value;
+}
+
+static void set_since(struct ps_row *row, const struct board_value *v, uint64_t now_ns)
+{
+    row->uptime_ms = v->value != 0 && v->value < now_ns ? (now_ns - v->value) / NS_PER_MS : 0;
+}
+
+static const struct {
+    const char *name;
+    void (*set)(struct ps_row *row, const struct board_value *v, uint64_t now_ns);
+} fields[] = {
+    {"state",      set_state     },
+    {"build_id",   set_build_id  },
+    {"last_death", set_last_death},
+    {"sandbox",    set_sandbox   },
+    {"pid",        set_pid       },
+    {"generation", set_generation},
+    {"restarts",   set_restarts  },
+    {"since_ns",   set_since     },
+};
+
+/* The process of "NAME/field", and the field; -ENOENT when it is about something else. */
+static int split(const char *path, const char **ret_field)
+{
+    char name[BOARD_NAME_BYTES];
+    const char *slash = strchr(path, '/');
+    int process;
+
+    if (slash == NULL)
+        return -ENOENT;
+    memcpy(name, path, (size_t)(slash - path)); /* shorter than the row's name */
+    name[slash - path] = '\0';
+    process = manifest_find(name);
+    if (process >= 0)
+        *ret_field = slash + 1;
+    return process;
+}
+
+void ps_collect(const struct board_page *supervisor, uint64_t now_ns,
+                struct ps_row ret[PROCESS_COUNT])
+{
+    struct board_value v;
+    int r = 0;
+
+    memset(ret, 0, PROCESS_COUNT * sizeof(*ret));
+    for (uint32_t i = 0; r != -ENOENT; i++) {
+        const char *field;
+        int process;
+
+        r = board_read_row(supervisor, i, &v);
+        process = r == 0 ? split(v.name, &field) : -ENOENT;
+        for (size_t f = 0; process >= 0 && f < COUNT_OF(fields); f++) {
+            if (strcmp(field, fields[f].name) == 0)
+                fields[f].set(&ret[process], &v, now_ns);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+/*
+ * workers/diag/ps.h - the list of processes, made of the rows NAME/field of the supervisor's board.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/board_read.h"
+#include "ipc/manifest.h"
+
+struct ps_row {
+    bool present; /* it has a state */
+    char state[BOARD_TEXT_BYTES];
+    char build_id[BOARD_TEXT_BYTES];
+    char last_death[BOARD_TEXT_BYTES];
+    char sandbox[BOARD_TEXT_BYTES];
+    int32_t pid;
+    uint32_t generation;
+    uint32_t restarts;
+    uint64_t uptime_ms;
+};
+
+/* Fill one row per process of the manifest. */
+void ps_collect(const struct board_page *supervisor, uint64_t now_ns,
+                struct ps_row ret[PROCESS_COUNT]);

@@ -1,0 +1,286 @@
+#include "workers/diag/session.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "ipc/channel.h"
+#include "workers/diag/operator.h"
+
+static void set_deadline(struct session *s, unsigned ms)
+{
+    s->deadline_ns = clock_now_ns() + ms * NS_PER_MS;
+}
+
+static void become_idle(struct session *s)
+{
+    s->state = SESSION_IDLE;
+    set_deadline(s, DIAG_IDLE_MS);
+}
+
+void session_close(struct session *s)
+{
+    if (s->state == SESSION_FREE)
+        return;
+    (void)event_del(&s->readable);
+    (void)event_del(&s->writable);
+    fd_closep(&s->fd);
+    s->state = SESSION_FREE;
+    board_set(s->diag->row_sessions,
+              s->diag->row_sessions == NULL ? 0 : atomic_load(&s->diag->row_sessions->value) - 1);
+}
+
+/* Send what was made. False: it waits, or the session is closed. */
+static bool send_made(struct session *s)
+{
+    int r = operator_send(s->fd, &s->datagram);
+
+    if (r == -EAGAIN) {
+        (void)event_add(&s->writable, NULL);
+        return false;
+    }
+    if (r < 0) {
+        session_close(s);
+        return false;
+    }
+    s->datagram.len = 0;
+    return true;
+}
+
+/* As far as the operator reads, and not so far that others wait. */
+static void send_answer(struct session *s)
+{
+    for (int budget = DIAG_FOLLOW_DATAGRAMS; budget > 0; budget--) {
+        if (s->datagram.len == 0) {
+            s->datagram.last = false;
+            answer_next(&s->question, s->diag->boards, &s->datagram);
+            set_deadline(s, DIAG_READ_MS);
+        }
+        if (s->datagram.len == 0 || !send_made(s))
+            return;
+        if (s->datagram.last) {
+            become_idle(s);
+            return;
+        }
+    }
+    if (!s->question.follow)
+        (void)event_add(&s->writable, NULL); /* the next turn */
+}
+
+static void end_answer(struct session *s, const char *error)
+{
+    s->state = SESSION_ANSWERING;
+    s->question = (struct question){0};
+    answer_end(error, &s->datagram);
+    set_deadline(s, DIAG_READ_MS);
+    if (send_made(s))
+        become_idle(s);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct session *s = arg;
+    bool last = s->datagram.len > 0 && s->datagram.last;
+
+    (void)fd;
+    (void)what;
+    if (s->datagram.len > 0 && !send_made(s))
+        return;
+    if (last)
+        become_idle(s);
+    else
+        send_answer(s);
+}
+
+/* --- calls --- */
+
+static void ask_supervisor(struct session *s, const Bulkhead__AdminCall *call, int process, int fd)
+{
+    struct diag *d = s->diag;
+    Bulkhead__AdminRequest request;
+    Bulkhead__Envelope e;
+    int r;
+
+    bulkhead__admin_request__init(&request);
+    bulkhead__envelope__init(&e);
+    s->tag = d->next_tag++;
+    request.tag = s->tag;
+    request.process = (uint32_t)process;
+    request.action = call->verb == BULKHEAD__ADMIN_CALL__VERB__RESTART
+                         ? BULKHEAD__ADMIN_REQUEST__ACTION__RESTART
+                         : BULKHEAD__ADMIN_REQUEST__ACTION__REVIVE;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_ADMIN_REQUEST;
+    e.admin_request = &request;
+    board_log(d->board, LOG_LEVEL_INFO, "operator: %s %s%s",
+              call->verb == BULKHEAD__ADMIN_CALL__VERB__RESTART ? "restart" : "revive",
+              manifest[process].name, fd >= 0 ? ", with another binary" : "");
+    r = channel_send(d->control, &e, &fd, fd >= 0 ? 1 : 0);
+    if (r < 0) {
+        end_answer(s, r == -EAGAIN ? "the supervisor does not listen" : "the supervisor is gone");
+        return;
+    }
+    s->state = SESSION_WAITING;
+    set_deadline(s, DIAG_REPLY_MS);
+}
+
+static void act(struct session *s, const Bulkhead__AdminCall *call, int fd)
+{
+    int process = manifest_find(call->target);
+
+    if (process < 0)
+        end_answer(s, "no process of that name: `bulkhead ps` lists them");
+    else if (call->has_binary != (fd >= 0))
+        end_answer(s, "the binary did not come along");
+    else
+        ask_supervisor(s, call, process, fd);
+}
+
+static void begin_logs(struct session *s, const Bulkhead__AdminCall *call)
+{
+    int process = call->target[0] == '\0' ? PROCESS_COUNT : manifest_find(call->target);
+
+    if (process < 0) {
+        end_answer(s, "no process of that name: `bulkhead ps` lists them");
+        return;
+    }
+    s->question.follow = call->follow;
+    logs_begin(&s->question.logs, s->diag->boards, (unsigned)process, call->follow);
+    send_answer(s);
+}
+
+static void begin_inspect(struct session *s, const Bulkhead__AdminCall *call)
+{
+    if (strlen(call->target) >= INSPECT_PATTERN_BYTES) {
+        end_answer(s, "the path is too long");
+        return;
+    }
+    (void)snprintf(s->question.inspect.pattern, INSPECT_PATTERN_BYTES, "%s", call->target);
+    send_answer(s);
+}
+
+static void take_call(struct session *s, const Bulkhead__AdminCall *call, int fd)
+{
+    board_inc(s->diag->row_calls);
+    s->question = (struct question){.verb = call->verb};
+    s->datagram.len = 0;
+    s->state = SESSION_ANSWERING;
+    switch (call->verb) {
+    case BULKHEAD__ADMIN_CALL__VERB__PS:
+        send_answer(s);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__INSPECT:
+        begin_inspect(s, call);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__LOGS:
+        begin_logs(s, call);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__RESTART:
+    case BULKHEAD__ADMIN_CALL__VERB__REVIVE:
+        act(s, call, fd);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__NONE:
+    case _BULKHEAD__ADMIN_CALL__VERB_IS_INT_SIZE:
+    default:
+        end_answer(s, "no such call");
+    }
+}
+
+static void on_readable(evutil_socket_t number, short what, void *arg)
+{
+    struct session *s = arg;
+    Bulkhead__AdminCall *call;
+    AUTO_FD fd = -1;
+    int r = operator_receive(s->fd, &call, &fd);
+
+    (void)number;
+    (void)what;
+    if (r == -EAGAIN)
+        return;
+    if (r < 0 || s->state != SESSION_IDLE) { /* gone, nonsense, or talks while it is our turn */
+        if (r != -EPIPE && r != -ECONNRESET)
+            board_inc(s->diag->row_dropped);
+        if (r == 0)
+            bulkhead__admin_call__free_unpacked(call, NULL);
+        session_close(s);
+        return;
+    }
+    take_call(s, call, fd);
+    bulkhead__admin_call__free_unpacked(call, NULL);
+}
+
+/* --- beginning and end --- */
+
+static struct session *find_free(struct diag *d)
+{
+    for (unsigned i = 0; i < DIAG_SESSIONS; i++) {
+        if (d->sessions[i].state == SESSION_FREE)
+            return &d->sessions[i];
+    }
+    return NULL;
+}
+
+static void refuse(struct diag *d, int fd, const char *error)
+{
+    struct datagram answer;
+
+    board_inc(d->row_refused);
+    answer_end(error, &answer);
+    (void)!operator_send(fd, &answer);
+}
+
+void session_open(struct diag *d, int number)
+{
+    AUTO_FD fd = number;
+    struct session *s = find_free(d);
+
+    if (!operator_is_root(fd)) {
+        refuse(d, fd, "only root may do this");
+        return;
+    }
+    if (s == NULL) {
+        refuse(d, fd, "too many operators at once");
+        return;
+    }
+    s->diag = d;
+    s->datagram.len = 0;
+    s->fd = fd_steal(&fd);
+    become_idle(s);
+    (void)event_assign(&s->readable, d->base, s->fd, EV_READ | EV_PERSIST, on_readable, s);
+    (void)event_assign(&s->writable, d->base, s->fd, EV_WRITE, on_writable, s);
+    board_set(d->row_sessions, ++d->n_sessions);
+    if (event_add(&s->readable, NULL) < 0)
+        session_close(s);
+}
+
+/* A follower that has all there is waits without a deadline. */
+static bool is_content(const struct session *s)
+{
+    return s->state == SESSION_ANSWERING && s->question.follow && s->datagram.len == 0;
+}
+
+void session_tick(struct session *s, uint64_t now_ns)
+{
+    if (is_content(s)) {
+        send_answer(s);
+        return;
+    }
+    if (now_ns < s->deadline_ns)
+        return;
+    if (s->state == SESSION_WAITING) {
+        end_answer(s, "the supervisor did not answer");
+        return;
+    }
+    if (s->state == SESSION_ANSWERING)
+        board_inc(s->diag->row_dropped);
+    session_close(s);
+}
+
+void session_reply(struct session *s, const char *error)
+{
+    if (error[0] != '\0')
+        board_log(s->diag->board, LOG_LEVEL_WARN, "refused: %s", error);
+    end_answer(s, error);
+}
