@@ -189,6 +189,8 @@ int super_run(struct super *s)
 {
     int r = make_loop(s);
 
+    if (r == 0 && s->made_loop != NULL)
+        s->made_loop(s->self);
     if (r == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         r = -errno;
     if (r == 0)

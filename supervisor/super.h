@@ -20,6 +20,7 @@ struct super {
     struct registry registry;
     struct event_base *base;
     struct event *ended;
+    void (*made_loop)(void *self);   /* before the loop runs; may be NULL */
     void (*all_running)(void *self); /* the devices serve: let the guest run */
     void *self;
 };

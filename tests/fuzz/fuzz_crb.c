@@ -43,6 +43,11 @@ static void check(const struct crb *c)
     }
 }
 
+static bool may_start(const struct crb *c)
+{
+    return c->assigned && (c->state == CRB_READY || c->state == CRB_DONE);
+}
+
 static void write_one(struct crb *c, uint32_t offset, unsigned width, uint64_t value)
 {
     struct crb before = *c;
@@ -50,7 +55,7 @@ static void write_one(struct crb *c, uint32_t offset, unsigned width, uint64_t v
     unsigned events = crb_write(c, offset, width, value);
 
     must((events & CRB_CHANGED) != 0 || crb_pack(c) == crb_pack(&before));
-    must((events & CRB_STARTED) == 0 || (before.state == CRB_READY && before.assigned));
+    must((events & CRB_STARTED) == 0 || may_start(&before));
     must((events & CRB_STARTED) != 0 || (c->state == CRB_RUNNING) == (before.state == CRB_RUNNING));
     if ((events & CRB_STARTED) != 0)
         return;

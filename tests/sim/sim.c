@@ -1,6 +1,7 @@
 #include "tests/sim/sim.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -193,11 +194,33 @@ static int map_crb(struct sim *sim)
     return 0;
 }
 
+static void on_tick(evutil_socket_t fd, short what, void *self)
+{
+    struct sim *sim = self;
+
+    (void)fd;
+    (void)what;
+    sim->every_tick(sim);
+}
+
+/* Called when the loop exists: see super.made_loop. */
+static void add_tick(void *self)
+{
+    static const struct timeval period = {.tv_usec = 10 * 1000};
+    struct sim *sim = self;
+    struct event *e =
+        sim->every_tick == NULL ? NULL : event_new(sim->super.base, -1, EV_PERSIST, on_tick, sim);
+
+    if (e != NULL)
+        (void)event_add(e, &period);
+}
+
 int sim_main(struct sim *sim, int argc, char **argv)
 {
     int r = super_set_up(&sim->super, argc, argv);
 
     sim->super.all_running = open_gate;
+    sim->super.made_loop = add_tick;
     sim->super.self = sim;
     if (r == 0)
         r = super_await_config(&sim->super, &sim->config);

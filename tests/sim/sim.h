@@ -23,6 +23,7 @@ struct sim {
     volatile uint8_t *crb_buffer;          /* as the guest reads and writes it */
     void (*guest)(struct sim *sim);        /* the guest's program; runs on a thread */
     void (*beside)(struct sim *sim);       /* runs on another; may be NULL */
+    void (*every_tick)(struct sim *sim);   /* every 10 ms on the loop's thread; may be NULL */
     bool at_once;                          /* do not wait until all devices serve */
     _Atomic bool finished;                 /* the guest's program has ended */
 };

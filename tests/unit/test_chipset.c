@@ -96,6 +96,7 @@ END_TEST
 START_TEST(a_wide_access_to_a_uart_is_made_byte_by_byte)
 {
     out(0x3fb, 2, 0x0a03);
+    ck_assert(changed);
     ck_assert_uint_eq(chipset.uarts[0].lcr, 0x03);
     ck_assert_uint_eq(chipset.uarts[0].mcr, 0x0a);
     ck_assert_uint_eq(in(0x3fb, 4), 0xb0600a03);
@@ -112,8 +113,12 @@ START_TEST(an_access_that_leaves_a_device_is_half_unknown)
     ck_assert_uint_eq(chipset.unknown, 2);
     ck_assert_uint_eq(in(0x60e, 4), 0xffffffff);
     ck_assert_uint_eq(chipset.unknown, 3);
+    ck_assert_uint_eq(in(0xcfe, 4), 0xffffffff);
+    ck_assert_uint_eq(chipset.unknown, 4);
     out(0x504, 2, 0x0100); /* pvpanic is the second byte */
     ck_assert_int_eq(rs.effect, PORT_EFFECT_PANIC);
+    out(0x64, 2, 0x12fe);
+    ck_assert_int_eq(rs.effect, PORT_EFFECT_RESET);
 }
 END_TEST
 
@@ -198,7 +203,7 @@ START_TEST(parked_it_answers_all_ones)
     parked(0x3f8, 1, PORT_WRITE, 'x');
     ck_assert_uint_eq(rs.data, 0);
     ck_assert_int_eq(rs.effect, PORT_EFFECT_NONE);
-    parked(0x64, 3, PORT_WRITE, 0xfe);
+    parked(0x604, 3, PORT_WRITE, 0x3400);
     ck_assert_int_eq(rs.effect, PORT_EFFECT_NONE);
 }
 END_TEST

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -198,6 +200,36 @@ START_TEST(a_slow_reader_gets_every_byte_once)
 }
 END_TEST
 
+/* A file that may not grow as far takes a part. */
+START_TEST(of_a_part_that_went_the_rest_comes_back)
+{
+    struct rlimit most;
+    struct rlimit little;
+    int file = memfd_create("stream", 0);
+    char buf[32];
+    bool again;
+
+    ck_assert_int_ge(dup2(file, line.stream_fd), 0);
+    print("0123456789abcdef!");
+    ck_assert(line_collect(&line, false));
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &most), 0);
+    little = most;
+    little.rlim_cur = 10;
+    (void)setrlimit(RLIMIT_FSIZE, &little); /* no check below it: Check writes to files too */
+    again = line_flush(&line);
+    (void)setrlimit(RLIMIT_FSIZE, &most);
+    ck_assert(again);
+    ck_assert(line.blocked);
+    ck_assert_uint_eq(uart.out_len, 7);
+    ck_assert(line_polled(&line, POLLOUT));
+    ck_assert(!line_flush(&line));
+    ck_assert(!line.blocked);
+    ck_assert_int_eq(pread(file, buf, sizeof(buf), 0), 17);
+    ck_assert_mem_eq(buf, "0123456789abcdef!", 17);
+    (void)close(file);
+}
+END_TEST
+
 START_TEST(what_comes_back_is_to_be_committed)
 {
     (void)block();
@@ -263,7 +295,7 @@ START_TEST(input_goes_as_far_as_there_is_room)
 
     open_port();
     ck_assert_int_eq(line_events(&line), POLLIN);
-    ck_assert_int_eq(write(peer, "0123456789abcdef!", 17), 17);
+    ck_assert_int_eq(write(peer, "0123456789abcdef!?", 18), 18);
     ck_assert(line_polled(&line, poll_line()));
     ck_assert_int_eq(line_events(&line), 0);
     ck_assert_uint_eq(value(line.rx_bytes), 16);
@@ -271,6 +303,8 @@ START_TEST(input_goes_as_far_as_there_is_room)
     ck_assert(line_polled(&line, poll_line()));
     for (const char *c = "123456789abcdef!"; *c != '\0'; c++)
         ck_assert_uint_eq(in(RBR), (uint8_t)*c);
+    ck_assert(line_polled(&line, poll_line()));
+    ck_assert_uint_eq(in(RBR), '?');
     ck_assert(!line_polled(&line, POLLIN)); /* nothing there after all */
     ck_assert(!line.deaf);
     ck_assert_uint_eq(received(buf, sizeof(buf)), 0);
@@ -413,6 +447,7 @@ int main(void)
     tcase_add_test(c, no_more_than_a_fifo_is_at_risk);
     tcase_add_test(c, at_the_end_all_leaves);
     tcase_add_test(c, a_slow_reader_gets_every_byte_once);
+    tcase_add_test(c, of_a_part_that_went_the_rest_comes_back);
     tcase_add_test(c, what_comes_back_is_to_be_committed);
     tcase_add_test(c, without_a_reader_bytes_are_dropped_and_counted);
     tcase_add_test(c, a_reader_that_comes_back_is_found);

@@ -97,6 +97,7 @@ START_TEST(bytes_go_both_ways)
     ck_assert_uint_eq(in(LSR), 0x60);
     out(THR, 'o');
     out(THR, 'k');
+    ck_assert_uint_eq(in(IIR), 0xc1); /* THRE is not enabled */
     ck_assert_uint_eq(uart_out_take(&u, sent, sizeof(sent)), 2);
     ck_assert_mem_eq(sent, "ok", 2);
     ck_assert_uint_eq(uart_out_take(&u, sent, sizeof(sent)), 0);
@@ -305,6 +306,25 @@ START_TEST(overrun_goes_first_and_is_cleared_by_lsr)
 }
 END_TEST
 
+START_TEST(overrun_does_not_interrupt_unless_enabled)
+{
+    out(FCR, 0x01);
+    out(MCR, MCR_LOOP);
+    fill_out(UART_FIFO_BYTES + 1);
+    ck_assert_uint_eq(in(IIR), 0xc1);
+}
+END_TEST
+
+START_TEST(without_fifo_the_second_byte_overruns)
+{
+    out(MCR, MCR_LOOP);
+    fill_out(2);
+    ck_assert_uint_eq(in(LSR), 0x63);
+    ck_assert_uint_eq(in(RBR), 0);
+    ck_assert_uint_eq(in(LSR), 0x60);
+}
+END_TEST
+
 START_TEST(without_out2_the_line_stays_down)
 {
     open_port(0);
@@ -399,6 +419,26 @@ START_TEST(fcr_clears_what_was_received)
     out(FCR, 0x00); /* switching the FIFO clears it */
     ck_assert_uint_eq(in(LSR), 0x60);
     ck_assert_uint_eq(in(IIR), NO_INTERRUPT);
+}
+END_TEST
+
+START_TEST(a_trigger_level_needs_a_fifo)
+{
+    uint8_t buf[UART_STATE_MAX] = {0};
+    struct wr w = wr_over(buf, sizeof(buf));
+    struct rd r = rd_over(buf, sizeof(buf));
+
+    out(FCR, 0xc0);
+    ck_assert_uint_eq(in(IIR), NO_INTERRUPT);
+    uart_save(&u, &w);
+    ck_assert_int_eq(uart_load(&r, &u), 0);
+}
+END_TEST
+
+START_TEST(mcr_has_five_bits)
+{
+    out(MCR, 0xff);
+    ck_assert_uint_eq(in(MCR), 0x1f);
 }
 END_TEST
 
@@ -549,36 +589,50 @@ enum {
     AT_FCR = 1,
     AT_MCR = 3,
     AT_RX_LEN = 9,
+    LONG = UART_STATE_MAX + 256, /* so that a longer length is not merely a truncated state */
 };
 
-START_TEST(a_state_that_cannot_be_is_refused)
+START_TEST(registers_that_cannot_be_are_refused)
 {
-    uint8_t buf[UART_STATE_MAX];
-    size_t len;
+    uint8_t buf[UART_STATE_MAX] = {0};
+    size_t len = save(buf, sizeof(buf));
 
-    open_port(0x01);
-    push("abc");
-    out(THR, 'x');
-    len = save(buf, sizeof(buf));
     expect_refusal(buf, len, AT_IER, 0x10);
     expect_refusal(buf, len, AT_FCR, 0x03);
     expect_refusal(buf, len, AT_FCR, 0x40); /* a trigger level without a FIFO */
     expect_refusal(buf, len, AT_MCR, 0x20);
-    expect_refusal(buf, len, AT_RX_LEN, UART_FIFO_BYTES + 1);
-    expect_refusal(buf, len, len - 2, UART_OUT_BYTES / 256 + 1); /* output longer than its buffer */
-    expect_refusal(buf, len, len - 3, 2);                        /* and than the state */
+}
+END_TEST
+
+START_TEST(more_received_than_a_fifo_is_refused)
+{
+    uint8_t buf[LONG] = {0};
+
+    open_port(0x01);
+    push("0123456789abcdef");
+    (void)save(buf, sizeof(buf));
+    expect_refusal(buf, sizeof(buf), AT_RX_LEN, UART_FIFO_BYTES + 1);
 }
 END_TEST
 
 START_TEST(more_than_one_byte_without_fifo_is_refused)
 {
-    uint8_t buf[UART_STATE_MAX];
-    size_t len;
+    uint8_t buf[LONG] = {0};
 
     out(MCR, MCR_READY);
     push("a");
-    len = save(buf, sizeof(buf));
-    expect_refusal(buf, len, AT_RX_LEN, 2);
+    (void)save(buf, sizeof(buf));
+    expect_refusal(buf, sizeof(buf), AT_RX_LEN, 2);
+}
+END_TEST
+
+START_TEST(more_sent_than_the_buffer_is_refused)
+{
+    uint8_t buf[LONG] = {0};
+
+    (void)save(buf, sizeof(buf));
+    buf[AT_RX_LEN + 2] = UART_OUT_BYTES / 256;
+    expect_refusal(buf, sizeof(buf), AT_RX_LEN + 1, UART_OUT_BYTES % 256 + 1);
 }
 END_TEST
 
@@ -624,6 +678,8 @@ int main(void)
     tcase_add_test(c, below_the_trigger_level_it_is_a_timeout);
     tcase_add_test(c, data_goes_before_thre_and_thre_remains);
     tcase_add_test(c, overrun_goes_first_and_is_cleared_by_lsr);
+    tcase_add_test(c, overrun_does_not_interrupt_unless_enabled);
+    tcase_add_test(c, without_fifo_the_second_byte_overruns);
     tcase_add_test(c, without_out2_the_line_stays_down);
     tcase_add_test(c, loop_mode_cuts_the_line);
     tcase_add_test(c, loop_mode_returns_bytes_and_sends_none);
@@ -631,14 +687,18 @@ int main(void)
     tcase_add_test(c, without_fifo_there_is_room_for_one);
     tcase_add_test(c, input_waits_until_the_guest_is_ready);
     tcase_add_test(c, fcr_clears_what_was_received);
+    tcase_add_test(c, a_trigger_level_needs_a_fifo);
+    tcase_add_test(c, mcr_has_five_bits);
     tcase_add_test(c, fcr_does_not_recall_what_was_sent);
     tcase_add_test(c, registers_are_behind_dlab);
     tcase_add_test(c, lsr_and_msr_cannot_be_written);
     tcase_add_test(c, only_reads_that_change_say_so);
     tcase_add_test(c, the_handler_loop_ends);
     tcase_add_test(c, the_longest_state_survives);
-    tcase_add_test(c, a_state_that_cannot_be_is_refused);
+    tcase_add_test(c, registers_that_cannot_be_are_refused);
+    tcase_add_test(c, more_received_than_a_fifo_is_refused);
     tcase_add_test(c, more_than_one_byte_without_fifo_is_refused);
+    tcase_add_test(c, more_sent_than_the_buffer_is_refused);
     tcase_add_test(c, a_truncated_state_is_refused);
     suite_add_tcase(s, c);
     r = srunner_create(s);

@@ -101,7 +101,6 @@ bool line_polled(struct line *l, short revents)
         changed |= l->uart->out_len > 0;
         go_mute(l);
     } else if ((revents & POLLOUT) != 0 && l->uart->out_len > 0) {
-        l->blocked = false;
         take(l, LINE_TAKE_BYTES);
         changed = true;
     }

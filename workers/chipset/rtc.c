@@ -130,7 +130,7 @@ static bool decode(const struct rtc *c, uint8_t raw, unsigned limit, unsigned *r
     unsigned v = raw;
 
     if ((c->ram[REG_B] & B_BINARY) == 0) {
-        if (raw >> 4 > 9 || (raw & 15) > 9)
+        if ((raw & 15) > 9) /* ten tens or more are above every limit */
             return false;
         v = raw / 16u * 10 + raw % 16u;
     }
