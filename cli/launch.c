@@ -106,9 +106,10 @@ static void add_machine(struct arguments *a, const struct cli_args *args, const 
     add(a, "-accel");
     add(a, "tcg,thread=multi");
     add(a, "-cpu");
-    /* "off": what TCG cannot do, and would warn about line by line. */
-    add(a, "EPYC,svm=on,rdseed=off,sha-ni=off,fxsr-opt=off,misalignsse=off,3dnowprefetch=off,"
-           "osvw=off,topoext=off,nrip-save=off,xsavec=off");
+    /* "off": what TCG cannot do, or does wrongly for a nested guest (xsave). */
+    add(a,
+        "EPYC,xsave=off,svm=on,rdseed=off,sha-ni=off,fxsr-opt=off,misalignsse=off,3dnowprefetch=off,"
+        "osvw=off,topoext=off,nrip-save=off,xsavec=off");
     add(a, "-smp");
     add(a, "%u", outer_cpus(args, m));
     add(a, "-m");

@@ -73,7 +73,9 @@ static void fill_row(const Bulkhead__ProcessRow *p, struct table_row *row)
     (void)snprintf(row->cells[2], CELL_BYTES, "%d", p->pid);
     (void)snprintf(row->cells[3], CELL_BYTES, "%u", p->generation);
     (void)snprintf(row->cells[4], CELL_BYTES, "%u", p->restarts);
-    render_uptime(p->uptime_ms, row->cells[5], CELL_BYTES);
+    cell(row->cells[5], "");
+    if (p->uptime_ms != 0)
+        render_uptime(p->uptime_ms, row->cells[5], CELL_BYTES);
     (void)snprintf(text, sizeof(text), "%.*s", BUILD_ID_CHARS, p->build_id);
     cell(row->cells[6], text);
     cell(row->cells[7], p->last_death);

@@ -63,6 +63,15 @@ static int mount_all(struct why *why)
     return 0;
 }
 
+/* The guest's memory is a memfd: in large pages an emulated machine boots it a quarter faster. */
+static void use_large_pages(void)
+{
+    AUTO_FD fd = open("/sys/kernel/mm/transparent_hugepage/shmem_enabled", O_WRONLY | O_CLOEXEC);
+
+    if (fd >= 0)
+        (void)!write(fd, "always", strlen("always")); /* or it boots a little later */
+}
+
 /*
  * An initramfs cannot be left by pivot_root(2), which every jail does. So the root becomes a mount
  * of its own, on top of it: the same files, but something that can be left.
@@ -224,6 +233,7 @@ int place_nested(struct place *p, struct why *why)
         r = mount_all(why);
     if (r < 0)
         return r;
+    use_large_pages();
     load_modules();
     r = wait_for_ports(p, why);
     if (r < 0)

@@ -1,6 +1,8 @@
 /*
  * tests/attack/evil.c - the process that was taken over. See evil.h.
  */
+#include "tests/attack/evil.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -8,7 +10,6 @@
 
 #include "base/filters.h"
 #include "base/shm.h"
-#include "tests/attack/evil.h"
 
 static const struct sbx_filter *filter_of(enum process process)
 {

@@ -72,7 +72,7 @@ enum {
 };
 
 struct attempt {
-    const char *id;   /* in facts/security.md 3.2 */
+    const char *id; /* in facts/security.md 3.2 */
     const char *what;
     long call; /* -1: run() does it */
     uintptr_t args[6];

@@ -28,6 +28,7 @@
 #include "ipc/channel.h"
 #include "ipc/manifest.h"
 #include "ipc/port.h"
+#include "workers/worker.h"
 
 enum {
     FIRST_SPARE_FD = 100, /* above all that the worker inherits */
@@ -123,7 +124,7 @@ static _Noreturn void be_worker(int control)
     _exit(127);
 }
 
-static void activate(bool parked)
+static void activate(bool parked, uint64_t poison)
 {
     struct channel_msg m = {0};
     Bulkhead__Activate activate;
@@ -137,12 +138,13 @@ static void activate(bool parked)
     bulkhead__envelope__init(&e);
     activate.generation = world.generation;
     activate.parked = parked;
+    activate.poison = poison;
     e.body_case = BULKHEAD__ENVELOPE__BODY_ACTIVATE;
     e.activate = &activate;
     ck_assert_int_eq(channel_write(world.control, &e), 0);
 }
 
-static void start(bool parked)
+static void start_as(bool parked, uint64_t poison)
 {
     int pair[2];
 
@@ -154,7 +156,12 @@ static void start(bool parked)
     if (world.pid == 0)
         be_worker(pair[1]);
     (void)close(pair[1]);
-    activate(parked);
+    activate(parked, poison);
+}
+
+static void start(void)
+{
+    start_as(false, 0);
 }
 
 /* Kill it and see that nothing else had ended it: a filter would have said SIGSYS. */
@@ -181,7 +188,7 @@ static void set_up(void)
         world.objects[i] = make_object(&row->grants[i]);
     world.board = mapped(OBJECT_BOARD);
     port_client_init(&world.port, mapped(OBJECT_PORT), object(OBJECT_BELL, PROCESS_CHIPSET));
-    start(false);
+    start();
 }
 
 static void tear_down(void)
@@ -295,7 +302,7 @@ static void *killer(void *arg)
         (void)nanosleep(&t, NULL);
         kill_worker();
         world.kills++;
-        start(false);
+        start();
     }
     return NULL;
 }
@@ -393,7 +400,7 @@ START_TEST(a_slow_reader_gets_all_in_order)
         ck_assert_uint_lt(sent, STREAM_BYTES);
     }
     kill_worker(); /* what is blocked is remembered */
-    start(false);
+    start();
     for (size_t n = 1; n > 0; got += n)
         n = received(buf + got, sizeof(buf) - got, 300);
     ck_assert_uint_eq(got, sent);
@@ -425,11 +432,11 @@ START_TEST(closed_streams_cost_nothing_and_block_nothing)
         ck_assert(put('x'));
     ck_assert_uint_gt(board_value("com1/tx_dropped"), 1900);
     kill_worker();
-    start(false);
+    start();
     (void)nanosleep(&half, NULL);
     kill_worker();
     ck_assert_uint_lt(cpu_us_of_children() - before, 250000);
-    start(false);
+    start();
 }
 END_TEST
 
@@ -454,7 +461,7 @@ START_TEST(a_successor_goes_on_with_timer_and_registers)
 
     out(COM1 + 7, 0x5a);
     kill_worker();
-    start(false);
+    start();
     after = (uint32_t)forward(PORT_READ, 0x608, 4, 0).data;
     ck_assert_uint_lt(after - before, 10 * 3579545);
     ck_assert_uint_eq(in(COM1 + 7), 0x5a);
@@ -470,7 +477,7 @@ START_TEST(a_successor_raises_what_is_pending)
     out(COM1 + IER, 0x02);
     ck_assert_int_eq(read(irq, &rises, sizeof(rises)), sizeof(rises));
     kill_worker();
-    start(false);
+    start();
     ck_assert_uint_eq(in(COM1 + LSR), 0x60);
     ck_assert_int_eq(read(irq, &rises, sizeof(rises)), sizeof(rises));
 }
@@ -480,12 +487,23 @@ START_TEST(parked_it_answers_all_ones_and_resets)
 {
     open_port();
     kill_worker();
-    start(true);
+    start_as(true, 0);
     ck_assert_uint_eq(in(COM1 + LSR), 0xff);
     ck_assert_int_eq(forward(PORT_WRITE, 0x64, 1, 0xfe).effect, PORT_EFFECT_RESET);
     kill_worker();
-    start(false);
+    start();
     ck_assert_uint_eq(in(COM1 + MCR), 0x0b); /* revived, as it was */
+}
+END_TEST
+
+START_TEST(a_poisonous_request_fails_and_the_next_does_not)
+{
+    uint64_t next = world.port.seq[0] + 1;
+
+    kill_worker();
+    start_as(false, worker_request_id(0, next));
+    ck_assert_uint_eq(in(COM1 + LSR), 0xff);
+    ck_assert_uint_eq(in(COM1 + LSR), 0x60);
 }
 END_TEST
 
@@ -574,6 +592,7 @@ int main(void)
     tcase_add_test(c, a_successor_goes_on_with_timer_and_registers);
     tcase_add_test(c, a_successor_raises_what_is_pending);
     tcase_add_test(c, parked_it_answers_all_ones_and_resets);
+    tcase_add_test(c, a_poisonous_request_fails_and_the_next_does_not);
     tcase_add_test(c, output_under_kills_is_never_doubled);
     tcase_add_test(c, input_under_kills_is_never_doubled);
     suite_add_tcase(s, c);

@@ -350,10 +350,16 @@ START_TEST(only_what_changed_is_exported)
     ck_assert_uint_eq(row("tpm/exports"), exports);
     send_ok(tpm_pcr_extend(TPM_TEST_PCR, digest));
     ck_assert_uint_eq(row("tpm/exports"), exports + 1);
+    fake_vtpm_restart(&f);
+    exports = row("tpm/exports");
+    send_ok(tpm_get_random(8)); /* libtpms stores when it is restored */
+    send_ok(tpm_get_random(8));
+    ck_assert_uint_eq(row("tpm/exports"), exports + 1);
     send_ok(tpm_audit_get_random());
     send_ok(tpm_get_random(8)); /* extends the audit digest */
     ck_assert_uint_eq(row("tpm/exports"), exports + 3);
     fake_vtpm_restart(&f);
+    send_ok(tpm_get_random(8)); /* libtpms stores when it is restored: exported once in any case */
     exports = row("tpm/exports");
     send_ok(tpm_get_random(8));
     ck_assert_uint_eq(row("tpm/exports"), exports + 1);
@@ -368,11 +374,13 @@ START_TEST(a_long_command_does_not_hold_the_vcpu)
 
     fake_begin(&f, c.at, c.len, CUT_NONE);
     fake_wait(&f);
+    (void)pthread_mutex_lock(&f.worker.lock);
+    ck_assert_uint_eq(region_executing(f.memory.region), 0);
+    (void)pthread_mutex_unlock(&f.worker.lock);
     ck_assert_uint_gt(fake_end(&f, rsp), 100);
     ck_assert_uint_eq(be32(rsp + 6), 0);
     ck_assert_uint_eq(row("crb/commands_long"), 1);
     ck_assert_uint_eq(f.worker.background, 0);
-    ck_assert_uint_eq(region_executing(f.memory.region), 0);
     send_ok(tpm_sign(be32(rsp + 10), true));
     ck_assert_uint_eq(row("crb/commands_long"), 2); /* by its key */
 }
@@ -430,6 +438,37 @@ START_TEST(cancel_ends_a_prime_search)
     ck_assert_uint_ge(cancelled, 15);
     ck_assert_uint_eq(row("crb/cancelled"), cancelled);
     send_ok(tpm_get_random(8));
+}
+END_TEST
+
+/* START and CANCEL before the executor gets to run. */
+START_TEST(cancel_ends_a_command_that_has_not_begun)
+{
+    struct tpm_bytes c = tpm_create_primary(true, 6);
+    struct port_request start = {.op = PORT_WRITE,
+                                 .space = PORT_SPACE_MMIO,
+                                 .addr = CRB_ADDR + CRB_CTRL_START,
+                                 .size = 4,
+                                 .data = 1};
+    struct port_request stop = start;
+    uint64_t data;
+
+    stop.addr = CRB_ADDR + CRB_CTRL_CANCEL;
+    send_ok(tpm_get_random(8)); /* whose response must not come back */
+    fake_write(&f, CRB_LOC_CTRL, CRB_LOC_CTRL_REQUEST, CUT_NONE);
+    fake_write(&f, CRB_CTRL_REQ, CRB_REQ_CMD_READY, CUT_NONE);
+    memcpy(f.memory.buffer, c.at, c.len);
+    start.seq = ++f.seq;
+    stop.seq = ++f.seq;
+    (void)pthread_mutex_lock(&f.worker.lock);
+    ck_assert(fake_serve(&f, &start, CUT_NONE, &data));
+    ck_assert(f.vtpm.queued);
+    ck_assert_mem_eq(f.memory.buffer, c.at, c.len);
+    ck_assert(fake_serve(&f, &stop, CUT_NONE, &data));
+    (void)pthread_mutex_unlock(&f.worker.lock);
+    fake_wait(&f);
+    (void)fake_end(&f, rsp);
+    ck_assert_uint_eq(be32(rsp + 6), COMMAND_RC_CANCELED);
 }
 END_TEST
 
@@ -662,6 +701,24 @@ START_TEST(a_state_that_does_not_parse_is_refused)
 }
 END_TEST
 
+START_TEST(a_state_with_something_behind_it_is_refused)
+{
+    struct worker *w = &f.worker;
+    struct wr out;
+    size_t len;
+
+    send_ok(tpm_get_random(8));
+    out = wr_over(region_stage(&w->region), w->region.cap);
+    wr_le32(&out, 0); /* no answers */
+    vtpm_save(&f.vtpm, &out);
+    wr_u8(&out, 0);
+    ck_assert_int_eq(wr_finish(&out, &len), 0);
+    region_commit(&w->region, len, VTPM_SCHEMA);
+    fake_vtpm_die(&f);
+    ck_assert_int_eq(fake_vtpm_try_start(&f), -EBADMSG);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -681,6 +738,7 @@ int main(void)
         a_long_command_does_not_hold_the_vcpu,
         a_long_command_is_started_again_after_a_kill,
         cancel_ends_a_prime_search,
+        cancel_ends_a_command_that_has_not_begun,
         a_command_started_under_cancel_is_not_executed,
         a_command_given_up_answers_nobody,
         a_poisoned_start_is_answered_and_not_executed,
@@ -694,6 +752,7 @@ int main(void)
         accesses_outside_are_nothing,
         reads_by_request_are_what_the_page_says,
         a_state_that_does_not_parse_is_refused,
+        a_state_with_something_behind_it_is_refused,
     };
     Suite *s = suite_create("tpm");
     TCase *t = tcase_create("tpm");

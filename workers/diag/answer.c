@@ -45,7 +45,7 @@ void answer_end(const char *error, struct datagram *ret)
     pack(&a, ret);
 }
 
-static void answer_ps(const struct board_page *supervisor, struct datagram *ret)
+static void answer_ps(const struct board_page *const boards[PROCESS_COUNT], struct datagram *ret)
 {
     struct ps_row found[PROCESS_COUNT];
     Bulkhead__ProcessRow rows[PROCESS_COUNT];
@@ -55,7 +55,7 @@ static void answer_ps(const struct board_page *supervisor, struct datagram *ret)
     bulkhead__admin_answer__init(&a);
     a.processes = list;
     a.done = true;
-    ps_collect(supervisor, clock_now_ns(), found);
+    ps_collect(boards[PROCESS_SUPERVISOR], boards[PROCESS_INIT], clock_now_ns(), found);
     for (size_t i = 0; i < PROCESS_COUNT; i++) {
         Bulkhead__ProcessRow *row = &rows[a.n_processes];
 
@@ -137,7 +137,7 @@ void answer_next(struct question *q, const struct board_page *const boards[PROCE
 {
     switch (q->verb) {
     case BULKHEAD__ADMIN_CALL__VERB__PS:
-        answer_ps(boards[PROCESS_SUPERVISOR], ret);
+        answer_ps(boards, ret);
         return;
     case BULKHEAD__ADMIN_CALL__VERB__INSPECT:
         answer_inspect(&q->inspect, boards, ret);

@@ -54,18 +54,29 @@ static void set_since(struct ps_row *row, const struct board_value *v, uint64_t 
     row->uptime_ms = v->value != 0 && v->value < now_ns ? (now_ns - v->value) / NS_PER_MS : 0;
 }
 
-static const struct {
+struct field_row {
     const char *name;
     void (*set)(struct ps_row *row, const struct board_value *v, uint64_t now_ns);
-} fields[] = {
-    {"state",      set_state     },
-    {"build_id",   set_build_id  },
-    {"last_death", set_last_death},
-    {"sandbox",    set_sandbox   },
-    {"pid",        set_pid       },
+};
+
+static const struct field_row supervisor_fields[] = {
+    {"state",         set_state},
+    {"build_id",               set_build_id},
+    {"last_death",set_last_death},
+    {"sandbox",    set_sandbox},
+    {"pid",               set_pid},
     {"generation", set_generation},
-    {"restarts",   set_restarts  },
-    {"since_ns",   set_since     },
+    {"restarts",           set_restarts},
+    {"since_ns",               set_since},
+    {NULL},
+};
+
+static const struct field_row init_fields[] = {
+    {"build_id",      set_build_id},
+    {"last_end",               set_last_death},
+    {"pid",set_pid},
+    {"generation",           set_generation},
+    {NULL              },
 };
 
 /* The process of "NAME/field", and the field; -ENOENT when it is about something else. */
@@ -85,22 +96,39 @@ static int split(const char *path, const char **ret_field)
     return process;
 }
 
-void ps_collect(const struct board_page *supervisor, uint64_t now_ns,
-                struct ps_row ret[PROCESS_COUNT])
+static void collect(const struct board_page *page, const char *prefix,
+                    const struct field_row *fields, uint64_t now_ns,
+                    struct ps_row ret[PROCESS_COUNT])
 {
+    size_t prefix_len = strlen(prefix);
     struct board_value v;
     int r = 0;
 
-    memset(ret, 0, PROCESS_COUNT * sizeof(*ret));
     for (uint32_t i = 0; r != -ENOENT; i++) {
-        const char *field;
-        int process;
+        const char *name;
+        int process = -ENOENT;
 
-        r = board_read_row(supervisor, i, &v);
-        process = r == 0 ? split(v.name, &field) : -ENOENT;
-        for (size_t f = 0; process >= 0 && f < COUNT_OF(fields); f++) {
-            if (strcmp(field, fields[f].name) == 0)
-                fields[f].set(&ret[process], &v, now_ns);
+        r = board_read_row(page, i, &v);
+        if (r == 0 && strncmp(v.name, prefix, prefix_len) == 0)
+            process = split(v.name + prefix_len, &name);
+        for (const struct field_row *f = fields; process >= 0 && f->name != NULL; f++) {
+            if (strcmp(name, f->name) == 0)
+                f->set(&ret[process], &v, now_ns);
         }
+    }
+}
+
+void ps_collect(const struct board_page *supervisor, const struct board_page *init, uint64_t now_ns,
+                struct ps_row ret[PROCESS_COUNT])
+{
+    struct ps_row by_init[PROCESS_COUNT] = {0};
+
+    memset(ret, 0, PROCESS_COUNT * sizeof(*ret));
+    collect(supervisor, "", supervisor_fields, now_ns, ret);
+    collect(init, "process/", init_fields, now_ns, by_init);
+    if (!ret[PROCESS_SUPERVISOR].present && by_init[PROCESS_SUPERVISOR].pid != 0) {
+        ret[PROCESS_SUPERVISOR] = by_init[PROCESS_SUPERVISOR];
+        ret[PROCESS_SUPERVISOR].present = true;
+        memcpy(ret[PROCESS_SUPERVISOR].state, "running", sizeof("running"));
     }
 }

@@ -1,5 +1,6 @@
 /*
- * workers/diag/ps.h - the list of processes, made of the rows NAME/field of the supervisor's board.
+ * workers/diag/ps.h - the list of processes, made of rows of two boards: the supervisor tells of
+ * those it looks after (NAME/field), init of the supervisor (process/NAME/field).
  */
 #pragma once
 
@@ -22,5 +23,5 @@ struct ps_row {
 };
 
 /* Fill one row per process of the manifest. */
-void ps_collect(const struct board_page *supervisor, uint64_t now_ns,
+void ps_collect(const struct board_page *supervisor, const struct board_page *init, uint64_t now_ns,
                 struct ps_row ret[PROCESS_COUNT]);

@@ -29,8 +29,7 @@ void session_close(struct session *s)
     (void)event_del(&s->writable);
     fd_closep(&s->fd);
     s->state = SESSION_FREE;
-    board_set(s->diag->row_sessions,
-              s->diag->row_sessions == NULL ? 0 : atomic_load(&s->diag->row_sessions->value) - 1);
+    board_set(s->diag->row_sessions, --s->diag->n_sessions);
 }
 
 /* Send what was made. False: it waits, or the session is closed. */

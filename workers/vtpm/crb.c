@@ -204,7 +204,7 @@ unsigned crb_write(struct crb *c, uint32_t offset, unsigned size, uint64_t data)
     uint32_t reg = offset % CRB_PAGE_BYTES;
     unsigned events;
 
-    if (locality >= CRB_LOCALITIES || offset % 4 != 0 || (size != 4 && size != 8))
+    if (locality >= CRB_LOCALITIES || (size != 4 && size != 8))
         return CRB_REFUSED;
     events = write_register(c, locality, reg, (uint32_t)data);
     if (size == 8)
