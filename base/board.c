@@ -8,8 +8,8 @@
 #include "base/clock.h"
 
 enum {
-    LOG_BURST = 200,                /* lines */
     LOG_LINE_NS = 10 * 1000 * 1000, /* a line's price: 100 lines a second */
+    LOG_BURST_NS = 200 * LOG_LINE_NS,
 };
 
 void board_attach(struct board *b, struct board_page *page, uint32_t generation)
@@ -79,7 +79,7 @@ static bool log_allowed(struct board *b, uint64_t now)
     uint64_t next;
 
     do {
-        uint64_t oldest = now - (uint64_t)LOG_BURST * LOG_LINE_NS;
+        uint64_t oldest = now > LOG_BURST_NS ? now - LOG_BURST_NS : 0; /* the clock starts at 0 */
 
         next = (paid < oldest || paid > now ? oldest : paid) + LOG_LINE_NS;
         if (next > now)

@@ -83,6 +83,8 @@ int board_read_log(const struct board_page *page, uint64_t from, struct board_li
     uint64_t last = atomic_load(&page->log_seq);
     uint64_t seq = from == 0 ? 1 : from;
 
+    if (last > UINT64_MAX / 2) /* no honest writer comes that far, and seq must not wrap */
+        return -ENOENT;
     if (last >= BOARD_LOG_RECORDS && seq <= last - BOARD_LOG_RECORDS)
         seq = last - BOARD_LOG_RECORDS + 1;
     for (int budget = BOARD_LOG_RECORDS; budget > 0 && seq <= last; budget--, seq++) {

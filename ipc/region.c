@@ -17,8 +17,9 @@ static uint32_t slot_crc(uint64_t seq, uint32_t len, uint32_t schema, const uint
 static bool slot_valid(const struct region_slot *s, size_t cap)
 {
     uint64_t seq = atomic_load(&s->seq);
+    uint32_t len = *(const volatile uint32_t *)&s->len; /* once: a predecessor may still write */
 
-    return seq != 0 && s->len <= cap && s->crc == slot_crc(seq, s->len, s->schema, s->message);
+    return seq != 0 && len <= cap && s->crc == slot_crc(seq, len, s->schema, s->message);
 }
 
 static void find_newest(struct region *r)
@@ -63,7 +64,7 @@ uint32_t region_schema(const struct region *r)
 int region_load(const struct region *r, void *out, size_t out_len, size_t *ret_len)
 {
     const struct region_slot *s = r->slots[r->newest];
-    uint32_t len = s->len;
+    uint32_t len = *(const volatile uint32_t *)&s->len;
 
     if (r->seq == 0)
         return -ENOENT;

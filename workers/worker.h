@@ -80,7 +80,7 @@ struct worker {
     uint64_t background;
     /* The last answer per slot: part of every commit. */
     struct port_response answered[PORT_SLOTS];
-    uint32_t n_answered; /* slots that ever had one, from the first */
+    uint32_t n_answered;  /* slots that ever had one, from the first */
     pthread_mutex_t lock; /* state, region and answers, where a worker has a second thread */
     struct board_row *row_requests, *row_commits, *row_repeats;
 };

@@ -150,41 +150,47 @@ struct mutation {
     const char *nobody;  /* why leaving it out changes nothing */
 };
 
+/* clang-format off */
+#define WITHOUT_ROOT                                                                               \
+    (STEP(JAIL_TMPFS) | STEP(JAIL_PIVOT) | STEP(JAIL_DETACH) | STEP(JAIL_READ_ONLY))
 static const struct mutation mutations[] = {
-    {JAIL_SIGNALS,      0,                                                                              NULL,                          NULL                                                     },
-    {JAIL_PARENT,       0,                                                                              NULL,                          "a parent's death before the pause ends the pause"       },
-    {JAIL_NETWORK,      0,                                                                              NULL,                          NULL                                                     },
-    {JAIL_DESCRIPTORS,  0,                                                                              NULL,                          NULL                                                     },
-    {JAIL_PRIVATE,      0,                                                                              NULL,                          NULL                                                     }, /* on shared mounts, see below */
-    {JAIL_TMPFS,        0,                                                                              NULL,                          NULL                                                     },
-    {JAIL_PIVOT,        0,                                                                              NULL,                          NULL                                                     },
-    {JAIL_DETACH,       0,                                                                              NULL,                          NULL                                                     },
-    {JAIL_READ_ONLY,    0,                                                                              NULL,                          NULL                                                     },
-    {JAIL_LIMITS,       0,                                                                              NULL,                          NULL                                                     },
-    {JAIL_KEYRING,      0,                                                                              "use init's keys",             NULL                                                     },
-    {JAIL_BOUNDING,     0,                                                                              NULL,                          NULL                                                     },
-    {JAIL_AMBIENT,      0,                                                                              NULL,                          "init has no ambient capabilities, and capset drops them"},
-    {JAIL_SECUREBITS,   0,                                                                              NULL,                          NULL                                                     },
-    {JAIL_GROUP,        0,                                                                              NULL,                          NULL                                                     },
-    {JAIL_GROUP,        STEP(JAIL_READ_BACK),                                                           NULL,                          NULL                                                     },
-    {JAIL_USER,         0,                                                                              NULL,                          NULL                                                     },
-    {JAIL_USER,         STEP(JAIL_READ_BACK),                                                           NULL,                          NULL                                                     },
-    {JAIL_CAPABILITIES, 0,                                                                              NULL,                          NULL                                                     },
-    {JAIL_CAPABILITIES, STEP(JAIL_READ_BACK),                                                           NULL,                          NULL                                                     },
-    {JAIL_READ_BACK,    0,                                                                              NULL,                          "it looks only"                                          },
-    {JAIL_PARENT_AGAIN, 0,                                                                              NULL,                          "the orphan test notices"                                },
-    {JAIL_NO_NEW_PRIVS, 0,                                                                              NULL,                          "entering the filter sets it too"                        },
-    {JAIL_NO_NEW_PRIVS, STEP(JAIL_FILTER),                                                              NULL,                          NULL                                                     },
-    {JAIL_MDWE,         0,                                                                              "mprotect: data becomes code", NULL                                                     },
-    {JAIL_LANDLOCK,     STEP(JAIL_TMPFS) | STEP(JAIL_PIVOT) | STEP(JAIL_DETACH) | STEP(JAIL_READ_ONLY),
-     "open a file",                                                                                                                    NULL                                                     },
-    {JAIL_FILTER,       0,                                                                              NULL,                          NULL                                                     },
-    {JAIL_PAUSE,        0,                                                                              NULL,                          NULL                                                     },
+    {JAIL_SIGNALS, 0, NULL, NULL},
+    {JAIL_PARENT, 0, NULL, "a parent's death before the pause ends the pause"},
+    {JAIL_NETWORK, 0, NULL, NULL},
+    {JAIL_DESCRIPTORS, 0, NULL, NULL},
+    {JAIL_PRIVATE, 0, NULL, NULL}, /* on shared mounts, see below */
+    {JAIL_TMPFS, 0, NULL, NULL},
+    {JAIL_PIVOT, 0, NULL, NULL},
+    {JAIL_DETACH, 0, NULL, NULL},
+    {JAIL_READ_ONLY, 0, NULL, NULL},
+    {JAIL_LIMITS, 0, NULL, NULL},
+    {JAIL_KEYRING, 0, "use init's keys", NULL},
+    {JAIL_BOUNDING, 0, NULL, NULL},
+    {JAIL_AMBIENT, 0, NULL, "init has no ambient capabilities, and capset drops them"},
+    {JAIL_SECUREBITS, 0, NULL, NULL},
+    {JAIL_GROUP, 0, NULL, NULL},
+    {JAIL_GROUP, STEP(JAIL_READ_BACK), NULL, NULL},
+    {JAIL_USER, 0, NULL, NULL},
+    {JAIL_USER, STEP(JAIL_READ_BACK), NULL, NULL},
+    {JAIL_CAPABILITIES, 0, NULL, NULL},
+    {JAIL_CAPABILITIES, STEP(JAIL_READ_BACK), NULL, NULL},
+    {JAIL_READ_BACK, 0, NULL, "it only looks"},
+    {JAIL_PARENT_AGAIN, 0, NULL, "the orphan test notices"},
+    {JAIL_NO_NEW_PRIVS, 0, NULL, "entering the filter sets it too"},
+    {JAIL_NO_NEW_PRIVS, STEP(JAIL_FILTER), NULL, NULL},
+    {JAIL_SPECULATION, 0, NULL, NULL},
+    {JAIL_MDWE, 0, "mprotect: data becomes code", NULL},
+    {JAIL_LANDLOCK, WITHOUT_ROOT | STEP(JAIL_LIMITS), "open a file", NULL},
+    {JAIL_FILTER, 0, NULL, NULL},
+    {JAIL_PAUSE, 0, NULL, NULL},
 };
+/* clang-format on */
 
 /* As on a machine whose root is shared: what is mounted here is mounted there. */
 static void share_mounts(bool shared)
 {
+    while (!shared && access("/proc/self", F_OK) < 0 && umount2("/proc", MNT_DETACH) == 0)
+        ; /* what came over from the jail */
     if (mount(NULL, "/", NULL, MS_REC | (shared ? MS_SHARED : MS_PRIVATE), NULL) < 0)
         err(2, "mounts");
 }
@@ -202,6 +208,22 @@ static bool noticed_by_attempt(struct lab *lab, const struct mutation *m, char n
     (void)snprintf(note, 160, "'%s': %s with it, %s without", m->attempt,
                    outcome_name(with.outcome), outcome_name(without.outcome));
     return with.outcome == OUT_REFUSED && without.outcome == OUT_WORKED;
+}
+
+/* On a CPU that is not affected, or cannot be told, that step has nothing to do. */
+static bool has_nothing_to_do(enum jail_step step)
+{
+    static const unsigned long controls[] = {PR_SPEC_STORE_BYPASS, PR_SPEC_INDIRECT_BRANCH};
+
+    if (step != JAIL_SPECULATION)
+        return false;
+    for (size_t i = 0; i < COUNT_OF(controls); i++) {
+        int now = prctl(PR_GET_SPECULATION_CTRL, controls[i], 0, 0, 0);
+
+        if (now > 0 && ((unsigned)now & PR_SPEC_PRCTL) != 0)
+            return false;
+    }
+    return true;
 }
 
 static bool mutate(struct lab *lab, const struct mutation *m, char note[160])
@@ -227,10 +249,11 @@ static unsigned mutate_all(struct lab *lab)
     }
     for (size_t i = 0; i < COUNT_OF(mutations); i++) {
         const struct mutation *m = &mutations[i];
+        const char *nobody = has_nothing_to_do(m->step) ? "this CPU cannot be told" : m->nobody;
         bool seen;
 
-        if (m->nobody != NULL) {
-            printf("  without '%s': nothing changes: %s\n", jail_step_name(m->step), m->nobody);
+        if (nobody != NULL) {
+            printf("  without '%s': nothing changes: %s\n", jail_step_name(m->step), nobody);
             hidden++;
             continue;
         }

@@ -1,5 +1,5 @@
 /*
- * tests/attack/attempts_kernel.c - at the kernel: its privileged calls, its limits, its odd corners.
+ * tests/attack/attempts_kernel.c - at the kernel: privileged calls, limits, odd corners.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -307,20 +307,7 @@ static long k45_run_fds(const struct evil *e)
     return last;
 }
 
-#define CALL(id, what, call, jailed, ...)                                                          \
-    {                                                                                              \
-        id, what, call, {__VA_ARGS__}, NULL, jailed, 0, 0, 0, NULL                                 \
-    }
-#define RUN(id, what, fn, jailed)                                                                  \
-    {                                                                                              \
-        id, what, -1, {0}, fn, jailed, 0, 0, 0, NULL                                               \
-    }
-#define NO_CONTROL(id, what, call, jailed, reason, ...)                                            \
-    {                                                                                              \
-        id, what, call, {__VA_ARGS__}, NULL, jailed, 0, 0, 0, reason                               \
-    }
-
-/* clang-format off: one attempt a line */
+/* clang-format off */
 static const struct attempt rows[] = {
     RUN("K22", "bpf: load a program", k22_bpf, 0),
     RUN("K22", "perf_event_open", k22_perf, 0),
@@ -328,15 +315,15 @@ static const struct attempt rows[] = {
     CALL("K22", "fanotify_init", SYS_fanotify_init, OUT_REFUSED, 0, O_RDONLY),
     NO_CONTROL("K22", "userfaultfd", SYS_userfaultfd, 0, "needs CONFIG_USERFAULTFD", O_CLOEXEC),
     NO_CONTROL("K24", "io_uring_setup", SYS_io_uring_setup, 0, "may be switched off by sysctl", 8,
-               A(&ring)),
+         A(&ring)),
     NO_CONTROL("K24", "io_uring_register", SYS_io_uring_register, OUT_REFUSED, "needs a ring",
-               FD_CONTROL, 0, 0, 0),
+         FD_CONTROL, 0, 0, 0),
     NO_CONTROL("K24", "io_uring_enter", SYS_io_uring_enter, OUT_REFUSED, "needs a ring", FD_CONTROL,
-               1, 0, 0, 0, 0),
+         1, 0, 0, 0, 0),
     NO_CONTROL("K27", "splice", SYS_splice, OUT_REFUSED, "needs a pipe, which no process has",
-               FD_CONTROL, 0, FD_FIRST_GRANT, 0, 1, 0),
+         FD_CONTROL, 0, FD_FIRST_GRANT, 0, 1, 0),
     NO_CONTROL("K27", "sendfile", SYS_sendfile, OUT_REFUSED,
-               "needs two files, which no process has", FD_FIRST_GRANT, FD_CONTROL, 0, 1),
+         "needs two files, which no process has", FD_FIRST_GRANT, FD_CONTROL, 0, 1),
     RUN("K28", "madvise: remove shared pages", k28_remove, 0),
     RUN("K29", "shrink shared memory", k29_truncate, OUT_REFUSED),
     RUN("K29", "grow shared memory", k29_grow, OUT_REFUSED),
@@ -359,67 +346,42 @@ static const struct attempt rows[] = {
     CALL("K33", "choose a CPU", SYS_sched_setaffinity, 0, 0, sizeof(first_cpu), A(&first_cpu)),
     RUN("K34", "modify_ldt", k34_ldt, 0),
     CALL("K34", "arch_prctl", SYS_arch_prctl, 0, ARCH_SET_GS, 0),
-    CALL("K34", "iopl", SYS_iopl, OUT_REFUSED, 3),
-    CALL("K34", "ioperm", SYS_ioperm, OUT_REFUSED, 0x80, 1, 1),
-    {"K34",
-                                                            "int 0x80",                    -1,
-                                                            {0},
-                                                            k34_int80,                                                         0,
-                                                            ON_ALL,                                                                                   OUT_KILLED | OUT_DIED,
-                                                            0,                                                                                                                                              "needs a kernel with 32-bit emulation"},
+    NO_CONTROL("K34", "iopl", SYS_iopl, OUT_REFUSED, "needs CONFIG_X86_IOPL_IOPERM", 3),
+    NO_CONTROL("K34", "ioperm", SYS_ioperm, OUT_REFUSED, "needs CONFIG_X86_IOPL_IOPERM", 0x80,
+         1, 1),
+    {"K34", "int 0x80", -1, {0}, k34_int80, 0, ON_ALL, OUT_KILLED | OUT_DIED, 0,
+         "needs a kernel with 32-bit emulation"},
     NO_CONTROL("K34", "an x32 call", X32_BIT | SYS_getpid, 0, "needs a kernel with x32", 0),
     NO_CONTROL("K34", "a call of no number", 1023, 0, "there is none", 0),
     RUN("K35", "adjtimex", k35_adjtimex, OUT_REFUSED),
     NO_CONTROL("K35", "clock_settime", SYS_clock_settime, OUT_REFUSED,
-               "would set the machine's clock", CLOCK_REALTIME, A(&one_second)),
+         "would set the machine's clock", CLOCK_REALTIME, A(&one_second)),
     CALL("K35", "setitimer", SYS_setitimer, 0, ITIMER_REAL, A(&every_second), 0),
     CALL("K35", "timer_create", SYS_timer_create, 0, CLOCK_MONOTONIC, 0, A(&timer)),
     RUN("K37", "ignore SIGTERM", k37_ignore_sigterm, 0),
-    {"K37",
-                                                            "block all signals",           -1,
-                                                            {0},
-                                                            k37_block_signals,                                                 0,
-                                                            ON_SUPERVISOR,                                                                            OUT_NO_EFFECT,
-                                                            0,                                                                                                                                              NULL                                  },
+    {"K37", "block all signals", -1, {0}, k37_block_signals, 0, ON_SUPERVISOR, OUT_NO_EFFECT, 0,
+         NULL},
     CALL("K37", "sigaltstack", SYS_sigaltstack, 0, 0, A(&other_stack)),
-    {"K38", "spin",                 -1,        {0},           k38_spin, 0,             ON_ALL, OUT_NO_EFFECT,            0,                          NULL                                  },
+    {"K38", "spin", -1, {0}, k38_spin, 0, ON_ALL, OUT_NO_EFFECT, 0, NULL},
     CALL("K39", "futex: priority inheritance", SYS_futex, 0, A(&lock_word), FUTEX_LOCK_PI, 0, 0),
     CALL("K39", "robust list", SYS_set_robust_list, 0, A(&lock_word), 24),
-    {"K40",
-                                                            "saturate every eventfd",      -1,
-                                                            {0},
-                                                            k40_saturate,                                                      OUT_NO_EFFECT,
-                                                            ON_CHIPSET | ON_SUPERVISOR,
-                                                            OUT_NO_EFFECT,                                                                                                      ON_CHIPSET | ON_SUPERVISOR,
-                                                            NULL                                                                                                                                                                                  },
-    {"K41",
-                                                            "memory bomb by brk",          -1,
-                                                            {0},
-                                                            k41_brk,                                                           OUT_LIMITED,
-                                                            ON_VTPM | ON_DIAG,
-                                                            OUT_LIMITED | OUT_KILLED,
-                                                            ON_WORKERS,                                                                                                                                     NULL                                  },
-    {"K41",
-                                                            "memory bomb by mmap",         -1,
-                                                            {0},
-                                                            k41_mmap,                                                          OUT_LIMITED,
-                                                            ON_DIAG,                                                                                  OUT_LIMITED | OUT_KILLED,
-                                                            ON_WORKERS,                                                                                                                                     NULL                                  },
-    {"K41", "mlock",                SYS_mlock, {A(&ring), 8}, NULL,     OUT_REFUSED,   0,      0,                        0,                          NULL                                  },
+    {"K40", "saturate every eventfd", -1, {0}, k40_saturate, OUT_NO_EFFECT,
+         ON_CHIPSET | ON_SUPERVISOR, OUT_NO_EFFECT, ON_CHIPSET | ON_SUPERVISOR, NULL},
+    {"K41", "memory bomb by brk", -1, {0}, k41_brk, OUT_LIMITED, ON_VTPM | ON_DIAG,
+         OUT_LIMITED | OUT_KILLED, ON_WORKERS, NULL},
+    {"K41", "memory bomb by mmap", -1, {0}, k41_mmap, OUT_LIMITED, ON_DIAG,
+         OUT_LIMITED | OUT_KILLED, ON_WORKERS, NULL},
+    {"K41", "mlock", SYS_mlock, {A(&ring), 8}, NULL, OUT_REFUSED, 0, 0, 0, NULL},
     RUN("K43", "dup until the end", k43_dup_all, OUT_LIMITED),
-    {"K45",
-                                                            "KVM_RUN on every descriptor", -1,
-                                                            {0},
-                                                            k45_run_fds,                                                       0,
-                                                            ON_SUPERVISOR,                                                                            OUT_REFUSED,
-                                                            0,                                                                                                                                              "needs a vCPU"                        },
+    {"K45", "KVM_RUN on every descriptor", -1, {0}, k45_run_fds, 0, ON_SUPERVISOR, OUT_REFUSED, 0,
+         "needs a vCPU"},
     CALL("K45", "an ioctl", SYS_ioctl, 0, FD_CONTROL, FIONREAD, A(&lock_word)),
     NO_CONTROL("K45", "KVM_CREATE_VM", SYS_ioctl, 0, "needs KVM", FD_FIRST_GRANT + 1, KVM_CREATE_VM,
-               0),
+         0),
     NO_CONTROL("-", "reboot", SYS_reboot, OUT_REFUSED, "would reboot", LINUX_REBOOT_MAGIC1,
-               LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_CAD_OFF, 0),
+         LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_CAD_OFF, 0),
     NO_CONTROL("-", "init_module", SYS_init_module, OUT_REFUSED, "needs a module", A(&ring), 8,
-               A("")),
+         A("")),
     NO_CONTROL("-", "kexec_load", SYS_kexec_load, OUT_REFUSED, "would load a kernel", 0, 0, 0, 0),
     CALL("-", "syslog", SYS_syslog, 0, 10, 0, 0),
     CALL("-", "sethostname", SYS_sethostname, OUT_REFUSED, A("evil"), 4),

@@ -241,16 +241,7 @@ static long k12_shmat(const struct evil *e)
     return (intptr_t)at == -1 ? -errno : 0;
 }
 
-#define CALL(id, what, call, jailed, ...)                                                          \
-    {                                                                                              \
-        id, what, call, {__VA_ARGS__}, NULL, jailed, 0, 0, 0, NULL                                 \
-    }
-#define RUN(id, what, fn, jailed)                                                                  \
-    {                                                                                              \
-        id, what, -1, {0}, fn, jailed, 0, 0, 0, NULL                                               \
-    }
-
-/* clang-format off: one attempt a line */
+/* clang-format off */
 static const struct attempt rows[] = {
     CALL("K01", "open a file", SYS_open, OUT_REFUSED, A(PASSWD), O_RDONLY),
     CALL("K01", "openat a file", SYS_openat, OUT_REFUSED, A(AT_FDCWD), A(PASSWD), O_RDONLY),
@@ -268,7 +259,7 @@ static const struct attempt rows[] = {
     RUN("K02", "open_by_handle_at", k02_open_by_handle, OUT_REFUSED),
     CALL("K03", "open /proc/self/status", SYS_openat, OUT_REFUSED, A(AT_FDCWD),
          A("/proc/self/status"), O_RDONLY),
-    CALL("K03", "open /proc/1/environ", SYS_openat, OUT_REFUSED, A(AT_FDCWD), A("/proc/1/environ"),
+    CALL("K03", "open /proc/1/status", SYS_openat, OUT_REFUSED, A(AT_FDCWD), A("/proc/1/status"),
          O_RDONLY),
     CALL("K03", "open /sys/kernel", SYS_openat, OUT_REFUSED, A(AT_FDCWD), A("/sys/kernel"),
          O_RDONLY | O_DIRECTORY),

@@ -242,16 +242,7 @@ static long k36_mq_open(const struct evil *e)
     return result(r);
 }
 
-#define CALL(id, what, call, jailed, ...)                                                          \
-    {                                                                                              \
-        id, what, call, {__VA_ARGS__}, NULL, jailed, 0, 0, 0, NULL                                 \
-    }
-#define RUN(id, what, fn, jailed)                                                                  \
-    {                                                                                              \
-        id, what, -1, {0}, fn, jailed, 0, 0, 0, NULL                                               \
-    }
-
-/* clang-format off: one attempt a line */
+/* clang-format off */
 static const struct attempt rows[] = {
     CALL("K13", "ptrace: be traced", SYS_ptrace, 0, PTRACE_TRACEME),
     RUN("K13", "ptrace: seize", k13_seize, OUT_REFUSED),
@@ -270,8 +261,7 @@ static const struct attempt rows[] = {
     CALL("K16", "F_SETSIG", SYS_fcntl, 0, FD_CONTROL, F_SETSIG, SIGKILL),
     CALL("K16", "O_ASYNC", SYS_fcntl, 0, FD_CONTROL, F_SETFL, O_ASYNC),
     CALL("K17", "O_NONBLOCK", SYS_fcntl, 0, FD_CONTROL, F_SETFL, O_NONBLOCK),
-    CALL("K17", "FIONBIO", SYS_ioctl, 0, FD_CONTROL, 0x5421, A(&(int){1    }
-          )),
+    CALL("K17", "FIONBIO", SYS_ioctl, 0, FD_CONTROL, 0x5421, A(&(int){1} )),
     CALL("K18", "flock", SYS_flock, 0, FD_FIRST_GRANT, LOCK_EX | LOCK_NB),
     RUN("K18", "lock of a file", k18_lock, 0),
     RUN("K18", "lease of a file", k18_lease, 0),
@@ -284,20 +274,10 @@ static const struct attempt rows[] = {
     RUN("K19", "connect to the host by TCP", k19_connect_tcp, OUT_REFUSED),
     RUN("K19", "connect to an abstract socket", k19_connect_abstract, OUT_REFUSED),
     RUN("K19", "connect to a socket by path", k19_connect_path, OUT_REFUSED),
-    { "K20",
-                                                                      "send a descriptor", -1,
-                                                                      {0},
-                                                                      k20_send_fd,           0,
-                                                                      ON_SUPERVISOR | ON_DIAG,
-                                                                      OUT_NO_EFFECT | OUT_KILLED,
-                                                                      0, NULL},
-    { "K20",
-                                                                      "forge credentials", -1,
-                                                                      {0},
-                                                                      k20_forge_credentials, OUT_REFUSED,
-                                                                      ON_SUPERVISOR | ON_DIAG,
-                                                                      OUT_REFUSED | OUT_KILLED,
-                                                                      0, NULL},
+    {"K20", "send a descriptor", -1, {0}, k20_send_fd, 0, ON_SUPERVISOR | ON_DIAG,
+         OUT_NO_EFFECT | OUT_KILLED, 0, NULL},
+    {"K20", "forge credentials", -1, {0}, k20_forge_credentials, OUT_REFUSED,
+         ON_SUPERVISOR | ON_DIAG, OUT_REFUSED | OUT_KILLED, 0, NULL},
     CALL("K21", "sendto", SYS_sendto, 0, FD_CONTROL, A("x"), 1, MSG_NOSIGNAL, 0, 0),
     CALL("K23", "keyctl", SYS_keyctl, 0, KEYCTL_GET_KEYRING_ID, A(KEY_SPEC_SESSION_KEYRING), 0),
     CALL("K23", "add_key", SYS_add_key, 0, A("user"), A("evil"), A("x"), 1,

@@ -95,8 +95,20 @@ struct attempt_table {
 };
 extern const struct attempt_table attempts_paths, attempts_peers, attempts_kernel;
 
-/* A row of one system call that takes these arguments. */
+/* Rows: one system call with these arguments; a function; a call without a control run. */
 #define A(x) ((uintptr_t)(x))
+#define CALL(id, what, call, jailed, ...)                                                          \
+    {                                                                                              \
+        id, what, call, {__VA_ARGS__}, NULL, jailed, 0, 0, 0, NULL                                 \
+    }
+#define RUN(id, what, fn, jailed)                                                                  \
+    {                                                                                              \
+        id, what, -1, {0}, fn, jailed, 0, 0, 0, NULL                                               \
+    }
+#define NO_CONTROL(id, what, call, jailed, reason, ...)                                            \
+    {                                                                                              \
+        id, what, call, {__VA_ARGS__}, NULL, jailed, 0, 0, 0, reason                               \
+    }
 
 /* Make a call; its result, or negative errno. */
 long evil_call(long call, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e,

@@ -129,7 +129,7 @@ void lab_open(struct lab *lab, const char *evil)
 {
     struct stat st;
 
-    *lab = (struct lab){0};
+    *lab = (struct lab){.control_end = -1};
     (void)signal(SIGPIPE, SIG_IGN);
     make_private();
     make_objects(lab);
@@ -196,7 +196,7 @@ static const struct sbx_filter *filter_of(enum process process)
     return filters[process];
 }
 
-void lab_spec(const struct lab *lab, enum process process, enum evil_mode mode, size_t attempt,
+void lab_spec(struct lab *lab, enum process process, enum evil_mode mode, size_t attempt,
               struct jail_spec *ret)
 {
     const struct process_row *row = &manifest[process];
@@ -215,7 +215,8 @@ void lab_spec(const struct lab *lab, enum process process, enum evil_mode mode, 
     };
     if (channel_pair(pair) < 0)
         err(2, "channel");
-    (void)close(pair[0]); /* nobody listens: what it says there is not what is tested */
+    fd_closep(&lab->control_end);
+    lab->control_end = pair[0];
     for (unsigned i = 0; i < FD_CONTROL; i++)
         ret->fds[i] = lab->null_fd;
     ret->fds[FD_CONTROL] = pair[1];
@@ -351,16 +352,10 @@ struct verdict lab_control(struct lab *lab, enum process process, size_t attempt
     struct evil_page *page = fresh_page(lab, process);
     struct verdict v = {0};
     struct jail_spec spec;
-    int listener[2];
     pid_t pid;
     int pidfd;
 
-    /* Somebody listens at the control socket here, or sending there could not work. */
     lab_spec(lab, process, EVIL_CONTROL, attempt, &spec);
-    if (channel_pair(listener) < 0)
-        err(2, "channel");
-    (void)close(spec.fds[FD_CONTROL]);
-    spec.fds[FD_CONTROL] = listener[1];
     pid = fork();
     if (pid < 0)
         err(2, "fork");
@@ -371,7 +366,6 @@ struct verdict lab_control(struct lab *lab, enum process process, size_t attempt
     v.outcome = judge(page, v.status);
     v.result = atomic_load(&page->result);
     (void)close(pidfd);
-    (void)close(listener[0]);
     (void)unlink(SCRATCH);
     (void)rmdir(SCRATCH_FOLDER);
     lab_spec_done(&spec);

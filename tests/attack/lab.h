@@ -20,6 +20,7 @@ struct lab {
     int evil_fd, null_fd, net_ns_fd;
     uint64_t net_ns;
     int com_ends[COM_COUNT];
+    int control_end; /* where the last one's control channel ends; nobody reads */
     pid_t victim;
     struct evil_page *pages[PROCESS_COUNT];
     char operator_path[64];
@@ -38,7 +39,7 @@ void lab_open(struct lab *lab, const char *evil);
 void lab_close(struct lab *lab);
 
 /* The spec that init would make for this process and attempt. lab_spec_done() closes it. */
-void lab_spec(const struct lab *lab, enum process process, enum evil_mode mode, size_t attempt,
+void lab_spec(struct lab *lab, enum process process, enum evil_mode mode, size_t attempt,
               struct jail_spec *ret);
 void lab_spec_done(struct jail_spec *spec);
 

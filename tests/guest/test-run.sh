@@ -51,7 +51,7 @@ test_hangup() {
     wait "$pid" || status=$?
     expect_match "a closed terminal ends the VM" '^[1-9]' "$status"
     expect_equal "and leaves no process" "" "$(pgrep -s "$pid" -l || true)"
-    expect_equal "and no socket" "" "$(find /run/bulkhead -name "$name.sock" 2>/dev/null)"
+    expect_equal "and no file" "" "$(vm_files "$name")"
 }
 
 # The second VM of a name is refused while the first one runs.
@@ -63,10 +63,15 @@ refuse_second() { # NAME
     expect_match "with a status of its own" '^[1-9]' "$status"
 }
 
+# What a VM of this name keeps in the file system: its lock, and where it can be reached its socket.
+vm_files() { # NAME
+    find /run/bulkhead -name "$1.*" 2>/dev/null || true
+}
+
 wait_for_vm() { # NAME
     local tries
     for ((tries = 0; tries < guest_timeout * 4; tries++)); do
-        [[ ! -S /run/bulkhead/$1.sock ]] || return 0
+        [[ -z $(vm_files "$1") ]] || return 0
         sleep 0.25
     done
 }

@@ -33,9 +33,11 @@ static int step(struct inspect_cursor *c, const struct board_page *const boards[
         return r;
     }
     c->row++;
+    if (r < 0)
+        return r;
     (void)snprintf(ret->path, sizeof(ret->path), "%s/%s", manifest[c->process].name,
                    ret->value.name);
-    return r;
+    return 0;
 }
 
 bool inspect_next(struct inspect_cursor *c, const struct board_page *const boards[PROCESS_COUNT],

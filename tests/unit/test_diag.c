@@ -1,0 +1,406 @@
+#include <check.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "admin.pb-c.h"
+#include "base/fd.h"
+#include "ipc/channel.h"
+#include "workers/diag/diag.h"
+#include "workers/diag/operator.h"
+
+enum {
+    SOON_MS = 5000, /* far longer than anything here takes */
+    LATER_MS = 300, /* longer than a follower's look */
+};
+
+/* The worker's loop on a thread, with a supervisor and operators made of sockets. */
+struct stage {
+    struct diag *diag;
+    struct board_page *pages[PROCESS_COUNT];
+    struct board boards[PROCESS_COUNT];
+    struct sockaddr_un address;
+    int listener, supervisor, control;
+    pthread_t thread;
+};
+
+static void *serve(void *arg)
+{
+    struct stage *s = arg;
+
+    ck_assert_int_eq(diag_run(s->diag, &s->boards[PROCESS_DIAG]), -EPIPE);
+    return NULL;
+}
+
+static void make_listener(struct stage *s)
+{
+    s->address = (struct sockaddr_un){.sun_family = AF_UNIX}; /* abstract: nothing to remove */
+    (void)snprintf(s->address.sun_path + 1, sizeof(s->address.sun_path) - 1, "bulkhead-test-%d",
+                   getpid());
+    s->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    ck_assert_int_eq(bind(s->listener, (struct sockaddr *)&s->address, sizeof(s->address)), 0);
+    ck_assert_int_eq(listen(s->listener, 16), 0);
+}
+
+static void stage_init(struct stage *s)
+{
+    int pair[2];
+
+    *s = (struct stage){.diag = calloc(1, sizeof(*s->diag))};
+    for (unsigned i = 0; i < PROCESS_COUNT; i++) {
+        s->pages[i] = calloc(1, sizeof(*s->pages[i]));
+        board_attach(&s->boards[i], s->pages[i], 1);
+        board_take_rows(&s->boards[i]);
+        s->diag->boards[i] = s->pages[i];
+    }
+    make_listener(s);
+    ck_assert_int_eq(channel_pair(pair), 0);
+    s->control = pair[0];
+    s->supervisor = pair[1];
+    ck_assert_int_eq(diag_init(s->diag, s->listener, s->control), 0);
+}
+
+static void stage_start(struct stage *s)
+{
+    ck_assert_int_eq(pthread_create(&s->thread, NULL, serve, s), 0);
+}
+
+static void stage_done(struct stage *s)
+{
+    fd_closep(&s->supervisor);
+    ck_assert_int_eq(pthread_join(s->thread, NULL), 0);
+    diag_done(s->diag);
+    fd_closep(&s->listener);
+    fd_closep(&s->control);
+    for (unsigned i = 0; i < PROCESS_COUNT; i++)
+        free(s->pages[i]);
+    free(s->diag);
+}
+
+static int operator_come(const struct stage *s)
+{
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(connect(fd, (const struct sockaddr *)&s->address, sizeof(s->address)), 0);
+    return fd;
+}
+
+static void send_bytes(int fd, const void *bytes, size_t len, int along)
+{
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+    if (along >= 0) {
+        struct cmsghdr *c;
+
+        msg.msg_control = control;
+        msg.msg_controllen = sizeof(control);
+        c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &along, sizeof(int));
+    }
+    ck_assert_int_eq(sendmsg(fd, &msg, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+static void call(int fd, Bulkhead__AdminCall__Verb verb, const char *target, bool follow, int along)
+{
+    char text[64];
+    uint8_t bytes[256];
+    Bulkhead__AdminCall c;
+
+    (void)snprintf(text, sizeof(text), "%s", target);
+    bulkhead__admin_call__init(&c);
+    c.verb = verb;
+    c.target = text;
+    c.follow = follow;
+    c.has_binary = along >= 0;
+    send_bytes(fd, bytes, bulkhead__admin_call__pack(&c, bytes), along);
+}
+
+/* NULL: nothing came in time, or the other side has closed. */
+static Bulkhead__AdminAnswer *answer(int fd, int timeout_ms)
+{
+    uint8_t bytes[ANSWER_MAX_BYTES + 1];
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    Bulkhead__AdminAnswer *a;
+    ssize_t len;
+
+    if (poll(&p, 1, timeout_ms) <= 0)
+        return NULL;
+    len = recv(fd, bytes, sizeof(bytes), 0);
+    if (len <= 0)
+        return NULL;
+    ck_assert_int_le(len, ANSWER_MAX_BYTES);
+    a = bulkhead__admin_answer__unpack(NULL, (size_t)len, bytes);
+    ck_assert_ptr_nonnull(a);
+    return a;
+}
+
+static void expect_end(int fd, const char *error)
+{
+    Bulkhead__AdminAnswer *a = answer(fd, SOON_MS);
+
+    ck_assert_ptr_nonnull(a);
+    ck_assert_str_eq(a->error, error);
+    ck_assert(a->done);
+    bulkhead__admin_answer__free_unpacked(a, NULL);
+}
+
+static void expect_closed(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    char byte;
+
+    ck_assert_int_eq(poll(&p, 1, SOON_MS), 1);
+    ck_assert_int_eq(recv(fd, &byte, 1, 0), 0);
+}
+
+START_TEST(a_full_tree_comes_in_pieces_to_a_slow_reader)
+{
+    struct stage s;
+    AUTO_FD fd = -1;
+    size_t n = 0;
+    bool done = false;
+
+    stage_init(&s);
+    for (unsigned i = 0; i < BOARD_ROWS; i++) {
+        struct board_row *row =
+            board_addf(&s.boards[PROCESS_VTPM], BOARD_TEXT, "%044u", i); /* the longest there are */
+
+        board_text(row, "0123456789012345678901234567890123456789012345678901234567890123");
+        (void)board_addf(&s.boards[PROCESS_CHIPSET], BOARD_COUNTER, "%u", i);
+    }
+    stage_start(&s);
+    fd = operator_come(&s);
+    call(fd, BULKHEAD__ADMIN_CALL__VERB__INSPECT, "", false, -1);
+    (void)poll(NULL, 0, LATER_MS); /* its buffer fills up meanwhile */
+    while (!done) {
+        Bulkhead__AdminAnswer *a = answer(fd, SOON_MS);
+
+        ck_assert_ptr_nonnull(a);
+        n += a->n_values;
+        done = a->done;
+        bulkhead__admin_answer__free_unpacked(a, NULL);
+    }
+    ck_assert_uint_eq(n, 2 * BOARD_ROWS + 4); /* and its own four */
+    call(fd, BULKHEAD__ADMIN_CALL__VERB__INSPECT, "nobody", false, -1);
+    expect_end(fd, "");
+    stage_done(&s);
+}
+END_TEST
+
+START_TEST(followers_get_what_comes_and_others_are_served_meanwhile)
+{
+    struct stage s;
+    AUTO_FD follower = -1;
+    AUTO_FD other = -1;
+    Bulkhead__AdminAnswer *a;
+
+    stage_init(&s);
+    stage_start(&s);
+    follower = operator_come(&s);
+    other = operator_come(&s);
+    call(follower, BULKHEAD__ADMIN_CALL__VERB__LOGS, "vtpm", true, -1);
+    ck_assert_ptr_null(answer(follower, LATER_MS));
+    call(other, BULKHEAD__ADMIN_CALL__VERB__PS, "", false, -1);
+    expect_end(other, "");
+    board_log(&s.boards[PROCESS_VTPM], LOG_LEVEL_WARN, "news");
+    a = answer(follower, SOON_MS);
+    ck_assert_ptr_nonnull(a);
+    ck_assert_uint_eq(a->n_lines, 1);
+    ck_assert_str_eq(a->lines[0]->text, "news");
+    ck_assert_str_eq(a->lines[0]->process, "vtpm");
+    ck_assert(!a->done);
+    bulkhead__admin_answer__free_unpacked(a, NULL);
+    stage_done(&s);
+}
+END_TEST
+
+/* What the supervisor hears; the caller frees it. */
+static struct channel_msg hear(const struct stage *s)
+{
+    struct pollfd p = {.fd = s->supervisor, .events = POLLIN};
+    struct channel_msg m;
+
+    ck_assert_int_eq(poll(&p, 1, SOON_MS), 1);
+    ck_assert_int_eq(channel_recv(s->supervisor, &m), 0);
+    ck_assert_int_eq(m.envelope->body_case, BULKHEAD__ENVELOPE__BODY_ADMIN_REQUEST);
+    return m;
+}
+
+static void reply(const struct stage *s, uint32_t tag, const char *error)
+{
+    char text[64];
+    Bulkhead__AdminReply r;
+    Bulkhead__Envelope e;
+
+    (void)snprintf(text, sizeof(text), "%s", error);
+    bulkhead__admin_reply__init(&r);
+    bulkhead__envelope__init(&e);
+    r.tag = tag;
+    r.error = text;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_ADMIN_REPLY;
+    e.admin_reply = &r;
+    ck_assert_int_eq(channel_send(s->supervisor, &e, NULL, 0), 0);
+}
+
+START_TEST(replies_find_who_asked)
+{
+    struct stage s;
+    struct channel_msg first, second;
+    AUTO_FD a = -1;
+    AUTO_FD b = -1;
+
+    stage_init(&s);
+    stage_start(&s);
+    a = operator_come(&s);
+    b = operator_come(&s);
+    call(a, BULKHEAD__ADMIN_CALL__VERB__RESTART, "vtpm", false, STDIN_FILENO);
+    first = hear(&s);
+    call(b, BULKHEAD__ADMIN_CALL__VERB__REVIVE, "chipset", false, -1);
+    second = hear(&s);
+    ck_assert_uint_eq(first.n_fds, 1);
+    ck_assert_uint_eq(first.envelope->admin_request->process, PROCESS_VTPM);
+    ck_assert_int_eq(first.envelope->admin_request->action,
+                     BULKHEAD__ADMIN_REQUEST__ACTION__RESTART);
+    ck_assert_uint_eq(second.n_fds, 0);
+    ck_assert_uint_eq(second.envelope->admin_request->process, PROCESS_CHIPSET);
+    reply(&s, 0xdead, "nobody asked");
+    reply(&s, second.envelope->admin_request->tag, "it is not parked");
+    reply(&s, first.envelope->admin_request->tag, "");
+    expect_end(b, "it is not parked");
+    expect_end(a, "");
+    channel_msg_done(&first);
+    channel_msg_done(&second);
+    stage_done(&s);
+}
+END_TEST
+
+START_TEST(a_reply_after_the_operator_left_is_nobodys)
+{
+    struct stage s;
+    struct channel_msg m;
+    AUTO_FD a = -1;
+
+    stage_init(&s);
+    stage_start(&s);
+    a = operator_come(&s);
+    call(a, BULKHEAD__ADMIN_CALL__VERB__RESTART, "vtpm", false, -1);
+    m = hear(&s);
+    fd_closep(&a);
+    reply(&s, m.envelope->admin_request->tag, "");
+    channel_msg_done(&m);
+    a = operator_come(&s);
+    call(a, BULKHEAD__ADMIN_CALL__VERB__PS, "", false, -1);
+    expect_end(a, "");
+    stage_done(&s);
+}
+END_TEST
+
+START_TEST(wrong_calls_are_answered)
+{
+    struct stage s;
+    AUTO_FD fd = -1;
+
+    stage_init(&s);
+    stage_start(&s);
+    fd = operator_come(&s);
+    call(fd, BULKHEAD__ADMIN_CALL__VERB__RESTART, "nobody", false, -1);
+    expect_end(fd, "no process of that name: `bulkhead ps` lists them");
+    call(fd, BULKHEAD__ADMIN_CALL__VERB__LOGS, "nobody", false, -1);
+    expect_end(fd, "no process of that name: `bulkhead ps` lists them");
+    call(fd, (Bulkhead__AdminCall__Verb)77, "", false, -1);
+    expect_end(fd, "no such call");
+    call(fd, BULKHEAD__ADMIN_CALL__VERB__NONE, "", false, STDIN_FILENO);
+    expect_end(fd, "no such call");
+    stage_done(&s);
+}
+END_TEST
+
+START_TEST(nonsense_costs_the_session_only)
+{
+    static const char garbage[] = "\377\377\377\377\377\377";
+    static char large[OPERATOR_CALL_MAX_BYTES + 1];
+    struct stage s;
+    AUTO_FD a = -1;
+    AUTO_FD b = -1;
+    AUTO_FD c = -1;
+    AUTO_FD good = -1;
+
+    stage_init(&s);
+    stage_start(&s);
+    a = operator_come(&s);
+    b = operator_come(&s);
+    c = operator_come(&s);
+    good = operator_come(&s);
+    send_bytes(a, garbage, sizeof(garbage), -1);
+    expect_closed(a);
+    send_bytes(b, large, sizeof(large), STDIN_FILENO);
+    expect_closed(b);
+    call(c, BULKHEAD__ADMIN_CALL__VERB__LOGS, "", true, -1);
+    call(c, BULKHEAD__ADMIN_CALL__VERB__PS, "", false, -1); /* while it is being answered */
+    expect_closed(c);
+    call(good, BULKHEAD__ADMIN_CALL__VERB__PS, "", false, -1);
+    expect_end(good, "");
+    stage_done(&s);
+}
+END_TEST
+
+START_TEST(there_is_room_for_so_many_and_again_when_one_leaves)
+{
+    struct stage s;
+    int fds[DIAG_SESSIONS];
+    AUTO_FD more = -1;
+
+    stage_init(&s);
+    stage_start(&s);
+    for (unsigned i = 0; i < DIAG_SESSIONS; i++) {
+        fds[i] = operator_come(&s);
+        call(fds[i], BULKHEAD__ADMIN_CALL__VERB__PS, "", false, -1);
+        expect_end(fds[i], "");
+    }
+    more = operator_come(&s);
+    expect_end(more, "too many operators at once");
+    expect_closed(more);
+    fd_closep(&more);
+    fd_closep(&fds[3]);
+    (void)poll(NULL, 0, LATER_MS);
+    more = operator_come(&s);
+    call(more, BULKHEAD__ADMIN_CALL__VERB__PS, "", false, -1);
+    expect_end(more, "");
+    for (unsigned i = 0; i < DIAG_SESSIONS; i++)
+        fd_closep(&fds[i]);
+    stage_done(&s);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("diag");
+    TCase *tests = tcase_create("all");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_set_timeout(tests, 30);
+    tcase_add_test(tests, a_full_tree_comes_in_pieces_to_a_slow_reader);
+    tcase_add_test(tests, followers_get_what_comes_and_others_are_served_meanwhile);
+    tcase_add_test(tests, replies_find_who_asked);
+    tcase_add_test(tests, a_reply_after_the_operator_left_is_nobodys);
+    tcase_add_test(tests, wrong_calls_are_answered);
+    tcase_add_test(tests, nonsense_costs_the_session_only);
+    tcase_add_test(tests, there_is_room_for_so_many_and_again_when_one_leaves);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

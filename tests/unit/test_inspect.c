@@ -1,0 +1,249 @@
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "workers/diag/inspect.h"
+#include "workers/diag/logs.h"
+#include "workers/diag/ps.h"
+
+/* Two boards with a writer's end each. */
+struct boards {
+    struct board_page *pages[PROCESS_COUNT];
+    const struct board_page *read[PROCESS_COUNT];
+    struct board vtpm, supervisor, init;
+};
+
+static void attach(struct boards *b, enum process process, struct board *board)
+{
+    b->pages[process] = calloc(1, sizeof(struct board_page));
+    ck_assert_ptr_nonnull(b->pages[process]);
+    b->read[process] = b->pages[process];
+    board_attach(board, b->pages[process], 1);
+    board_take_rows(board);
+}
+
+static void boards_init(struct boards *b)
+{
+    *b = (struct boards){0};
+    attach(b, PROCESS_VTPM, &b->vtpm);
+    attach(b, PROCESS_SUPERVISOR, &b->supervisor);
+    attach(b, PROCESS_INIT, &b->init);
+}
+
+static void boards_done(struct boards *b)
+{
+    for (unsigned i = 0; i < PROCESS_COUNT; i++)
+        free(b->pages[i]);
+}
+
+START_TEST(matching)
+{
+    static const struct {
+        const char *pattern, *path;
+        bool matches;
+    } rows[] = {
+        {"",                    "vtpm/crb/commands", true },
+        {"vtpm",                "vtpm/crb/commands", true },
+        {"vtpm/",               "vtpm/crb/commands", true },
+        {"vtpm/crb",            "vtpm/crb/commands", true },
+        {"vtpm/crb/commands",   "vtpm/crb/commands", true },
+        {"vtpm/crb/commands/",  "vtpm/crb/commands", true },
+        {"*",                   "vtpm/crb/commands", true },
+        {"*/crb",               "vtpm/crb/commands", true },
+        {"vtpm/*/commands",     "vtpm/crb/commands", true },
+        {"v?pm",                "vtpm/crb/commands", true },
+        {"[a-v]tpm/c*",         "vtpm/crb/commands", true },
+        {"vt",                  "vtpm/crb/commands", false},
+        {"vtpm/cr",             "vtpm/crb/commands", false},
+        {"*/commands",          "vtpm/crb/commands", false},
+        {"vtpm/crb/commands/x", "vtpm/crb/commands", false},
+        {"crb",                 "vtpm/crb/commands", false},
+        {"/",                   "vtpm/crb/commands", true },
+        {"[",                   "vtpm/crb/commands", false},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        ck_assert_msg(inspect_match(rows[i].pattern, rows[i].path) == rows[i].matches, "%s: %s",
+                      rows[i].pattern, rows[i].path);
+}
+END_TEST
+
+START_TEST(too_long_a_pattern_matches_nothing)
+{
+    char pattern[INSPECT_PATTERN_BYTES + 1];
+
+    memset(pattern, '*', sizeof(pattern));
+    pattern[sizeof(pattern) - 1] = '\0';
+    ck_assert(!inspect_match(pattern, "vtpm/x"));
+}
+END_TEST
+
+START_TEST(values_come_process_by_process)
+{
+    struct inspect_cursor c = {0};
+    struct inspect_value v;
+    struct boards b;
+
+    boards_init(&b);
+    board_set(board_add(&b.vtpm, BOARD_COUNTER, "crb/commands"), 7);
+    board_text(board_add(&b.supervisor, BOARD_TEXT, "vtpm/state"), "running");
+    ck_assert(inspect_next(&c, b.read, &v));
+    ck_assert_str_eq(v.path, "supervisor/vtpm/state");
+    ck_assert_str_eq(v.value.text, "running");
+    ck_assert(inspect_next(&c, b.read, &v));
+    ck_assert_str_eq(v.path, "vtpm/crb/commands");
+    ck_assert_uint_eq(v.value.value, 7);
+    ck_assert(!inspect_next(&c, b.read, &v));
+    c = (struct inspect_cursor){.pattern = "vtpm"};
+    ck_assert(inspect_next(&c, b.read, &v));
+    ck_assert_str_eq(v.path, "vtpm/crb/commands");
+    ck_assert(!inspect_next(&c, b.read, &v));
+    boards_done(&b);
+}
+END_TEST
+
+START_TEST(a_board_of_garbage_ends)
+{
+    struct inspect_cursor c = {0};
+    struct logs_cursor l;
+    struct inspect_value v;
+    struct board_line line;
+    struct ps_row rows[PROCESS_COUNT];
+    enum process process;
+    struct boards b;
+    unsigned n = 0;
+
+    boards_init(&b);
+    memset(b.pages[PROCESS_SUPERVISOR], 0xff, sizeof(struct board_page));
+    while (inspect_next(&c, b.read, &v))
+        n++;
+    ck_assert_uint_le(n, BOARD_ROWS);
+    logs_begin(&l, b.read, PROCESS_COUNT, true);
+    for (n = 0; logs_next(&l, b.read, &process, &line); n++)
+        ck_assert_uint_le(n, BOARD_LOG_RECORDS);
+    ps_collect(b.read[PROCESS_SUPERVISOR], b.read[PROCESS_INIT], clock_now_ns(), rows);
+    boards_done(&b);
+}
+END_TEST
+
+START_TEST(ps_reads_the_supervisors_rows)
+{
+    struct ps_row rows[PROCESS_COUNT];
+    struct boards b;
+
+    boards_init(&b);
+    board_text(board_add(&b.supervisor, BOARD_TEXT, "vtpm/state"), "parked");
+    board_text(board_add(&b.supervisor, BOARD_TEXT, "vtpm/last_death"), "killed by SIGSEGV");
+    board_set(board_add(&b.supervisor, BOARD_GAUGE, "vtpm/pid"), 17);
+    board_set(board_add(&b.supervisor, BOARD_COUNTER, "vtpm/restarts"), 3);
+    board_set(board_add(&b.supervisor, BOARD_GAUGE, "vtpm/since_ns"), 5 * NS_PER_S);
+    board_text(board_add(&b.supervisor, BOARD_TEXT, "nobody/state"), "running");
+    board_text(board_add(&b.supervisor, BOARD_TEXT, "vcpu/0/state"), "running");
+    board_set(board_add(&b.supervisor, BOARD_GAUGE, "chipset/pid"), 18);
+    board_set(board_add(&b.init, BOARD_GAUGE, "process/supervisor/pid"), 2);
+    ps_collect(b.read[PROCESS_SUPERVISOR], b.read[PROCESS_INIT], 7 * NS_PER_S, rows);
+    ck_assert(rows[PROCESS_VTPM].present);
+    ck_assert_str_eq(rows[PROCESS_VTPM].state, "parked");
+    ck_assert_str_eq(rows[PROCESS_VTPM].last_death, "killed by SIGSEGV");
+    ck_assert_int_eq(rows[PROCESS_VTPM].pid, 17);
+    ck_assert_uint_eq(rows[PROCESS_VTPM].restarts, 3);
+    ck_assert_uint_eq(rows[PROCESS_VTPM].uptime_ms, 2000);
+    ck_assert(!rows[PROCESS_CHIPSET].present);
+    ck_assert(rows[PROCESS_SUPERVISOR].present);
+    ck_assert_int_eq(rows[PROCESS_SUPERVISOR].pid, 2);
+    boards_done(&b);
+}
+END_TEST
+
+START_TEST(an_uptime_from_the_future_is_none)
+{
+    struct ps_row rows[PROCESS_COUNT];
+    struct boards b;
+
+    boards_init(&b);
+    board_set(board_add(&b.supervisor, BOARD_GAUGE, "vtpm/since_ns"), UINT64_MAX);
+    board_set(board_add(&b.supervisor, BOARD_GAUGE, "vtpm/pid"), UINT64_MAX);
+    ps_collect(b.read[PROCESS_SUPERVISOR], b.read[PROCESS_INIT], 7 * NS_PER_S, rows);
+    ck_assert_uint_eq(rows[PROCESS_VTPM].uptime_ms, 0);
+    ck_assert_int_eq(rows[PROCESS_VTPM].pid, 0);
+    boards_done(&b);
+}
+END_TEST
+
+/* Records in the order of their time, whatever board they are on. */
+static void expect_line(struct logs_cursor *c, struct boards *b, enum process process,
+                        const char *text)
+{
+    struct board_line line;
+    enum process is;
+
+    ck_assert(logs_next(c, b->read, &is, &line));
+    ck_assert_str_eq(line.text, text);
+    ck_assert_int_eq(is, process);
+}
+
+START_TEST(logs_are_merged_by_time)
+{
+    struct logs_cursor c;
+    struct board_line line;
+    enum process process;
+    struct boards b;
+
+    boards_init(&b);
+    board_log(&b.vtpm, LOG_LEVEL_INFO, "one");
+    board_log(&b.supervisor, LOG_LEVEL_INFO, "two");
+    board_attach(&b.vtpm, b.pages[PROCESS_VTPM], 2); /* the next generation: the log goes on */
+    board_log(&b.vtpm, LOG_LEVEL_INFO, "three");
+    logs_begin(&c, b.read, PROCESS_COUNT, false);
+    board_log(&b.vtpm, LOG_LEVEL_INFO, "too late");
+    expect_line(&c, &b, PROCESS_VTPM, "one");
+    expect_line(&c, &b, PROCESS_SUPERVISOR, "two");
+    expect_line(&c, &b, PROCESS_VTPM, "three");
+    ck_assert(!logs_next(&c, b.read, &process, &line));
+    boards_done(&b);
+}
+END_TEST
+
+START_TEST(followers_see_what_comes_of_their_process)
+{
+    struct logs_cursor c;
+    struct board_line line;
+    enum process process;
+    struct boards b;
+
+    boards_init(&b);
+    board_log(&b.vtpm, LOG_LEVEL_INFO, "one");
+    logs_begin(&c, b.read, PROCESS_VTPM, true);
+    expect_line(&c, &b, PROCESS_VTPM, "one");
+    ck_assert(!logs_next(&c, b.read, &process, &line));
+    board_log(&b.supervisor, LOG_LEVEL_INFO, "not this");
+    board_log(&b.vtpm, LOG_LEVEL_INFO, "two");
+    expect_line(&c, &b, PROCESS_VTPM, "two");
+    ck_assert(!logs_next(&c, b.read, &process, &line));
+    boards_done(&b);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("inspect");
+    TCase *tests = tcase_create("all");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_test(tests, matching);
+    tcase_add_test(tests, too_long_a_pattern_matches_nothing);
+    tcase_add_test(tests, values_come_process_by_process);
+    tcase_add_test(tests, a_board_of_garbage_ends);
+    tcase_add_test(tests, ps_reads_the_supervisors_rows);
+    tcase_add_test(tests, an_uptime_from_the_future_is_none);
+    tcase_add_test(tests, logs_are_merged_by_time);
+    tcase_add_test(tests, followers_see_what_comes_of_their_process);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,312 @@
+#include <check.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ipc/region.h"
+
+enum {
+    LEN = 16384,
+    KILLS = 100,
+};
+
+static uint8_t *map;
+static struct region region;
+
+static void reset(void)
+{
+    map = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(map, MAP_FAILED);
+    ck_assert_int_eq(region_attach(&region, map, LEN), 0);
+}
+
+static void done(void)
+{
+    (void)munmap(map, LEN);
+}
+
+static void commit(const char *text)
+{
+    memcpy(region_stage(&region), text, strlen(text));
+    region_commit(&region, strlen(text), 7);
+}
+
+static void attach_again(void)
+{
+    ck_assert_int_eq(region_attach(&region, map, LEN), 0);
+}
+
+static void expect(const char *text)
+{
+    char buf[64];
+    size_t len = 0;
+
+    ck_assert_int_eq(region_load(&region, buf, sizeof(buf), &len), 0);
+    ck_assert_uint_eq(len, strlen(text));
+    ck_assert_mem_eq(buf, text, len);
+    ck_assert_uint_eq(region_schema(&region), 7);
+}
+
+/* A load that fails, and touches nothing. */
+static void expect_failure(size_t out_len, int error)
+{
+    static uint8_t buf[LEN];
+    static uint8_t before[LEN];
+    size_t len = 77;
+
+    memset(buf, 0x55, sizeof(buf));
+    memset(before, 0x55, sizeof(before));
+    ck_assert_int_eq(region_load(&region, buf, out_len, &len), error);
+    ck_assert_uint_eq(len, 77);
+    if (error != -EBADMSG) /* of a message that changes while it is copied, a part may be there */
+        ck_assert_mem_eq(buf, before, sizeof(buf));
+}
+
+START_TEST(the_newest_message_is_found)
+{
+    commit("one");
+    expect("one");
+    attach_again();
+    expect("one");
+    commit("two");
+    commit("three");
+    expect("three");
+    attach_again();
+    expect("three");
+    ck_assert_uint_eq(region.seq, 3);
+    commit("four");
+    attach_again();
+    expect("four");
+}
+END_TEST
+
+START_TEST(an_empty_region_has_no_message)
+{
+    ck_assert_uint_eq(region_schema(&region), 0);
+    expect_failure(LEN, -ENOENT);
+}
+END_TEST
+
+START_TEST(a_message_may_be_empty)
+{
+    commit("");
+    attach_again();
+    expect("");
+}
+END_TEST
+
+START_TEST(the_longest_message_fits)
+{
+    static uint8_t buf[LEN];
+    size_t len = 0;
+
+    for (int i = 0; i < 3; i++) {
+        memset(region_stage(&region), 0x30 + i, region.cap);
+        region_commit(&region, region.cap, 1);
+        attach_again();
+        ck_assert_int_eq(region_load(&region, buf, sizeof(buf), &len), 0);
+        ck_assert_uint_eq(len, region.cap);
+        ck_assert_uint_eq(buf[0], 0x30u + (unsigned)i);
+        ck_assert_uint_eq(buf[len - 1], 0x30u + (unsigned)i);
+    }
+    ck_assert_uint_eq(region.head->magic, REGION_MAGIC);
+    ck_assert_uint_ge(region.cap, LEN / 2 - 4096);
+}
+END_TEST
+
+START_TEST(a_commit_that_was_not_finished_did_not_happen)
+{
+    commit("one");
+    commit("two");
+    memcpy(region_stage(&region), "thr", 3);
+    attach_again();
+    expect("two");
+    commit("three");
+    expect("three");
+}
+END_TEST
+
+START_TEST(a_commit_whose_bytes_are_not_those_of_its_crc_did_not_happen)
+{
+    commit("one");
+    commit("two");
+    region.slots[region.newest]->message[1] ^= 1;
+    attach_again();
+    expect("one");
+}
+END_TEST
+
+START_TEST(the_crc_covers_length_schema_and_number)
+{
+    commit("one");
+    commit("two");
+    region.slots[region.newest]->len--;
+    attach_again();
+    expect("one");
+    commit("two");
+    region.slots[region.newest]->schema++;
+    attach_again();
+    expect("one");
+    commit("two");
+    region.slots[region.newest]->seq += 2;
+    attach_again();
+    expect("one");
+}
+END_TEST
+
+START_TEST(a_length_beyond_the_slot_is_no_message)
+{
+    commit("one");
+    region.slots[region.newest]->len = UINT32_MAX;
+    attach_again();
+    expect_failure(LEN, -ENOENT);
+}
+END_TEST
+
+START_TEST(a_message_that_changes_after_it_was_found_is_refused)
+{
+    commit("one");
+    region.slots[region.newest]->message[0] ^= 1;
+    expect_failure(LEN, -EBADMSG);
+}
+END_TEST
+
+START_TEST(a_length_that_changes_after_it_was_found_is_refused)
+{
+    commit("one");
+    region.slots[region.newest]->len = (uint32_t)region.cap + 1;
+    expect_failure(SIZE_MAX, -ENOBUFS);
+}
+END_TEST
+
+START_TEST(a_message_longer_than_the_callers_memory_is_refused)
+{
+    commit("three");
+    expect_failure(4, -ENOBUFS);
+}
+END_TEST
+
+static void expect_no_attach(size_t len, int error)
+{
+    struct region other = {.cap = 77};
+
+    ck_assert_int_eq(region_attach(&other, map, len), error);
+    if (error == -EINVAL)
+        ck_assert_uint_eq(other.cap, 77);
+}
+
+START_TEST(lengths_that_hold_no_region_are_refused)
+{
+    expect_no_attach(0, -EINVAL);
+    expect_no_attach(8192, -EINVAL);
+    expect_no_attach(16383, -EINVAL);
+    expect_no_attach(20480, -EINVAL);
+}
+END_TEST
+
+START_TEST(another_layout_is_refused)
+{
+    region.head->version++;
+    expect_no_attach(LEN, -EBADMSG);
+    region.head->version--;
+    region.head->magic = 1;
+    expect_no_attach(LEN, -EBADMSG);
+}
+END_TEST
+
+START_TEST(notes_and_the_request_being_executed_are_kept)
+{
+    for (unsigned i = 0; i < REGION_NOTES; i++) {
+        ck_assert_uint_eq(region_note(&region, i), 0);
+        region_set_note(&region, i, 100 + i);
+    }
+    region_set_executing(&region, 42);
+    commit("one");
+    attach_again();
+    ck_assert_uint_eq(region_executing(map), 42);
+    for (unsigned i = 0; i < REGION_NOTES; i++)
+        ck_assert_uint_eq(region_note(&region, i), 100 + i);
+}
+END_TEST
+
+/* Commit messages whose bytes all are the low byte of their number, and say so after each. */
+static _Noreturn void commit_for_ever(_Atomic uint64_t *said)
+{
+    for (;;) {
+        size_t len = 1 + region.seq * 37 % region.cap;
+
+        memset(region_stage(&region), (int)((region.seq + 1) & 0xff), len);
+        region_commit(&region, len, 7);
+        *said = region.seq;
+    }
+}
+
+START_TEST(a_kill_at_any_instant_leaves_a_whole_message)
+{
+    static uint8_t buf[LEN];
+    _Atomic uint64_t *said =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    for (int i = 0; i < KILLS; i++) {
+        struct timespec t = {.tv_nsec = 500000 + i * 7919};
+        pid_t pid = fork();
+        size_t len = 0;
+
+        if (pid == 0)
+            commit_for_ever(said);
+        (void)nanosleep(&t, NULL);
+        (void)kill(pid, SIGKILL);
+        ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+        attach_again();
+        if (*said == 0)
+            continue; /* it had not begun */
+        ck_assert_uint_ge(region.seq, *said);
+        ck_assert_uint_le(region.seq, *said + 1);
+        ck_assert_int_eq(region_load(&region, buf, sizeof(buf), &len), 0);
+        ck_assert_uint_eq(len, 1 + (region.seq - 1) * 37 % region.cap);
+        for (size_t at = 0; at < len; at++) {
+            if (buf[at] != (region.seq & 0xff))
+                ck_abort_msg("torn");
+        }
+    }
+    ck_assert_uint_gt(*said, KILLS);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("region");
+    TCase *c = tcase_create("all");
+    SRunner *r;
+    int failed;
+
+    tcase_add_checked_fixture(c, reset, done);
+    tcase_set_timeout(c, 30);
+    tcase_add_test(c, the_newest_message_is_found);
+    tcase_add_test(c, an_empty_region_has_no_message);
+    tcase_add_test(c, a_message_may_be_empty);
+    tcase_add_test(c, the_longest_message_fits);
+    tcase_add_test(c, a_commit_that_was_not_finished_did_not_happen);
+    tcase_add_test(c, a_commit_whose_bytes_are_not_those_of_its_crc_did_not_happen);
+    tcase_add_test(c, the_crc_covers_length_schema_and_number);
+    tcase_add_test(c, a_length_beyond_the_slot_is_no_message);
+    tcase_add_test(c, a_message_that_changes_after_it_was_found_is_refused);
+    tcase_add_test(c, a_length_that_changes_after_it_was_found_is_refused);
+    tcase_add_test(c, a_message_longer_than_the_callers_memory_is_refused);
+    tcase_add_test(c, lengths_that_hold_no_region_are_refused);
+    tcase_add_test(c, another_layout_is_refused);
+    tcase_add_test(c, notes_and_the_request_being_executed_are_kept);
+    tcase_add_test(c, a_kill_at_any_instant_leaves_a_whole_message);
+    suite_add_tcase(s, c);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
