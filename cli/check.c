@@ -157,7 +157,7 @@ static int check_initrd(const struct cli_args *args, uint32_t kernel_bytes, stru
     uint64_t room = args->memory_bytes - ((uint64_t)GUEST_SLACK_MIB << 20);
     AUTO_FD fd = -1;
     struct stat st;
-    char need[32], have[32];
+    char need[32], have[32], extra[32];
     int r;
 
     if (args->initrd == NULL)
@@ -167,7 +167,12 @@ static int check_initrd(const struct cli_args *args, uint32_t kernel_bytes, stru
         return r;
     if (fstat(fd, &st) < 0)
         return wrong(EXIT_FAILED, error, "%s: %s", args->initrd, strerror(errno));
-    if ((uint64_t)st.st_size > room || (uint64_t)st.st_size + kernel_bytes > room)
+    if ((uint64_t)st.st_size <= room && (uint64_t)st.st_size + kernel_bytes > room)
+        return wrong(EXIT_USAGE, error,
+                     "the kernel (%s) and the initrd (%s) do not fit into the guest's memory (%s)",
+                     size_text(kernel_bytes, extra), size_text((uint64_t)st.st_size, need),
+                     size_text(args->memory_bytes, have));
+    if ((uint64_t)st.st_size > room)
         return wrong(EXIT_USAGE, error, "the initrd (%s) does not fit into the guest's memory (%s)",
                      size_text((uint64_t)st.st_size, need), size_text(args->memory_bytes, have));
     return 0;

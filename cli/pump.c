@@ -235,13 +235,12 @@ static void on_report(void *self, char *bytes, size_t len)
 
 /* --- the guest's serial lines --- */
 
-static void put_out(struct pump *p, const char *bytes, size_t len)
+static void on_no_reader(void *self)
 {
-    outlet_put(&p->out, bytes, len);
-    if (p->out.broken) {
-        p->outcome->no_reader = true;
-        finish(p);
-    }
+    struct pump *p = self;
+
+    p->outcome->no_reader = true;
+    finish(p);
 }
 
 static void on_com1(void *self, char *bytes, size_t len)
@@ -253,7 +252,7 @@ static void on_com1(void *self, char *bytes, size_t len)
         return;
     }
     if (!p->options->exec && !p->options->vtl2_exec) {
-        put_out(p, bytes, len);
+        outlet_put(&p->out, bytes, len);
         return;
     }
     tail_add(&p->logs->console, bytes, len);
@@ -268,7 +267,7 @@ static void on_com2(void *self, char *bytes, size_t len)
     if (len == 0)
         finish_when_drained(p);
     else if (p->options->exec)
-        put_out(p, bytes, len);
+        outlet_put(&p->out, bytes, len);
 }
 
 /* One decimal line: the script's exit status. Anything else is not it. */
@@ -332,7 +331,7 @@ static void on_vtl2(void *self, char *bytes, size_t len)
     if (p->options->exec)
         put_prefixed(p, bytes, len);
     else
-        put_out(p, bytes, len);
+        outlet_put(&p->out, bytes, len);
     if (p->outcome->vtl2_done && !p->options->exec)
         wind_down_in(p, QUIET_MS);
 }
@@ -416,6 +415,8 @@ static int init_outlets(struct pump *p)
                         p->options->exec ? &p->streams[STREAM_VTL2] : NULL);
     if (r == 0)
         r = outlet_init(&p->com1, p->base, p->child->streams[STREAM_COM1], &p->keys);
+    p->out.lost = on_no_reader;
+    p->out.self = p;
     return r;
 }
 

@@ -26,7 +26,8 @@ void report_started(const struct cli_args *args, const struct run_plan *plan,
         const Bulkhead__ProcessReport *p = r->processes[i];
 
         (void)fprintf(out, "  %-11s pid %-5d build %.12s  %s\n", p->name, p->pid,
-                      p->build_id[0] != '\0' ? p->build_id : "-", p->sandbox);
+                      p->build_id[0] != '\0' ? p->build_id : "-",
+                      p->sandbox[0] != '\0' ? p->sandbox : "stands by");
     }
     (void)fprintf(out, "  %-11s %llu vCPU%s, %llu MiB\n", "guest", (unsigned long long)args->vcpus,
                   args->vcpus == 1 ? "" : "s", (unsigned long long)(args->memory_bytes >> 20));
@@ -37,7 +38,7 @@ void report_started(const struct cli_args *args, const struct run_plan *plan,
         "times", (unsigned long long)r->started_us / 1000,
         (unsigned long long)r->started_us / 100 % 10, (unsigned long long)times->start_ms / 1000,
         (unsigned long long)times->start_ms / 10 % 100);
-    if (!args->exec)
+    if (!args->exec && args->vtl2_exec == NULL)
         (void)fprintf(out, "bulkhead: the guest's console follows; Ctrl-A X ends the VM\n");
 }
 

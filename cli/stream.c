@@ -77,16 +77,22 @@ static void pace_feeder(struct outlet *o)
         source_start(o->feeder);
 }
 
+static void break_outlet(struct outlet *o)
+{
+    o->broken = true;
+    (void)evbuffer_drain(o->pending, evbuffer_get_length(o->pending));
+    if (o->lost != NULL)
+        o->lost(o->self);
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct outlet *o = arg;
     int n = evbuffer_write_atmost(o->pending, fd, o->owned ? WRITE_BYTES : BLOCKING_WRITE);
 
     (void)what;
-    if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        o->broken = true;
-        (void)evbuffer_drain(o->pending, evbuffer_get_length(o->pending));
-    }
+    if (n < 0 && errno != EAGAIN && errno != EINTR)
+        break_outlet(o);
     if (outlet_empty(o))
         (void)event_del(o->event);
     pace_feeder(o);
@@ -130,7 +136,7 @@ void outlet_put(struct outlet *o, const void *bytes, size_t len)
     if (o->event == NULL || o->broken || len == 0)
         return;
     if (evbuffer_add(o->pending, bytes, len) < 0 || event_add(o->event, NULL) < 0)
-        o->broken = true;
+        break_outlet(o);
     pace_feeder(o);
 }
 

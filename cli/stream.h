@@ -38,6 +38,9 @@ struct outlet {
     struct event *event; /* NULL: not set up */
     struct evbuffer *pending;
     struct source *feeder; /* paused while much is pending; NULL: none */
+    /* Told once when it breaks; NULL, or set after outlet_init(). */
+    void (*lost)(void *self);
+    void *self;
 };
 
 /*

@@ -167,10 +167,23 @@ static int on_place(void *self, struct channel_msg *m)
     return 0;
 }
 
+/* What it says goes to a terminal, by way of the report. */
+static void make_printable(char *text)
+{
+    for (char *c = text; *c != '\0'; c++) {
+        if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
+            *c = '?';
+    }
+}
+
 static int on_guest_ended(void *self, struct channel_msg *m)
 {
     const Bulkhead__GuestEnded *rq = m->envelope->guest_ended;
 
+    if (rq->how < BULKHEAD__GUEST_END__GUEST_END_UNKNOWN ||
+        rq->how > BULKHEAD__GUEST_END__GUEST_END_INTERNAL)
+        return -EPROTO;
+    make_printable(rq->text);
     vm_end(self, rq->how, "%s", rq->text);
     return 0;
 }

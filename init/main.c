@@ -4,6 +4,7 @@
  * The only privileged process. It opens what the configuration names, jails, starts and reaps; it
  * decides nothing and parses nothing that comes from the guest.
  */
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,14 +29,26 @@ static int live(struct vm *vm, bool hosted, struct why *why)
     return r;
 }
 
+/*
+ * A shell that starts us in the background has us ignore SIGINT and SIGQUIT, and what is ignored is
+ * inherited through clone and exec: no process of ours may depend on who started it.
+ */
+static void forget_ignored_signals(void)
+{
+    for (int signal_number = 1; signal_number < NSIG; signal_number++)
+        (void)signal(signal_number, SIG_DFL);
+}
+
 int main(int argc, char **argv)
 {
     bool hosted = argc > 1 && strcmp(argv[1], "hosted") == 0;
-    struct vm *vm = vm_new();
+    struct vm *vm;
     struct why why = {0};
     bool nested;
     int r;
 
+    forget_ignored_signals();
+    vm = vm_new();
     if (vm == NULL)
         return 1;
     r = live(vm, hosted, &why);

@@ -86,8 +86,11 @@ int procs_verify(struct proc *p, struct why *why)
 {
     const struct procs *ps = p->owner;
     char landlock[32] = "no landlock in this kernel";
+    struct pollfd dead = {.fd = p->jail.pidfd, .events = POLLIN};
     int r = proc_look(p, false, why);
 
+    if (r < 0 && poll(&dead, 1, 0) == 1)
+        return why_say(why, -ESRCH, "it has died");
     if (r < 0)
         return r;
     if (ps->landlock_abi > 0)

@@ -14,30 +14,25 @@ enum {
     FILTERS_BEFORE_RUN = 1, /* the start filter */
 };
 
-/* What /proc is to show for each descriptor, read of our own ends before the child exists. */
+/*
+ * What /proc is to show for each descriptor, read of our own ends; while the child is stepping
+ * down. A pipe has one inode, and the child has the other end.
+ */
 static int note_files(struct proc *p, const struct jail_spec *spec)
 {
-    int r = 0;
+    const int extra[JAIL_EXTRA_FDS] = {
+        [JAIL_FD_PROGRAM] = spec->program_fd,
+        [JAIL_FD_GO] = p->jail.go_fd,
+        [JAIL_FD_SAY] = p->jail.say_fd,
+    };
+    struct verify_file *files = &p->files[spec->n_fds];
+    int r = verify_files_own(spec->fds, spec->n_fds, p->files);
 
-    for (unsigned i = 0; r == 0 && i < spec->n_fds; i++)
-        r = verify_file_own(spec->fds[i], &p->files[i]);
+    if (r == 0)
+        r = verify_files_own(extra, JAIL_EXTRA_FDS, files);
     p->n_files = spec->n_fds;
-    if (r == 0)
-        r = verify_file_own(spec->program_fd, &p->files[p->n_files + JAIL_FD_PROGRAM]);
-    return r;
-}
-
-/* A pipe has one inode; the child has the other end of each. */
-static int note_pipes(struct proc *p)
-{
-    struct verify_file *go = &p->files[p->n_files + JAIL_FD_GO];
-    struct verify_file *say = &p->files[p->n_files + JAIL_FD_SAY];
-    int r = verify_file_own(p->jail.go_fd, go);
-
-    if (r == 0)
-        r = verify_file_own(p->jail.say_fd, say);
-    go->access = O_RDONLY;
-    say->access = O_WRONLY;
+    files[JAIL_FD_GO].access = O_RDONLY;
+    files[JAIL_FD_SAY].access = O_WRONLY;
     return r;
 }
 
@@ -82,12 +77,10 @@ static int clone_jail(struct proc *p, struct jail_spec *spec, int control_fd, st
     if (r < 0)
         return why_errno(why, r, "cgroup");
     spec->cgroup_fd = fd_steal(&p->cgroup.fd);
-    r = note_files(p, spec);
-    if (r == 0)
-        r = jail_start(spec, 0, &p->jail);
+    r = jail_start(spec, 0, &p->jail);
     if (r < 0)
         return why_errno(why, r, "clone");
-    r = note_pipes(p);
+    r = note_files(p, spec);
     return r < 0 ? why_errno(why, r, "/proc") : 0;
 }
 

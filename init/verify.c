@@ -67,38 +67,81 @@ static const char *field(const char *text, const char *name, char out[VERIFY_LIN
     return NULL;
 }
 
-static int file_at(int proc_fd, int number, struct verify_file *ret)
-{
-    char name[32], text[TEXT_BYTES], value[VERIFY_LINK_BYTES];
-    struct verify_file f = {0};
-    struct stat st;
-    int r;
+/* The two folders in which /proc shows the descriptors of one process. */
+struct shown_files {
+    int links_fd, infos_fd;
+};
 
-    (void)snprintf(name, sizeof(name), "fd/%d", number);
-    if (readlinkat(proc_fd, name, f.link, sizeof(f.link) - 1) < 0)
-        return -errno;
-    if (fstatat(proc_fd, name, &st, 0) < 0)
-        return -errno;
-    f.device = st.st_dev;
-    f.inode = st.st_ino;
-    (void)snprintf(name, sizeof(name), "fdinfo/%d", number);
-    r = read_text(proc_fd, name, text, sizeof(text));
-    if (r < 0)
+static void shown_done(struct shown_files *f)
+{
+    fd_closep(&f->links_fd);
+    fd_closep(&f->infos_fd);
+}
+
+static int shown_open(int proc_fd, struct shown_files *ret)
+{
+    struct shown_files f = {
+        .links_fd = openat(proc_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+        .infos_fd = openat(proc_fd, "fdinfo", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+    };
+
+    if (f.links_fd < 0 || f.infos_fd < 0) {
+        int r = -errno;
+
+        shown_done(&f);
         return r;
-    if (field(text, "flags", value) == NULL)
-        return -EBADMSG;
-    f.access = (int)(strtoul(value, NULL, 8) & O_ACCMODE);
-    if (field(text, "eventfd-id", value) != NULL)
-        f.eventfd_id = strtoull(value, NULL, 10) + 1;
+    }
     *ret = f;
     return 0;
 }
 
-int verify_file_own(int fd, struct verify_file *ret)
+static int parse_info(const char *text, struct verify_file *f)
+{
+    char value[VERIFY_LINK_BYTES];
+
+    if (field(text, "flags", value) == NULL)
+        return -EBADMSG;
+    f->access = (int)(strtoul(value, NULL, 8) & O_ACCMODE);
+    if (field(text, "mnt_id", value) == NULL)
+        return -EBADMSG;
+    f->mount = strtoull(value, NULL, 10);
+    if (field(text, "ino", value) == NULL) /* Linux 5.14 */
+        return -EBADMSG;
+    f->inode = strtoull(value, NULL, 10);
+    if (field(text, "eventfd-id", value) != NULL)
+        f->eventfd_id = strtoull(value, NULL, 10) + 1;
+    return 0;
+}
+
+static int file_at(const struct shown_files *shown, int number, struct verify_file *ret)
+{
+    char name[16], text[TEXT_BYTES];
+    struct verify_file f = {0};
+    int r;
+
+    (void)snprintf(name, sizeof(name), "%d", number);
+    if (readlinkat(shown->links_fd, name, f.link, sizeof(f.link) - 1) < 0)
+        return -errno;
+    r = read_text(shown->infos_fd, name, text, sizeof(text));
+    if (r == 0)
+        r = parse_info(text, &f);
+    if (r == 0)
+        *ret = f;
+    return r;
+}
+
+int verify_files_own(const int *fds, unsigned n, struct verify_file *ret)
 {
     AUTO_FD proc_fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct shown_files shown;
+    int r = proc_fd < 0 ? -errno : shown_open(proc_fd, &shown);
 
-    return proc_fd < 0 ? -errno : file_at(proc_fd, fd, ret);
+    if (r < 0)
+        return r;
+    for (unsigned i = 0; r == 0 && i < n; i++)
+        r = file_at(&shown, fds[i], &ret[i]);
+    shown_done(&shown);
+    return r;
 }
 
 /* --- what the status file tells --- */
@@ -353,8 +396,8 @@ static int verify_known_file(const struct look *l, int number, const struct veri
 {
     const struct verify_file *want = &l->expect->files[number];
 
-    if (strcmp(is->link, want->link) != 0 || is->device != want->device ||
-        is->inode != want->inode || is->eventfd_id != want->eventfd_id)
+    if (strcmp(is->link, want->link) != 0 || is->mount != want->mount || is->inode != want->inode ||
+        is->eventfd_id != want->eventfd_id)
         return why_say(l->why, -EPERM, "descriptor %d is '%s', not '%s'", number, is->link,
                        want->link);
     if (is->access != want->access)
@@ -372,10 +415,11 @@ static bool may_own(const struct verify_expect *e, const struct verify_file *is)
     return false;
 }
 
-static int verify_file(const struct look *l, int number, unsigned *known, unsigned *own)
+static int verify_file(const struct look *l, const struct shown_files *shown, int number,
+                       unsigned *known, unsigned *own)
 {
     struct verify_file is;
-    int r = file_at(l->proc_fd, number, &is);
+    int r = file_at(shown, number, &is);
 
     if (r < 0)
         return why_errno(l->why, r, "descriptor %d", number);
@@ -397,7 +441,7 @@ static int verify_file(const struct look *l, int number, unsigned *known, unsign
     return why_say(l->why, -EPERM, "descriptor %d ('%s') is not its own", number, is.link);
 }
 
-static int verify_files_in(const struct look *l, DIR *dir)
+static int verify_files_in(const struct look *l, const struct shown_files *shown, DIR *dir)
 {
     unsigned known = 0, own = 0, left = MAX_DIR_ENTRIES;
 
@@ -408,7 +452,7 @@ static int verify_files_in(const struct look *l, DIR *dir)
             continue;
         if (left-- == 0)
             return why_say(l->why, -EPERM, "too many descriptors");
-        r = verify_file(l, (int)strtol(d->d_name, NULL, 10), &known, &own);
+        r = verify_file(l, shown, (int)strtol(d->d_name, NULL, 10), &known, &own);
         if (r < 0)
             return r;
     }
@@ -419,15 +463,20 @@ static int verify_files_in(const struct look *l, DIR *dir)
 
 static int verify_files(const struct look *l)
 {
-    AUTO_FD fd = openat(l->proc_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    int r;
+    struct shown_files shown;
+    int r = shown_open(l->proc_fd, &shown);
+    DIR *dir;
 
-    if (dir == NULL)
-        return why_errno(l->why, -errno, "/proc/PID/fd");
-    (void)fd_steal(&fd);
-    r = verify_files_in(l, dir);
-    (void)closedir(dir);
+    if (r < 0)
+        return why_errno(l->why, r, "/proc/PID/fd");
+    dir = fdopendir(shown.links_fd);
+    if (dir == NULL) {
+        shown_done(&shown);
+        return why_errno(l->why, -ENOMEM, "/proc/PID/fd");
+    }
+    r = verify_files_in(l, &shown, dir);
+    (void)closedir(dir); /* and links_fd with it */
+    fd_closep(&shown.infos_fd);
     return r;
 }
 

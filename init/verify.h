@@ -23,13 +23,13 @@ enum {
 /* What an open descriptor is, as /proc shows it. */
 struct verify_file {
     char link[VERIFY_LINK_BYTES]; /* where /proc/PID/fd/N points */
-    uint64_t device, inode;
-    uint64_t eventfd_id; /* tells eventfds apart, from Linux 5.12; 0: not one */
-    int access;          /* O_RDONLY, O_WRONLY or O_RDWR */
+    uint64_t mount, inode;        /* the mount that it was opened on, and the inode there */
+    uint64_t eventfd_id;          /* tells eventfds apart, from Linux 5.12; 0: not one */
+    int access;                   /* O_RDONLY, O_WRONLY or O_RDWR */
 };
 
-/* Read it of our own descriptor. */
-int MUST_USE verify_file_own(int fd, struct verify_file *ret);
+/* Read it of our own descriptors. */
+int MUST_USE verify_files_own(const int *fds, unsigned n, struct verify_file *ret);
 
 struct verify_expect {
     uint32_t uid;                    /* and gid */

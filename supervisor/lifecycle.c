@@ -343,8 +343,8 @@ static void keep_spare(struct registry *reg, uint32_t process, uint64_t now_ns)
 {
     struct registry_row *row = &reg->rows[process];
 
-    if (row->port != NULL && row->state == ROW_RUNNING && row->live.active_ns != 0 &&
-        row->standby.number == 0 && now_ns > row->spare_ns)
+    if (reg->announced && row->port != NULL && row->state == ROW_RUNNING &&
+        row->live.active_ns != 0 && row->standby.number == 0 && now_ns > row->spare_ns)
         ask_standby(reg, process);
 }
 

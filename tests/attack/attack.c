@@ -26,7 +26,12 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "init/landlock.h"
 #include "tests/attack/lab.h"
+
+#ifndef PR_GET_MDWE
+#define PR_GET_MDWE 66 /* Linux 6.3 */
+#endif
 
 #define STEP(name) (UINT64_C(1) << (name))
 
@@ -75,8 +80,16 @@ static void print_tally(const char *name, const struct tally *t)
 
 /* --- the matrix --- */
 
+/* Memory-deny-write-execute is what a second line against new code stands on; from Linux 6.3. */
+static bool kernel_has_mdwe(void)
+{
+    return prctl(PR_GET_MDWE, 0, 0, 0, 0) >= 0;
+}
+
 static unsigned right_for(const struct attempt *a, enum process process, enum evil_mode mode)
 {
+    if (mode == EVIL_JAILED && strcmp(a->id, "K12") == 0 && !kernel_has_mdwe())
+        return 0;
     if (mode == EVIL_JAILED)
         return a->jailed;
     return (a->other & 1u << process) != 0 ? a->other_outcome : (unsigned)OUT_KILLED;
@@ -210,20 +223,29 @@ static bool noticed_by_attempt(struct lab *lab, const struct mutation *m, char n
     return with.outcome == OUT_REFUSED && without.outcome == OUT_WORKED;
 }
 
-/* On a CPU that is not affected, or cannot be told, that step has nothing to do. */
-static bool has_nothing_to_do(enum jail_step step)
+static bool cpu_can_be_told(void)
 {
     static const unsigned long controls[] = {PR_SPEC_STORE_BYPASS, PR_SPEC_INDIRECT_BRANCH};
 
-    if (step != JAIL_SPECULATION)
-        return false;
     for (size_t i = 0; i < COUNT_OF(controls); i++) {
         int now = prctl(PR_GET_SPECULATION_CTRL, controls[i], 0, 0, 0);
 
         if (now > 0 && ((unsigned)now & PR_SPEC_PRCTL) != 0)
-            return false;
+            return true;
     }
-    return true;
+    return false;
+}
+
+/* A step that has nothing to do on this machine; NULL: it has. */
+static const char *idle_here(enum jail_step step)
+{
+    if (step == JAIL_SPECULATION && !cpu_can_be_told())
+        return "this CPU is not affected, or cannot be told";
+    if (step == JAIL_MDWE && !kernel_has_mdwe())
+        return "this kernel has none";
+    if (step == JAIL_LANDLOCK && landlock_abi() == 0)
+        return "this kernel has none";
+    return NULL;
 }
 
 static bool mutate(struct lab *lab, const struct mutation *m, char note[160])
@@ -249,7 +271,7 @@ static unsigned mutate_all(struct lab *lab)
     }
     for (size_t i = 0; i < COUNT_OF(mutations); i++) {
         const struct mutation *m = &mutations[i];
-        const char *nobody = has_nothing_to_do(m->step) ? "this CPU cannot be told" : m->nobody;
+        const char *nobody = m->nobody != NULL ? m->nobody : idle_here(m->step);
         bool seen;
 
         if (nobody != NULL) {

@@ -278,6 +278,13 @@ static long k41_mmap(const struct evil *e)
     return 0;
 }
 
+/* The tester sees whether the kernel left a core file. */
+static long k44_crash(const struct evil *e)
+{
+    (void)e;
+    __builtin_trap();
+}
+
 /* So far as no limit stops it. */
 static long k43_dup_all(const struct evil *e)
 {
@@ -372,6 +379,8 @@ static const struct attempt rows[] = {
     {"K41", "memory bomb by mmap", -1, {0}, k41_mmap, OUT_LIMITED, ON_DIAG,
          OUT_LIMITED | OUT_KILLED, ON_WORKERS, NULL},
     {"K41", "mlock", SYS_mlock, {A(&ring), 8}, NULL, OUT_REFUSED, 0, 0, 0, NULL},
+    {"K44", "crash: is a core left?", -1, {0}, k44_crash, OUT_DIED, ON_ALL, OUT_DIED, 0,
+         "depends on where the machine puts core files"},
     RUN("K43", "dup until the end", k43_dup_all, OUT_LIMITED),
     {"K45", "KVM_RUN on every descriptor", -1, {0}, k45_run_fds, 0, ON_SUPERVISOR, OUT_REFUSED, 0,
          "needs a vCPU"},

@@ -163,7 +163,7 @@ static long k09_clone3(const struct evil *e)
 /* What succeeds does not come back: the tester sees exit status 0 and no word after. */
 static long k10_exec(const struct evil *e)
 {
-    char *argv[] = {NULL}, *env[] = {NULL};
+    char name[] = "true", *argv[] = {name, NULL}, *env[] = {NULL};
 
     (void)e;
     return result(syscall(SYS_execve, "/bin/true", argv, env));
@@ -171,7 +171,7 @@ static long k10_exec(const struct evil *e)
 
 static long k10_exec_self(const struct evil *e)
 {
-    char *argv[] = {NULL}, *env[] = {NULL};
+    char name[] = "true", *argv[] = {name, NULL}, *env[] = {NULL};
 
     (void)e;
     return result(syscall(SYS_execveat, AT_FDCWD, "/bin/true", argv, env, 0));
@@ -180,7 +180,7 @@ static long k10_exec_self(const struct evil *e)
 static long k11_exec_memfd(const struct evil *e)
 {
     static char bytes[1 << 20];
-    char *argv[] = {NULL}, *env[] = {NULL};
+    char name[] = "true", *argv[] = {name, NULL}, *env[] = {NULL};
     long fd = syscall(SYS_memfd_create, "evil", 0);
     int from;
     ssize_t n;

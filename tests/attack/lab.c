@@ -269,8 +269,9 @@ static enum outcome judge(const struct evil_page *page, int status)
         return 0;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
         return OUT_KILLED;
-    /* It became another program, which ended well. */
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    /* It became another program, which ended well; or left its memory in a core file. */
+    if ((WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
+        (WIFSIGNALED(status) && WCOREDUMP(status)))
         return OUT_WORKED;
     return OUT_DIED;
 }
@@ -377,16 +378,15 @@ struct verdict lab_control(struct lab *lab, enum process process, size_t attempt
 static void expect_of(const struct lab *lab, enum process process, const struct jail_spec *spec,
                       const struct jail *j, struct verify_file *files, struct verify_expect *e)
 {
-    int r = 0;
+    const int extra[JAIL_EXTRA_FDS] = {
+        [JAIL_FD_PROGRAM] = spec->program_fd,
+        [JAIL_FD_GO] = j->go_fd,
+        [JAIL_FD_SAY] = j->say_fd,
+    };
+    int r = verify_files_own(spec->fds, spec->n_fds, files);
 
-    for (unsigned i = 0; r == 0 && i < spec->n_fds; i++)
-        r = verify_file_own(spec->fds[i], &files[i]);
     if (r == 0)
-        r = verify_file_own(spec->program_fd, &files[spec->n_fds + JAIL_FD_PROGRAM]);
-    if (r == 0)
-        r = verify_file_own(j->go_fd, &files[spec->n_fds + JAIL_FD_GO]);
-    if (r == 0)
-        r = verify_file_own(j->say_fd, &files[spec->n_fds + JAIL_FD_SAY]);
+        r = verify_files_own(extra, JAIL_EXTRA_FDS, files + spec->n_fds);
     if (r < 0)
         errx(2, "/proc/self/fd");
     files[spec->n_fds + JAIL_FD_GO].access = O_RDONLY;

@@ -20,6 +20,7 @@
 #include "tests/sim/tpm_client.h"
 
 enum {
+    WARM_UP = 300,
     DEFAULT_COUNT = 20000,
     HEAP_PAD_BYTES = 1 << 20,
 };
@@ -130,6 +131,7 @@ int main(int argc, char **argv)
         .who = "libtpms",
         .placement = "none",
         .count = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : DEFAULT_COUNT,
+        .warm_up = WARM_UP,
         .call = call,
         .say = say,
         .self = &t,

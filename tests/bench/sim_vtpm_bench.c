@@ -17,6 +17,7 @@
 
 enum {
     NO_CPU = 9999,
+    WARM_UP = 300,
     DEFAULT_COUNT = 10000,
     LOC_CTRL = 0x08,
     CTRL_REQ = 0x40,
@@ -126,7 +127,7 @@ static uint64_t forwarded(const struct sim *sim)
 static int measure(struct sim *sim, struct tpm_series *s)
 {
     uint64_t before = forwarded(sim);
-    uint64_t commands = 3ull * (s->count + TPM_SERIES_WARM_UP);
+    uint64_t commands = 3ull * (s->count + s->warm_up);
     int r = tpm_series_run(s);
 
     if (r == 0)
@@ -145,6 +146,7 @@ static int run(struct sim *sim)
         .who = "bulkhead-linux",
         .placement = cpu == NO_CPU ? "same" : "other",
         .count = (unsigned)sim_option(sim, "count", DEFAULT_COUNT),
+        .warm_up = WARM_UP,
         .call = call_linux,
         .say = say,
         .self = sim,

@@ -28,6 +28,7 @@
 #include "tests/sim/tpm_client.h"
 
 enum {
+    WARM_UP = 300,
     DEFAULT_COUNT = 10000,
     HEADER_BYTES = 10,
     CLIENT_CPU = 0,
@@ -108,11 +109,11 @@ static void stop(struct peer *p)
 {
     DIR *dir = opendir(p->dir);
 
-    fd_closep(&p->fd);
-    if (p->pid > 0) {
+    if (p->pid > 0) { /* before its socket closes: it would have a word to say about that */
         (void)kill(p->pid, SIGKILL);
         (void)waitpid(p->pid, NULL, 0);
     }
+    fd_closep(&p->fd);
     if (dir == NULL)
         return;
     for (const struct dirent *e = readdir(dir); e != NULL; e = readdir(dir))
@@ -165,6 +166,7 @@ int main(int argc, char **argv)
     struct tpm_series s = {
         .who = "swtpm",
         .count = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : DEFAULT_COUNT,
+        .warm_up = WARM_UP,
         .call = call,
         .say = say,
         .self = &p,

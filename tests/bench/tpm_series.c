@@ -87,7 +87,7 @@ static int measure(const struct tpm_series *s, size_t (*build)(uint8_t *cmd), ui
     uint64_t began;
     int r = 0;
 
-    for (unsigned i = 0; r == 0 && i < TPM_SERIES_WARM_UP; i++)
+    for (unsigned i = 0; r == 0 && i < s->warm_up; i++)
         r = call_once(s, build, &ignored);
     began = clock_now_ns();
     for (unsigned i = 0; r == 0 && i < s->count; i++)

@@ -161,17 +161,16 @@ static inline void jailed_init(struct jailed *j)
 
 static inline void jailed_note(struct jailed *j)
 {
+    const int more[JAIL_EXTRA_FDS] = {
+        [JAIL_FD_PROGRAM] = j->spec.program_fd,
+        [JAIL_FD_GO] = j->jail.go_fd,
+        [JAIL_FD_SAY] = j->jail.say_fd,
+    };
     struct verify_file *extra = &j->files[JAILED_FDS];
-    int r = 0;
+    int r = verify_files_own(j->spec.fds, JAILED_FDS, j->files);
 
-    for (unsigned i = 0; r == 0 && i < JAILED_FDS; i++)
-        r = verify_file_own(j->spec.fds[i], &j->files[i]);
     if (r == 0)
-        r = verify_file_own(j->spec.program_fd, &extra[JAIL_FD_PROGRAM]);
-    if (r == 0)
-        r = verify_file_own(j->jail.go_fd, &extra[JAIL_FD_GO]);
-    if (r == 0)
-        r = verify_file_own(j->jail.say_fd, &extra[JAIL_FD_SAY]);
+        r = verify_files_own(more, JAIL_EXTRA_FDS, extra);
     ck_assert_int_eq(r, 0);
     extra[JAIL_FD_GO].access = O_RDONLY;
     extra[JAIL_FD_SAY].access = O_WRONLY;

@@ -1,7 +1,8 @@
 /*
  * tests/fault/sim_vtpm_kill.c - SIGKILLs of the vtpm worker at random instants under load.
  *
- * Arguments: kills=N seed=N max_gap_us=N. The oracle is a model kept here, never the product's own
+ * Arguments: kills=N seed=N max_gap_us=N seconds=N (at least so long, for who does something from
+ * outside meanwhile). The oracle is a model kept here, never the product's own
  * counters: a PCR's value by OpenSSL's SHA-256, an NV counter, every random answer ever seen, and
  * what each quote must contain. Nothing may be lost, doubled or repeated.
  */
@@ -244,13 +245,14 @@ static void guest(struct sim *sim)
     static struct model m;
     uint64_t random = sim_option(sim, "seed", 1);
     uint64_t kills = sim_option(sim, "kills", 300);
+    uint64_t end = clock_now_ns() + sim_option(sim, "seconds", 0) * NS_PER_S;
 
     m.sim = sim;
     sim_print(sim, 0, "seed=%llu kills=%llu\n", (unsigned long long)random,
               (unsigned long long)kills);
     if (prepare(&m) < 0)
         return;
-    while (kills_done < kills) {
+    while (kills_done < kills || clock_now_ns() < end) {
         if (step(&m, &random) < 0)
             return;
     }

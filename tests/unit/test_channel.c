@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -41,13 +42,13 @@ static int open_null(void)
     return fd;
 }
 
-/* The lowest free descriptor: what leaks moves it. */
-static int next_fd(void)
+static unsigned open_fds(void)
 {
-    int fd = open_null();
+    unsigned n = 0;
 
-    (void)close(fd);
-    return fd;
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) >= 0 ? 1 : 0;
+    return n;
 }
 
 START_TEST(an_envelope_with_descriptors_arrives)
@@ -70,13 +71,13 @@ END_TEST
 
 START_TEST(a_freed_message_leaves_nothing_open)
 {
-    int before = next_fd();
+    unsigned before = open_fds();
     struct channel_msg m = {0};
 
     ck_assert_int_eq(send_ready(7, &pair[0], 1), 0);
     ck_assert_int_eq(channel_recv(pair[1], &m), 0);
     channel_msg_done(&m);
-    ck_assert_int_eq(next_fd(), before);
+    ck_assert_uint_eq(open_fds(), before);
     channel_msg_done(&m); /* once more does no harm */
 }
 END_TEST
@@ -86,12 +87,12 @@ START_TEST(read_and_write_do_without_descriptors)
     struct channel_msg m = {0};
     Bulkhead__Kill kill = BULKHEAD__KILL__INIT;
     Bulkhead__Envelope e = BULKHEAD__ENVELOPE__INIT;
-    int before;
+    unsigned before;
 
     kill.generation = 9;
     e.body_case = BULKHEAD__ENVELOPE__BODY_KILL;
     e.kill = &kill;
-    before = next_fd();
+    before = open_fds();
     ck_assert_int_eq(channel_write(pair[0], &e), 0);
     ck_assert_int_eq(channel_read(pair[1], &m), 0);
     ck_assert_uint_eq(m.envelope->kill->generation, 9);
@@ -99,7 +100,7 @@ START_TEST(read_and_write_do_without_descriptors)
     ck_assert_int_eq(send_ready(7, &pair[0], 1), 0);
     ck_assert_int_eq(channel_read(pair[1], &m), 0);
     ck_assert_uint_eq(m.n_fds, 0);
-    ck_assert_int_eq(next_fd(), before);
+    ck_assert_uint_eq(open_fds(), before);
     channel_msg_done(&m);
 }
 END_TEST
@@ -115,12 +116,12 @@ END_TEST
 static void expect(int error)
 {
     struct channel_msg m = {.n_fds = 77};
-    int before = next_fd();
+    unsigned before = open_fds();
 
     ck_assert_int_eq(channel_recv(pair[1], &m), error);
     ck_assert_uint_eq(m.n_fds, 77);
     ck_assert_ptr_null(m.envelope);
-    ck_assert_int_eq(next_fd(), before);
+    ck_assert_uint_eq(open_fds(), before);
 }
 
 START_TEST(nothing_there)
@@ -161,33 +162,37 @@ START_TEST(garbage_is_refused_by_read_too)
 }
 END_TEST
 
-/* Valid as a message, but for its length: an unknown field of bytes. */
-static void send_long(size_t len)
+/* A field of bytes that nobody knows, as long as a datagram may be, and what comes behind it. */
+static void send_long(size_t behind)
 {
-    static uint8_t buf[CHANNEL_MAX_BYTES + 64];
-    size_t body = len - 5;
+    static const uint8_t ready[] = {0x5a, 0x00}; /* field 11, empty */
+    static uint8_t buf[CHANNEL_MAX_BYTES + sizeof(ready)];
+    size_t body = CHANNEL_MAX_BYTES - 5;
 
     buf[0] = 0xfa; /* field 2047, bytes */
     buf[1] = 0x7f;
     buf[2] = (uint8_t)(0x80 | (body & 0x7f));
     buf[3] = (uint8_t)(0x80 | (body >> 7 & 0x7f));
     buf[4] = (uint8_t)(body >> 14);
-    ck_assert_int_eq(send(pair[0], buf, len, 0), (ssize_t)len);
+    memcpy(buf + CHANNEL_MAX_BYTES, ready, sizeof(ready));
+    ck_assert_int_eq(send(pair[0], buf, CHANNEL_MAX_BYTES + behind, 0),
+                     (ssize_t)(CHANNEL_MAX_BYTES + behind));
 }
 
 START_TEST(the_longest_datagram_is_taken)
 {
     struct channel_msg m = {0};
 
-    send_long(CHANNEL_MAX_BYTES);
+    send_long(0);
     ck_assert_int_eq(channel_recv(pair[1], &m), 0);
     channel_msg_done(&m);
 }
 END_TEST
 
+/* What is cut off would be a message of its own, and what is left is one. */
 START_TEST(a_longer_datagram_is_refused)
 {
-    send_long(CHANNEL_MAX_BYTES + 1);
+    send_long(2);
     expect(-EBADMSG);
 }
 END_TEST
@@ -239,6 +244,22 @@ START_TEST(more_descriptors_than_the_kernel_delivers_are_refused_and_closed)
     expect(-EBADMSG);
     send_fds(ready_bytes, sizeof(ready_bytes), 64);
     expect(-EBADMSG);
+}
+END_TEST
+
+START_TEST(descriptors_that_could_not_be_installed_are_missed)
+{
+    struct rlimit most;
+    struct rlimit little;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &most), 0);
+    send_fds(ready_bytes, sizeof(ready_bytes), 2);
+    little = most;
+    little.rlim_cur = (rlim_t)open_null() + 1; /* this one is closed by the next line */
+    (void)close((int)little.rlim_cur - 1);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &little), 0);
+    expect(-EBADMSG);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &most), 0);
 }
 END_TEST
 
@@ -309,6 +330,7 @@ int main(void)
     tcase_add_test(c, as_many_descriptors_as_fit_are_taken);
     tcase_add_test(c, more_descriptors_than_fit_are_refused_and_closed);
     tcase_add_test(c, more_descriptors_than_the_kernel_delivers_are_refused_and_closed);
+    tcase_add_test(c, descriptors_that_could_not_be_installed_are_missed);
     tcase_add_test(c, descriptors_with_garbage_are_closed);
     tcase_add_test(c, sending_more_descriptors_than_fit_is_refused);
     tcase_add_test(c, sending_more_than_fits_is_refused);

@@ -219,8 +219,11 @@ START_TEST(followers_see_what_comes_of_their_process)
     expect_line(&c, &b, PROCESS_VTPM, "one");
     ck_assert(!logs_next(&c, b.read, &process, &line));
     board_log(&b.supervisor, LOG_LEVEL_INFO, "not this");
+    board_log(&b.supervisor, LOG_LEVEL_INFO, "vtpms neither");
     board_log(&b.vtpm, LOG_LEVEL_INFO, "two");
+    board_log(&b.supervisor, LOG_LEVEL_INFO, "vtpm: what the supervisor says of it");
     expect_line(&c, &b, PROCESS_VTPM, "two");
+    expect_line(&c, &b, PROCESS_SUPERVISOR, "vtpm: what the supervisor says of it");
     ck_assert(!logs_next(&c, b.read, &process, &line));
     boards_done(&b);
 }

@@ -88,10 +88,12 @@ END_TEST
 
 START_TEST(what_a_bus_without_a_device_answers)
 {
+    volatile unsigned eight = 8; /* not folded: a shift by 64 is undefined */
+
     ck_assert_uint_eq(all_ones(1), 0xff);
     ck_assert_uint_eq(all_ones(2), 0xffff);
     ck_assert_uint_eq(all_ones(4), 0xffffffff);
-    ck_assert_uint_eq(all_ones(8), UINT64_MAX);
+    ck_assert_uint_eq(all_ones(eight), UINT64_MAX);
     ck_assert_uint_eq(all_ones(9), UINT64_MAX);
 }
 END_TEST

@@ -258,6 +258,7 @@ START_TEST(who_polls_is_woken_by_its_eventfd)
     ck_assert_uint_eq(rings(), 1);
     port_sleep_end(&server);
     post(1, 2);
+    port_ring(&client);
     ck_assert_uint_eq(rings(), 0);
 }
 END_TEST
@@ -399,6 +400,27 @@ static void *give_up(void *arg)
     return arg;
 }
 
+static void *answer_late(void *arg)
+{
+    (void)usleep(50000);
+    port_answer(&server, 0, &(struct port_response){.seq = 1, .data = 5});
+    return arg;
+}
+
+START_TEST(a_sleeper_wakes_when_it_is_answered)
+{
+    uint64_t start = clock_now_ns();
+    struct port_response rs;
+    pthread_t thread;
+
+    post(0, 1);
+    ck_assert_int_eq(pthread_create(&thread, NULL, answer_late, NULL), 0);
+    ck_assert_int_eq(port_wait(&client, 0, start + 20 * NS_PER_S, &rs), 0);
+    ck_assert_uint_lt(clock_now_ns() - start, 10 * NS_PER_S);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+END_TEST
+
 START_TEST(a_sleeper_wakes_when_the_port_is_given_up)
 {
     uint64_t start = clock_now_ns();
@@ -441,6 +463,7 @@ int main(void)
     tcase_add_test(c, sleep_ends_with_its_time);
     tcase_add_test(c, every_request_is_answered_on_one_cpu);
     tcase_add_test(c, every_request_is_answered_on_two_cpus);
+    tcase_add_test(c, a_sleeper_wakes_when_it_is_answered);
     tcase_add_test(c, a_sleeper_wakes_when_the_port_is_given_up);
     suite_add_tcase(s, c);
     r = srunner_create(s);

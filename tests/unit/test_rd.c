@@ -72,6 +72,16 @@ START_TEST(one_byte_short_reads_zero)
 }
 END_TEST
 
+START_TEST(one_read_too_many_is_an_error_though_all_was_read)
+{
+    struct rd r = rd_over(bytes, 1);
+
+    ck_assert_uint_eq(rd_u8(&r), 1);
+    (void)rd_u8(&r);
+    ck_assert_int_eq(rd_finish(&r), -EBADMSG);
+}
+END_TEST
+
 START_TEST(the_error_stays_though_bytes_are_left)
 {
     struct rd r = rd_over(bytes, 3);
@@ -125,6 +135,7 @@ int main(void)
     tcase_add_test(c, spans_and_copies);
     tcase_add_test(c, nothing_can_be_read_of_nothing);
     tcase_add_test(c, one_byte_short_reads_zero);
+    tcase_add_test(c, one_read_too_many_is_an_error_though_all_was_read);
     tcase_add_test(c, the_error_stays_though_bytes_are_left);
     tcase_add_test(c, a_span_past_the_end_is_none);
     tcase_add_test(c, a_span_as_long_as_memory_is_none);

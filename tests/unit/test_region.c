@@ -125,6 +125,7 @@ START_TEST(a_commit_that_was_not_finished_did_not_happen)
     commit("one");
     commit("two");
     memcpy(region_stage(&region), "thr", 3);
+    ck_assert_uint_eq(region.slots[1 - region.newest]->seq, 0);
     attach_again();
     expect("two");
     commit("three");
@@ -165,6 +166,7 @@ START_TEST(a_length_beyond_the_slot_is_no_message)
     commit("one");
     region.slots[region.newest]->len = UINT32_MAX;
     attach_again();
+    ck_assert_uint_eq(region_schema(&region), 0);
     expect_failure(LEN, -ENOENT);
 }
 END_TEST

@@ -41,6 +41,18 @@ START_TEST(what_does_not_fit_is_not_written_at_all)
 }
 END_TEST
 
+START_TEST(what_fits_alone_need_not_fit_behind_another)
+{
+    uint8_t buf[8] = {7, 7, 7, 7, 7, 7, 7, 7};
+    struct wr w = wr_over(buf, 5);
+
+    wr_le32(&w, 0);
+    wr_le32(&w, 0);
+    ck_assert_mem_eq(buf, "\0\0\0\0\7\7\7\7", 8);
+    ck_assert_int_eq(w.err, -ENOBUFS);
+}
+END_TEST
+
 START_TEST(the_error_stays_though_there_is_room)
 {
     uint8_t buf[4] = {7, 7, 7, 7};
@@ -75,6 +87,7 @@ int main(void)
 
     tcase_add_test(c, numbers_are_written_in_their_order);
     tcase_add_test(c, what_does_not_fit_is_not_written_at_all);
+    tcase_add_test(c, what_fits_alone_need_not_fit_behind_another);
     tcase_add_test(c, the_error_stays_though_there_is_room);
     tcase_add_test(c, a_length_as_long_as_memory_does_not_fit);
     suite_add_tcase(s, c);

@@ -1,17 +1,49 @@
 #include "workers/diag/logs.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 void logs_begin(struct logs_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
                 unsigned process, bool follow)
 {
+    c->about = process;
     for (unsigned i = 0; i < PROCESS_COUNT; i++) {
-        c->wanted[i] = boards[i] != NULL && (process == PROCESS_COUNT || process == i);
         c->next[i] = 1;
         c->last[i] = 0;
-        if (c->wanted[i])
+        if (boards[i] != NULL)
             c->last[i] = follow ? UINT64_MAX : atomic_load(&boards[i]->log_seq);
     }
+}
+
+static bool is_about(const char *text, unsigned process)
+{
+    size_t len = strlen(manifest[process].name);
+
+    return strncmp(text, manifest[process].name, len) == 0 &&
+           (text[len] == ' ' || text[len] == ':');
+}
+
+static bool is_wanted(const struct logs_cursor *c, unsigned process, const struct board_line *line)
+{
+    if (c->about == PROCESS_COUNT || c->about == process)
+        return true;
+    return (process == PROCESS_INIT || process == PROCESS_SUPERVISOR) &&
+           is_about(line->text, c->about);
+}
+
+/* The next wanted record of one board; what is not wanted is passed over, so many at a time. */
+static bool next_of(struct logs_cursor *c, const struct board_page *page, unsigned process,
+                    struct board_line *ret)
+{
+    for (int budget = BOARD_LOG_RECORDS; budget > 0; budget--) {
+        if (page == NULL || board_read_log(page, c->next[process], ret) < 0 ||
+            ret->seq > c->last[process])
+            return false;
+        if (is_wanted(c, process, ret))
+            return true;
+        c->next[process] = ret->seq + 1;
+    }
+    return false;
 }
 
 bool logs_next(struct logs_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
@@ -21,8 +53,7 @@ bool logs_next(struct logs_cursor *c, const struct board_page *const boards[PROC
     bool found = false;
 
     for (unsigned i = 0; i < PROCESS_COUNT; i++) {
-        if (!c->wanted[i] || board_read_log(boards[i], c->next[i], &line) < 0 ||
-            line.seq > c->last[i] || (found && line.time_ns >= ret->time_ns))
+        if (!next_of(c, boards[i], i, &line) || (found && line.time_ns >= ret->time_ns))
             continue;
         *ret = line;
         *ret_process = (enum process)i;

@@ -13,12 +13,13 @@
 struct logs_cursor {
     uint64_t next[PROCESS_COUNT]; /* the first sequence number not yet shown */
     uint64_t last[PROCESS_COUNT]; /* the last one to show */
-    bool wanted[PROCESS_COUNT];
+    unsigned about;               /* PROCESS_COUNT: everything */
 };
 
 /*
- * Show all that is there now; only of one process unless process is PROCESS_COUNT; follow: and
- * all that comes.
+ * Show all that is there now; follow: and all that comes. Unless process is PROCESS_COUNT, only
+ * what that process says, and what init and the supervisor say of it: lines that begin with its
+ * name.
  */
 void logs_begin(struct logs_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
                 unsigned process, bool follow);

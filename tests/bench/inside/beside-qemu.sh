@@ -1,0 +1,63 @@
+#!/bin/sh
+#
+# tests/bench/inside/beside-qemu.sh - in the outer machine, beside Bulkhead: QEMU with swtpm runs the
+# same guest. They take turns: when Bulkhead's guest has done a round, Bulkhead is stopped, and this
+# one does a round.
+#
+# guest_tpm.sh puts ROUNDS and COUNT before this. COM1 of the guest is a pair of pipes, COM2 and COM3
+# are files.
+
+work=/tmp/qemu
+mkdir -p $work/tpm
+mkfifo $work/com1.in $work/com1.out
+
+start_guest() {
+    swtpm socket --tpm2 --tpmstate dir=$work/tpm --ctrl type=unixio,path=$work/swtpm.sock --daemon
+    qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot \
+        -machine pc -accel kvm -cpu host -smp 1 -m 512 \
+        -kernel /boot/guest-kernel -initrd /boot/guest-initrd \
+        -append "console=ttyS0 quiet panic=-1 bench.who=qemu-swtpm bench.count=$COUNT" \
+        -chardev pipe,id=com1,path=$work/com1 -serial chardev:com1 \
+        -serial file:$work/com2 -serial file:$work/com3 \
+        -chardev socket,id=swtpm,path=$work/swtpm.sock \
+        -tpmdev emulator,id=tpm,chardev=swtpm -device tpm-crb,tpmdev=tpm 2>&1 &
+    cat $work/com1.out >/dev/null &
+    exec 7>$work/com1.in
+}
+
+await_lines() { # REGEX N, from QEMU's guest
+    while [ "$(grep -c "$1" $work/com2 2>/dev/null)" -lt "$2" ]; do
+        sleep 0.2
+    done
+}
+
+# TPM commands that Bulkhead's guest has sent.
+commands() {
+    bulkhead inspect vtpm/crb/commands | awk '$1 == "commands" { print $2 }'
+}
+
+# A round has begun when there are many commands, and is over when there are no more.
+await_other_round() { # COMMANDS-BEFORE
+    last=
+    now=$(commands)
+    while [ "$now" -lt $(($1 + 3 * COUNT)) ] || [ "$now" != "$last" ]; do
+        sleep 0.3
+        last=$now
+        now=$(commands)
+    done
+}
+
+start_guest
+echo started
+await_lines '^ready' 1
+seen=0
+for round in $(seq "$ROUNDS"); do
+    await_other_round "$seen"
+    seen=$(commands)
+    pkill -STOP bulkhead-superv
+    echo go >&7
+    await_lines '^round' "$round"
+    pkill -CONT bulkhead-superv
+done
+grep '^{' $work/com2
+echo end >&7
