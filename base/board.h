@@ -21,10 +21,10 @@ enum {
     BOARD_MAGIC = 0x44524f42, /* "BORD" */
     BOARD_ROWS = 480,
     BOARD_NAME_BYTES = 48,
-    BOARD_TEXT_BYTES = 64,
+    BOARD_TEXT_BYTES = 128,
     BOARD_LOG_RECORDS = 256,
     BOARD_LOG_TEXT_BYTES = 224,
-    BOARD_BYTES = 4096 + BOARD_ROWS * 128 + BOARD_LOG_RECORDS * 256,
+    BOARD_BYTES = 4096 + BOARD_ROWS * 192 + BOARD_LOG_RECORDS * 256,
 };
 
 enum board_kind {
@@ -48,7 +48,7 @@ struct board_row {
     _Atomic uint64_t value;
     char text[BOARD_TEXT_BYTES];
 };
-_Static_assert(sizeof(struct board_row) == 128, "layout");
+_Static_assert(sizeof(struct board_row) == 192, "layout");
 
 struct board_record {
     _Atomic uint64_t seq; /* 1 and up; 0 while it is being written */

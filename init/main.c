@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "init/rights.h"
 #include "init/vm.h"
 
 static void complain(const struct vm *vm, const char *text)
@@ -22,6 +23,8 @@ static int live(struct vm *vm, bool hosted, struct why *why)
 {
     int r = hosted ? place_hosted(&vm->place, why) : place_nested(&vm->place, why);
 
+    if (r == 0)
+        r = rights_check(why);
     if (r == 0)
         r = vm_start(vm, why);
     if (r == 0 && !vm->over && event_base_dispatch(vm->base) < 0)

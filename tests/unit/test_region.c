@@ -13,6 +13,7 @@
 
 enum {
     LEN = 16384,
+    GUARD = 4096,
     KILLS = 100,
 };
 
@@ -21,14 +22,15 @@ static struct region region;
 
 static void reset(void)
 {
-    map = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    map = mmap(NULL, LEN + GUARD, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     ck_assert_ptr_ne(map, MAP_FAILED);
+    ck_assert_int_eq(mprotect(map + LEN, GUARD, PROT_NONE), 0); /* what runs over ends here */
     ck_assert_int_eq(region_attach(&region, map, LEN), 0);
 }
 
 static void done(void)
 {
-    (void)munmap(map, LEN);
+    (void)munmap(map, LEN + GUARD);
 }
 
 static void commit(const char *text)
@@ -164,7 +166,9 @@ END_TEST
 START_TEST(a_length_beyond_the_slot_is_no_message)
 {
     commit("one");
-    region.slots[region.newest]->len = UINT32_MAX;
+    commit("two");
+    region.slots[0]->len = UINT32_MAX;
+    region.slots[1]->len = UINT32_MAX;
     attach_again();
     ck_assert_uint_eq(region_schema(&region), 0);
     expect_failure(LEN, -ENOENT);

@@ -47,17 +47,29 @@ await_other_round() { # COMMANDS-BEFORE
     done
 }
 
+# The supervisor's threads are Bulkhead's vCPUs.
+supervisor() {
+    for folder in /proc/[0-9]*; do
+        [ "$(cat "$folder/comm" 2>/dev/null)" != bulkhead-superv ] || echo "${folder#/proc/}"
+    done
+}
+
+turn() { # STOP: QEMU's guest; CONT: Bulkhead's
+    kill -"$1" "$(supervisor)"
+}
+
+turn STOP
 start_guest
-echo started
 await_lines '^ready' 1
 seen=0
+turn CONT
 for round in $(seq "$ROUNDS"); do
     await_other_round "$seen"
     seen=$(commands)
-    pkill -STOP bulkhead-superv
+    turn STOP
     echo go >&7
     await_lines '^round' "$round"
-    pkill -CONT bulkhead-superv
+    turn CONT
 done
 grep '^{' $work/com2
 echo end >&7
