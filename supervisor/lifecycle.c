@@ -70,15 +70,11 @@ static void ask_spawn(struct registry *reg, uint32_t process, struct generation 
     registry_tell_init(reg, &e, binary);
 }
 
-void lifecycle_kill(struct registry *reg, struct generation *g, enum death_cause cause)
+static void send_kill(struct registry *reg, const struct generation *g)
 {
     Bulkhead__Kill order;
     Bulkhead__Envelope e;
 
-    if (g->killed)
-        return;
-    g->killed = true;
-    g->cause = cause;
     bulkhead__kill__init(&order);
     bulkhead__envelope__init(&e);
     order.process = g->process;
@@ -86,6 +82,23 @@ void lifecycle_kill(struct registry *reg, struct generation *g, enum death_cause
     e.body_case = BULKHEAD__ENVELOPE__BODY_KILL;
     e.kill = &order;
     registry_tell_init(reg, &e, -1);
+}
+
+void lifecycle_kill(struct registry *reg, struct generation *g, enum death_cause cause)
+{
+    if (g->killed)
+        return;
+    g->killed = true;
+    g->cause = cause;
+    if (g->channel >= 0)
+        send_kill(reg, g); /* else when it is spawned: until then init has nothing to kill */
+}
+
+int lifecycle_spawned(struct registry *reg, struct generation *g)
+{
+    if (g->killed)
+        send_kill(reg, g);
+    return registry_watch(g);
 }
 
 static void show_generation(const struct registry_row *row)

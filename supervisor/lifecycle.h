@@ -22,6 +22,9 @@ void lifecycle_replace(struct registry *reg, uint32_t process, int binary,
 /* Ask init to kill a generation, for that cause. Idempotent. */
 void lifecycle_kill(struct registry *reg, struct generation *g, enum death_cause cause);
 
+/* Its process is there, with its channel and build id. 0 or -ENOMEM. */
+int MUST_USE lifecycle_spawned(struct registry *reg, struct generation *g);
+
 /* It is set up and its jail is in order: it serves now, or takes the live one's place. */
 void lifecycle_verified(struct registry *reg, struct generation *g);
 

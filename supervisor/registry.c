@@ -53,7 +53,7 @@ static int on_spawned(void *self, struct channel_msg *m)
     g->pid = s->pid;
     g->channel = fd_steal(&m->fds[0]);
     (void)snprintf(g->build_id, sizeof(g->build_id), "%s", s->build_id);
-    return registry_watch(g);
+    return lifecycle_spawned(self, g);
 }
 
 static int on_spawn_failed(void *self, struct channel_msg *m)
@@ -65,7 +65,8 @@ static int on_spawn_failed(void *self, struct channel_msg *m)
     if (g == NULL)
         return 0;
     board_log(reg->board, LOG_LEVEL_ERROR, "%s: %s", manifest[s->process].name, s->error);
-    g->cause = DEATH_START;
+    if (!g->killed)
+        g->cause = DEATH_START;
     lifecycle_died(reg, g, 0);
     return 0;
 }

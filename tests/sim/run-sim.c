@@ -232,7 +232,7 @@ static void on_report(struct run *run, const Bulkhead__Report *r)
         run->status = 1;
     }
     if (r->started_us != 0) {
-        printf("started in %llu us\n", (unsigned long long)r->started_us);
+        fprintf(stderr, "started in %llu us\n", (unsigned long long)r->started_us);
         if (run->pss)
             print_pss(run);
     }

@@ -59,6 +59,7 @@ turn() { # STOP: QEMU's guest; CONT: Bulkhead's
 }
 
 turn STOP
+: >$work/com2 # so that there is something to count
 start_guest
 await_lines '^ready' 1
 seen=0

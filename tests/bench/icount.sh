@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+#
+# tests/bench/icount.sh [OPTION]... - instructions for a port hop and for a TPM command, kernel and
+# all processes together. In a machine that QEMU emulates with one instruction a nanosecond they
+# repeat from boot to boot, whatever else runs here. One JSON object a line, with the stored figure
+# of before and the difference in per cent.
+#
+#   --build DIR     where meson built Bulkhead (default: build/)
+#   --store         store the figures in tests/bench/icount.json
+set -euo pipefail
+
+top=$(realpath -- "$(dirname -- "${BASH_SOURCE[0]}")/../..")
+# shellcheck source=tools/lib.sh
+source "$top/tools/lib.sh"
+# shellcheck source=tools/image.sh
+source "$top/tools/image.sh"
+
+readonly stored=$top/tests/bench/icount.json
+readonly limit_s=300
+
+build=$top/build
+store=''
+
+parse_options() {
+    while (($# > 0)); do
+        case $1 in
+            -h | --help) print_header && exit ;;
+            --store) store=1 ;;
+            --build)
+                require_value "$1" $#
+                build=$(realpath -- "$2")
+                shift
+                ;;
+            *) usage_error "unknown option: $1" ;;
+        esac
+        shift
+    done
+}
+
+plan_payload() {
+    local program
+    plan_file "$top/tests/bench/inside/icount-init.sh" /init
+    plan_program "$build/tests/sim/run-sim" /usr/local/bin/run-sim
+    for program in icount_hop sim_vtpm_bench; do
+        plan_program "$build/tests/bench/$program" "/usr/local/bin/$program"
+    done
+    for program in "$build"/init/bulkhead-init "$build"/workers/bulkhead-*; do
+        [[ ! -f $program || ! -x $program ]] || plan_file "$program" "/opt/bulkhead/${program##*/}"
+    done
+    plan_busybox
+}
+
+boot() { # ARCHIVE
+    local kernel
+    kernel=$(ls -- "$("$top/tools/get-kernel")"/boot/vmlinuz-*)
+    timeout "$limit_s" qemu-system-x86_64 -name bench -no-user-config -nodefaults -display none \
+        -no-reboot -machine pc,hpet=off -accel tcg -icount shift=0,sleep=off -smp 1 -m 1024 \
+        -cpu max,rdrand=off,rdseed=off -kernel "$kernel" -initrd "$1" \
+        -append 'console=ttyS0 quiet panic=-1 mitigations=off nokaslr norandmaps tsc=reliable audit=0' \
+        -serial stdio </dev/null
+}
+
+# One object for each figure: what, instructions.
+figures() { # OUTPUT
+    grep -a '^{' "$1" | tr -d '\r' | jq --compact-output '
+        if .bench == "icount" then {what, instructions}
+        elif .bench == "tpm" then {what: "\(.who) \(.command)", instructions: .mean_ns}
+        else empty end'
+}
+
+compare() { # FIGURES
+    jq --compact-output --slurpfile before <(cat -- "$stored" 2>/dev/null || echo '{}') '
+        ($before[0][.what]) as $old |
+        {bench: "icount"} + . +
+        if $old then {before: $old, per_cent: (10000 * (.instructions - $old) / $old | round / 100)}
+        else {} end' "$1"
+}
+
+main() {
+    parse_options "$@"
+    work=$(mktemp -d)
+    trap 'rm -rf -- "$work"' EXIT
+    plan_payload
+    build_root "$work/root"
+    pack "$work/root" "$work/image.cpio"
+    boot "$work/image.cpio" >"$work/out" || die "the machine ended with status $?"
+    figures "$work/out" >"$work/figures"
+    [[ -s $work/figures ]] || die "no figures: $(tail -n 20 "$work/out")"
+    compare "$work/figures"
+    [[ -z $store ]] ||
+        jq --slurp 'map({key: .what, value: .instructions}) | from_entries' "$work/figures" >"$stored"
+}
+
+main "$@"
