@@ -239,8 +239,22 @@ static void give_up(struct registry *reg, struct registry_row *row, uint32_t pro
               manifest[process].name);
 }
 
+/* Without this process the guest would never start: better to say so than to wait. */
+static void cannot_start(struct registry *reg, const struct registry_row *row, uint32_t process)
+{
+    char text[2 * BOARD_TEXT_BYTES];
+
+    (void)snprintf(text, sizeof(text), "%s does not start: %s", manifest[process].name,
+                   row->shown.last_death == NULL ? "?" : row->shown.last_death->text);
+    reg->callbacks.cannot_start(reg->callbacks.self, text);
+}
+
 static void park(struct registry *reg, struct registry_row *row, uint32_t process)
 {
+    if (!reg->announced) {
+        cannot_start(reg, row, process);
+        return;
+    }
     row->tombstone = true;
     board_log(reg->board, LOG_LEVEL_ERROR, "%s: too many faults: parked; revive it when mended",
               manifest[process].name);

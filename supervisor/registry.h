@@ -92,6 +92,8 @@ struct registry_row {
 struct registry_callbacks {
     /* All rows run: once. */
     void (*all_running)(void *self);
+    /* A row cannot be brought up in the first place; text says which, and how it ended. */
+    void (*cannot_start)(void *self, const char *text);
     /* init is gone or speaks wrongly: nothing can go on. */
     void (*lost_init)(void *self);
     void *self;

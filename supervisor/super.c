@@ -149,6 +149,13 @@ static void on_all_running(void *self)
     s->all_running(s->self);
 }
 
+static void on_cannot_start(void *self, const char *text)
+{
+    struct super *s = self;
+
+    vm_end(&s->vm, BULKHEAD__GUEST_END__GUEST_END_INTERNAL, "%s", text);
+}
+
 static void on_lost_init(void *self)
 {
     struct super *s = self;
@@ -173,8 +180,10 @@ static struct event_base *new_base(void)
 
 static int make_loop(struct super *s)
 {
-    const struct registry_callbacks callbacks = {
-        .all_running = on_all_running, .lost_init = on_lost_init, .self = s};
+    const struct registry_callbacks callbacks = {.all_running = on_all_running,
+                                                 .cannot_start = on_cannot_start,
+                                                 .lost_init = on_lost_init,
+                                                 .self = s};
 
     s->base = new_base();
     if (s->base == NULL)

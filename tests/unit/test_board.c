@@ -62,9 +62,10 @@ END_TEST
 
 START_TEST(names_and_texts_are_cut)
 {
-    static const char longest[] =
-        "0123456789012345678901234567890123456789012345678901234567890123456789";
+    char longest[2 * BOARD_TEXT_BYTES];
 
+    memset(longest, 'a', sizeof(longest));
+    longest[sizeof(longest) - 1] = '\0';
     board_text(board_add(&board, BOARD_TEXT, longest), longest);
     ck_assert_uint_eq(strlen(row(0).name), BOARD_NAME_BYTES - 1);
     ck_assert_uint_eq(strlen(row(0).text), BOARD_TEXT_BYTES - 1);
