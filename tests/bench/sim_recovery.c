@@ -26,10 +26,18 @@ enum {
 
 static const uint64_t LIMIT_NS = 10ull * 1000 * 1000 * 1000;
 
+/* Of one way to be killed. */
+struct times {
+    uint64_t stall_ns[MAX_KILLS];    /* of the command */
+    uint64_t death_ns[MAX_KILLS];    /* from the kill until the next generation is told to serve */
+    uint64_t takeover_ns[MAX_KILLS]; /* from then until the command is answered */
+    size_t n;
+};
+
 struct victim {
     struct sim *sim;
     struct tpm_client tpm;
-    uint64_t stall_ns[2][MAX_KILLS]; /* with a spare, without one */
+    struct times with_spare, without;
 };
 
 static const struct registry_row *row_of(const struct victim *v)
@@ -53,10 +61,10 @@ static int extend(struct victim *v, uint64_t *ret_ns)
 }
 
 /* Commands until another generation serves; the longest one is the one that stood still. */
-static int kill_once(struct victim *v, uint64_t *ret_ns)
+static int kill_once(struct victim *v, struct times *t)
 {
     uint32_t before = row_of(v)->live.number;
-    uint64_t end = clock_now_ns() + LIMIT_NS;
+    uint64_t began = clock_now_ns();
     uint64_t longest = 0;
     bool other = false;
 
@@ -68,12 +76,15 @@ static int kill_once(struct victim *v, uint64_t *ret_ns)
 
         if (r < 0)
             return r;
-        if (clock_now_ns() > end)
+        if (clock_now_ns() > began + LIMIT_NS)
             return -ETIMEDOUT;
         longest = ns > longest ? ns : longest;
         other = row_of(v)->live.number != before && row_of(v)->live.active_ns != 0;
     }
-    *ret_ns = longest;
+    t->stall_ns[t->n] = longest;
+    t->death_ns[t->n] = row_of(v)->live.active_ns - began;
+    t->takeover_ns[t->n] = clock_now_ns() - row_of(v)->live.active_ns;
+    t->n++;
     return 0;
 }
 
@@ -89,16 +100,24 @@ static int await_spare(const struct victim *v)
     return 0;
 }
 
-static void report(struct victim *v, const char *spare, uint64_t *ns, size_t n)
+static unsigned long long percentile_us(uint64_t *sorted_ns, size_t n, size_t percent)
 {
-    tpm_series_sort(ns, n);
+    return sorted_ns[n * percent / 100] / NS_PER_US;
+}
+
+static void report(struct victim *v, const char *spare, struct times *t)
+{
+    tpm_series_sort(t->stall_ns, t->n);
+    tpm_series_sort(t->death_ns, t->n);
+    tpm_series_sort(t->takeover_ns, t->n);
     sim_print(v->sim, 0,
               "{\"bench\": \"recovery\", \"spare\": \"%s\", \"kills\": %zu, \"p50_us\": %llu, "
-              "\"p90_us\": %llu, \"p99_us\": %llu, \"max_us\": %llu}\n",
-              spare, n, (unsigned long long)(ns[n / 2] / NS_PER_US),
-              (unsigned long long)(ns[n * 9 / 10] / NS_PER_US),
-              (unsigned long long)(ns[n * 99 / 100] / NS_PER_US),
-              (unsigned long long)(ns[n - 1] / NS_PER_US));
+              "\"p90_us\": %llu, \"p99_us\": %llu, \"max_us\": %llu, \"death_p50_us\": %llu, "
+              "\"takeover_p50_us\": %llu}\n",
+              spare, t->n, percentile_us(t->stall_ns, t->n, 50),
+              percentile_us(t->stall_ns, t->n, 90), percentile_us(t->stall_ns, t->n, 99),
+              (unsigned long long)(t->stall_ns[t->n - 1] / NS_PER_US),
+              percentile_us(t->death_ns, t->n, 50), percentile_us(t->takeover_ns, t->n, 50));
 }
 
 static int run(struct victim *v, size_t kills)
@@ -113,14 +132,14 @@ static int run(struct victim *v, size_t kills)
         sim_sleep_ns((GAP_MIN_MS + sim_random(&random) % GAP_SPREAD_MS) * NS_PER_MS);
         r = await_spare(v);
         if (r == 0)
-            r = kill_once(v, &v->stall_ns[0][i]);
+            r = kill_once(v, &v->with_spare);
         if (r == 0)
-            r = kill_once(v, &v->stall_ns[1][i]);
+            r = kill_once(v, &v->without);
     }
     if (r < 0)
         return r;
-    report(v, "ready", v->stall_ns[0], kills);
-    report(v, "none", v->stall_ns[1], kills);
+    report(v, "ready", &v->with_spare);
+    report(v, "none", &v->without);
     return 0;
 }
 

@@ -6,13 +6,18 @@ pid_of() {
     bulkhead ps --json | sed -n "/\"name\": \"$1\"/,/}/s/.*\"pid\": \([0-9]*\).*/\1/p"
 }
 
-# The driver in the guest has to be at work: 30 commands are more than its start needs.
-commands() {
-    bulkhead inspect --json vtpm/crb/commands | tr -dc 0-9
+# What shows that the guest's driver is at work: a value that a worker publishes, and how much of it.
+case $WORKER in
+    vtpm) value=vtpm/crb/commands wanted=30 ;; # more than Linux sends while it starts
+    chipset) value=chipset/com2/tx_bytes wanted=100 ;;
+esac
+
+published() {
+    bulkhead inspect --json "$value" | sed -n 's/.*: \([0-9]*\).*/\1/p'
 }
 
 killed=0
-[ "$WORKER" != vtpm ] || until [ "$(commands)" -gt 30 ] 2>/dev/null; do sleep 1; done
+until [ "$(published)" -gt "$wanted" ] 2>/dev/null; do sleep 1; done
 while [ "$killed" -lt "$KILLS" ]; do
     pid=$(pid_of "$WORKER")
     [ "${pid:-0}" -gt 0 ] && kill -9 "$pid" 2>/dev/null && killed=$((killed + 1))
