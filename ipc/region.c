@@ -116,9 +116,15 @@ void region_set_executing(struct region *r, uint64_t id)
     atomic_store_explicit(&r->head->executing, id, memory_order_release);
 }
 
-uint64_t region_executing(const void *map)
+void region_begin(struct region *r, uint32_t generation)
+{
+    atomic_store(&r->head->executing, 0);
+    atomic_store(&r->head->generation, generation);
+}
+
+uint64_t region_executing(const void *map, uint32_t generation)
 {
     const struct region_head *head = map;
 
-    return atomic_load(&head->executing);
+    return atomic_load(&head->generation) == generation ? atomic_load(&head->executing) : 0;
 }

@@ -27,8 +27,8 @@ enum {
 struct region_head {
     _Atomic uint32_t magic; /* written last by the first generation */
     uint32_t version;
-    _Atomic uint64_t executing; /* id of the request being executed; 0: none */
-    _Atomic uint32_t generation;
+    _Atomic uint64_t executing;           /* id of the request being executed; 0: none */
+    _Atomic uint32_t generation;          /* that set executing */
     _Atomic uint64_t notes[REGION_NOTES]; /* what changes too fast for a slot */
 };
 
@@ -84,5 +84,11 @@ uint64_t region_note(const struct region *r, unsigned i);
 /* Say which request is being executed; 0 when it is done. */
 void region_set_executing(struct region *r, uint64_t id);
 
-/* The same word, read by the supervisor from a mapping it does not trust. */
-uint64_t region_executing(const void *map);
+/* Begin a generation: it executes nothing yet, and what a dead one executed is not its fault. */
+void region_begin(struct region *r, uint32_t generation);
+
+/*
+ * What this generation says that it is executing; 0 when it never began. Read by the supervisor from
+ * a mapping it does not trust.
+ */
+uint64_t region_executing(const void *map, uint32_t generation);

@@ -221,10 +221,11 @@ void lifecycle_verified(struct registry *reg, struct generation *g)
 }
 
 /* Which request did it die of? The region is the dead one's word: at worst it blames its own. */
-static void blame(struct registry_row *row)
+static void blame(struct registry_row *row, uint32_t generation)
 {
-    uint64_t id =
-        row->region == NULL ? 0 : health_blame(&row->health, region_executing(row->region));
+    uint64_t id = row->region == NULL
+                      ? 0
+                      : health_blame(&row->health, region_executing(row->region, generation));
 
     if (id != 0)
         row->poison = id;
@@ -261,13 +262,14 @@ static void park(struct registry *reg, struct registry_row *row, uint32_t proces
     lifecycle_start(reg, process);
 }
 
-static void after_fault(struct registry *reg, struct registry_row *row, uint32_t process)
+static void after_fault(struct registry *reg, struct registry_row *row, uint32_t process,
+                        uint32_t generation)
 {
     uint64_t now = clock_now_ns();
     uint64_t delay_ns = 0;
 
     board_inc(row->shown.faults);
-    blame(row);
+    blame(row, generation);
     if (row->tombstone) {
         if (++row->tomb_faults >= TOMBSTONE_FAULTS) {
             give_up(reg, row, process);
@@ -330,6 +332,7 @@ void lifecycle_died(struct registry *reg, struct generation *g, int wait_status)
 {
     struct registry_row *row = &reg->rows[g->process];
     uint32_t process = g->process;
+    uint32_t number = g->number;
     bool fault = health_is_fault(g->cause, wait_status);
 
     show_death(reg, row, g, wait_status);
@@ -341,7 +344,7 @@ void lifecycle_died(struct registry *reg, struct generation *g, int wait_status)
     generation_done(&row->live);
     board_set(row->shown.pid, 0);
     if (fault)
-        after_fault(reg, row, process);
+        after_fault(reg, row, process, number);
     else
         lifecycle_start(reg, process);
 }

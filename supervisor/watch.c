@@ -45,7 +45,7 @@ static bool heartbeat_missed(struct registry_row *row, uint64_t now_ns, uint64_t
 
 static bool background_overdue(struct registry_row *row, uint64_t now_ns)
 {
-    uint64_t id = row->region == NULL ? 0 : region_executing(row->region);
+    uint64_t id = row->region == NULL ? 0 : region_executing(row->region, row->live.number);
 
     if ((id & BACKGROUND_BIT) == 0)
         return false;

@@ -295,8 +295,10 @@ static int take_over(struct worker *w, struct port_page *page)
     int r = region_attach(&w->region, w->region.head,
                           manifest_object_bytes(OBJECT_REGION, w->ops->process));
 
-    if (r == 0)
+    if (r == 0) {
+        region_begin(&w->region, w->generation);
         r = load_state(w);
+    }
     if (r == 0)
         r = port_server_init(&w->port, page,
                              w->ops->poll_fds != NULL ? PORT_ASLEEP_EVENTFD : PORT_ASLEEP_FUTEX);

@@ -235,7 +235,12 @@ START_TEST(notes_and_the_request_being_executed_are_kept)
     region_set_executing(&region, 42);
     commit("one");
     attach_again();
-    ck_assert_uint_eq(region_executing(map), 42);
+    ck_assert_uint_eq(region_executing(map, 0), 42);
+    ck_assert_uint_eq(region_executing(map, 1), 0); /* another generation did not execute it */
+    region_begin(&region, 1);
+    ck_assert_uint_eq(region_executing(map, 0), 0);
+    region_set_executing(&region, 43);
+    ck_assert_uint_eq(region_executing(map, 1), 43);
     for (unsigned i = 0; i < REGION_NOTES; i++)
         ck_assert_uint_eq(region_note(&region, i), 100 + i);
 }

@@ -375,7 +375,7 @@ START_TEST(a_long_command_does_not_hold_the_vcpu)
     fake_begin(&f, c.at, c.len, CUT_NONE);
     fake_wait(&f);
     (void)pthread_mutex_lock(&f.worker.lock);
-    ck_assert_uint_eq(region_executing(f.memory.region), 0);
+    ck_assert_uint_eq(region_executing(f.memory.region, 0), 0);
     (void)pthread_mutex_unlock(&f.worker.lock);
     ck_assert_uint_gt(fake_end(&f, rsp), 100);
     ck_assert_uint_eq(be32(rsp + 6), 0);
@@ -396,7 +396,7 @@ START_TEST(a_long_command_is_started_again_after_a_kill)
         (void)pthread_mutex_lock(&f.worker.lock);
         number = f.vtpm.number;
         if (fake_register(&f, CRB_CTRL_START) == 1)
-            ck_assert_uint_eq(region_executing(f.memory.region), UINT64_C(1) << 63 | number);
+            ck_assert_uint_eq(region_executing(f.memory.region, 0), UINT64_C(1) << 63 | number);
         (void)pthread_mutex_unlock(&f.worker.lock);
         memset(f.memory.buffer, 0xcd, 64); /* the command was copied */
         fake_vtpm_restart(&f);
