@@ -41,7 +41,7 @@ struct pump {
 
     struct source streams[STREAM_COUNT];
     struct source log, keys;
-    struct outlet out, err, com1;
+    struct outlet out, err, com1, com3;
     struct event *signals[N_ENDING_SIGNALS];
     struct event *resumed, *died, *timeout, *wind_down;
 
@@ -167,6 +167,15 @@ static void open_console(struct pump *p)
         source_start(&p->keys);
 }
 
+/* The script in the guest may wait for the one beside it: tools/guest/init keeps what it hears. */
+static void tell_guest_status(struct pump *p)
+{
+    char line[STATUS_DIGITS + 2];
+    int len = snprintf(line, sizeof(line), "%d\n", p->outcome->vtl2_status);
+
+    outlet_put(&p->com3, line, (size_t)len);
+}
+
 static void take_report(struct pump *p, const Bulkhead__Report *r)
 {
     struct outcome *o = p->outcome;
@@ -179,7 +188,9 @@ static void take_report(struct pump *p, const Bulkhead__Report *r)
     if (r->vtl2_done) {
         o->vtl2_done = true;
         o->vtl2_status = r->vtl2_status & 0xff;
-        if (!o->exec)
+        if (o->exec)
+            tell_guest_status(p);
+        else
             wind_down_in(p, QUIET_MS);
     }
     if (r->ended != NULL) {
@@ -415,6 +426,8 @@ static int init_outlets(struct pump *p)
                         p->options->exec ? &p->streams[STREAM_VTL2] : NULL);
     if (r == 0)
         r = outlet_init(&p->com1, p->base, p->child->streams[STREAM_COM1], &p->keys);
+    if (r == 0)
+        r = outlet_init(&p->com3, p->base, p->child->streams[STREAM_COM3], NULL);
     p->out.lost = on_no_reader;
     p->out.self = p;
     return r;
@@ -464,6 +477,7 @@ static void pump_done(struct pump *p)
     source_done(&p->keys);
     if (p->base != NULL) {
         outlet_done(&p->com1);
+        outlet_done(&p->com3);
         outlet_done(&p->err);
         outlet_done(&p->out);
     }

@@ -414,6 +414,23 @@ START_TEST(a_script_beside_bulkhead_alone_ends_the_run)
 }
 END_TEST
 
+START_TEST(the_guest_hears_how_the_script_beside_ended)
+{
+    static const struct pump_options options = {
+        .started = on_started, .exec = true, .vtl2_exec = true};
+    struct stage s;
+
+    stage_init(&s, &options, true);
+    say_started(&s);
+    say_vtl2_done(&s, 42);
+    expect(s.streams[STREAM_COM3], "42\n");
+    put(s.streams[STREAM_COM3], "0\n");
+    say_ended(&s, BULKHEAD__GUEST_END__GUEST_END_POWER_OFF);
+    vm_dies(&s);
+    ck_assert_int_eq(stage_done(&s), 42);
+}
+END_TEST
+
 START_TEST(time_runs_out)
 {
     static const struct pump_options options = {.started = on_started, .timeout_s = 1};
@@ -464,6 +481,7 @@ int main(void)
     tcase_add_test(tests, a_slow_reader_gets_all_of_it);
     tcase_add_test(tests, nobody_reads);
     tcase_add_test(tests, a_script_beside_bulkhead_alone_ends_the_run);
+    tcase_add_test(tests, the_guest_hears_how_the_script_beside_ended);
     tcase_add_test(tests, time_runs_out);
     tcase_add_test(tests, garbage_instead_of_reports);
     tcase_add_test(tests, the_vm_dies_without_a_word);

@@ -1,7 +1,9 @@
 /*
  * tests/guest/programs/extend_loop.c - runs in the guest: extends a PCR through Linux's TPM driver.
  *
- *   extend_loop SECONDS
+ *   extend_loop FILE
+ *
+ * Until FILE exists, so that whoever makes it decides how long.
  *
  * The n-th extend, from 0 up, uses a digest whose first 8 bytes are n, little-endian, and whose
  * others are 0. Prints "extends N pcr HEX" at the end; the model is outside. Exits with 1 on the
@@ -14,7 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "tests/sim/tpm_client.h"
 #include "tests/sim/tpm_commands.h"
@@ -65,12 +66,13 @@ static int print_pcr(int tpm, uint64_t n)
 
 int main(int argc, char **argv)
 {
-    uint64_t end = clock_now_ns() + (argc == 2 ? strtoull(argv[1], NULL, 10) : 10) * NS_PER_S;
     AUTO_FD tpm = open("/dev/tpm0", O_RDWR | O_CLOEXEC);
     uint64_t n = 0;
     int r = tpm < 0 ? -errno : 0;
 
-    while (r == 0 && clock_now_ns() < end) {
+    if (argc != 2)
+        return 2;
+    while (r == 0 && access(argv[1], F_OK) < 0) {
         r = extend(tpm, n);
         n++;
     }
