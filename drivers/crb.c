@@ -1,12 +1,15 @@
-#include "workers/vtpm/crb.h"
+#include "drivers/crb.h"
 
 #include <assert.h>
 #include <errno.h>
+
+#include "ipc/manifest.h"
 
 enum {
     SOFTWARE_LOCALITIES = 4,
     ALL_LOCALITIES = 0x0f,
     TODO_MASK = CRB_REQ_CMD_READY | CRB_REQ_GO_IDLE,
+    REFRESH_TRIES = 8, /* two publishers are as many as there are */
     /* CRB selected; interface version 1; five localities; idle bypass: Done to Ready without Idle;
      * 64-byte transfers. */
     INTF_ID_LOW = 1 | 1 << 4 | 1 << 8 | 1 << 9 | 3 << 11 | 1 << 14 | 1 << 17,
@@ -21,6 +24,8 @@ enum {
     PACK_TODO_SHIFT = 14,
     PACK_BITS = 16,
 };
+
+_Static_assert(sizeof(struct crb_shared) == CRB_REGISTERS_BYTES, "the object is as large");
 
 /* --- localities --- */
 
@@ -302,28 +307,55 @@ int crb_unpack(uint32_t word, struct crb *ret)
     return 0;
 }
 
-static void publish_register(const struct crb *c, _Atomic uint32_t *page, uint32_t reg)
+/* --- shared --- */
+
+static uint64_t shared_word(uint32_t epoch, const struct crb *c)
 {
-    for (unsigned i = 0; i < CRB_LOCALITIES; i++)
-        atomic_store_explicit(&page[(i * CRB_PAGE_BYTES + reg) / 4], read_register(c, i, reg),
-                              memory_order_release);
+    return (uint64_t)epoch << 32 | crb_pack(c);
 }
 
-void crb_publish_fixed(_Atomic uint32_t *page)
+int crb_shared_load(const struct crb_shared *s, uint32_t *ret_epoch, struct crb *ret)
 {
-    static const uint8_t fixed[] = {CRB_INTF_ID,   CRB_INTF_ID + 4, CRB_CMD_SIZE,
-                                    CRB_CMD_LADDR, CRB_RSP_SIZE,    CRB_RSP_ADDR};
-    static const struct crb fresh = {0};
+    uint64_t word = atomic_load(&s->state);
+    int r = crb_unpack((uint32_t)word, ret);
 
-    for (size_t i = 0; i < COUNT_OF(fixed); i++)
-        publish_register(&fresh, page, fixed[i]);
+    if (r == 0)
+        *ret_epoch = (uint32_t)(word >> 32);
+    return r;
 }
 
-void crb_publish(const struct crb *c, _Atomic uint32_t *page)
+static void store_registers(struct crb_shared *s, const struct crb *c)
 {
-    static const uint8_t live[] = {CRB_LOC_STATE, CRB_LOC_STS,    CRB_CTRL_CANCEL,
-                                   CRB_CTRL_STS,  CRB_CTRL_START, CRB_CTRL_REQ};
+    static const uint8_t all[] = {CRB_INTF_ID,  CRB_INTF_ID + 4, CRB_CMD_SIZE,   CRB_CMD_LADDR,
+                                  CRB_RSP_SIZE, CRB_RSP_ADDR,    CRB_LOC_STATE,  CRB_LOC_STS,
+                                  CRB_CTRL_STS, CRB_CTRL_CANCEL, CRB_CTRL_START, CRB_CTRL_REQ};
 
-    for (size_t i = 0; i < COUNT_OF(live); i++)
-        publish_register(c, page, live[i]);
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        for (unsigned locality = 0; locality < CRB_LOCALITIES; locality++)
+            atomic_store_explicit(&s->registers[(locality * CRB_PAGE_BYTES + all[i]) / 4],
+                                  read_register(c, locality, all[i]), memory_order_release);
+    }
+}
+
+/*
+ * What another publisher has stored meanwhile is stored again: the last state wins. One that never
+ * stops has only itself to blame for what the guest reads.
+ */
+void crb_shared_refresh(struct crb_shared *s)
+{
+    struct crb c;
+    uint64_t word;
+    unsigned tries = REFRESH_TRIES;
+
+    do {
+        word = atomic_load(&s->state);
+        if (crb_unpack((uint32_t)word, &c) == 0)
+            store_registers(s, &c);
+    } while (atomic_load(&s->state) != word && --tries > 0);
+}
+
+void crb_shared_publish(struct crb_shared *s, uint32_t epoch, const struct crb *c)
+{
+    atomic_store(&s->state, shared_word(epoch, c));
+    crb_shared_refresh(s);
 }

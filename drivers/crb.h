@@ -1,11 +1,15 @@
 /*
- * workers/vtpm/crb.h - the registers of the Command Response Buffer interface, as a state machine.
+ * drivers/crb.h - the registers of the Command Response Buffer interface, as a state machine.
  *
  * @spec PTP 1.05 6.5.3 (CRB interface)
  *
- * Pure: no TPM, no clock, no memory but its own. Whoever owns a struct crb forwards writes, acts
- * on what crb_write() says, and calls crb_finish() when a command is done. Not in the registers:
- * the data buffer, a page of its own (CRB_BUFFER_ADDR), which the registers only name.
+ * Pure: no TPM, no clock. Whoever owns a struct crb forwards writes, acts on what crb_write() says,
+ * and calls crb_finish() when a command is done. Not in the registers: the data buffer, a page of
+ * its own (CRB_BUFFER_ADDR), which the registers only name.
+ *
+ * Two processes run it, over one struct crb_shared, and the state says whose turn it is. While no
+ * command runs, it is the supervisor's: writes that only move registers are executed where their
+ * exit arrives. START, and all that comes while a command runs, are the vtpm's.
  *
  * Localities 0 to 3 can be had by software. Locality 4 belongs to a processor that measures a late
  * launch; there is none here, so nobody gets it.
@@ -105,10 +109,23 @@ bool crb_finish(struct crb *c);
 uint32_t crb_pack(const struct crb *c);
 int MUST_USE crb_unpack(uint32_t word, struct crb *ret);
 
+/* The registers as others see them; plain numbers in shared memory, zero at first. */
+struct crb_shared {
+    _Atomic uint32_t registers[CRB_BYTES / 4]; /* guests read them without an exit */
+    _Atomic uint64_t state; /* no guest sees it: crb_pack(), and the epoch in the upper half */
+    uint8_t pad[4096 - 8];
+};
+
 /*
- * Store the registers where guests read them without an exit: page has CRB_BYTES. Single 32-bit
- * stores; what a guest waits for comes last: START, with the response in the buffer by then, and
- * CTRL_REQ. Registers that never change are stored once, by crb_publish_fixed().
+ * The state as last published, and its epoch: the number of the vtpm's commit that it follows.
+ * 0, or -EBADMSG with both outputs untouched.
  */
-void crb_publish(const struct crb *c, _Atomic uint32_t *page);
-void crb_publish_fixed(_Atomic uint32_t *page);
+int MUST_USE crb_shared_load(const struct crb_shared *s, uint32_t *ret_epoch, struct crb *ret);
+
+/*
+ * Publish: the state first, then each register by a single store; what a guest waits for comes
+ * last: START, with the response in the buffer by then, and CTRL_REQ. Whoever is killed half-way is
+ * followed by somebody who calls crb_shared_refresh(), which may run beside another publisher.
+ */
+void crb_shared_publish(struct crb_shared *s, uint32_t epoch, const struct crb *c);
+void crb_shared_refresh(struct crb_shared *s);

@@ -17,7 +17,7 @@ static const struct grant supervisor_grants[] = {
     {OBJECT_BELL,          PROCESS_CHIPSET,    true,  "wakes it"                               },
     {OBJECT_REGION,        PROCESS_CHIPSET,    false, "which request a dead generation was at" },
     {OBJECT_REGION,        PROCESS_VTPM,       false, "which request a dead generation was at" },
-    {OBJECT_CRB_REGISTERS, 0,                  true,  "maps it for the guest, reads it never"  },
+    {OBJECT_CRB_REGISTERS, 0,                  true,  "moves registers while no command runs"  },
     {OBJECT_CRB_BUFFER,    0,                  true,  "maps it for the guest, reads it never"  },
     {OBJECT_IRQ,           IRQ_COM1,           true,  "registers it with the partition"        },
     {OBJECT_IRQ,           IRQ_COM2,           true,  "registers it with the partition"        },

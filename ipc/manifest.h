@@ -43,7 +43,7 @@ enum object_kind {
     OBJECT_PORT,          /* index: enum process, a worker with a port */
     OBJECT_BELL,          /* index: enum process; eventfd that wakes a worker that polls */
     OBJECT_REGION,        /* index: enum process, a worker with a region */
-    OBJECT_CRB_REGISTERS, /* shared page the guest reads */
+    OBJECT_CRB_REGISTERS, /* struct crb_shared: registers the guest reads */
     OBJECT_CRB_BUFFER,    /* shared page: command and response */
     OBJECT_IRQ,           /* index: enum irq_line */
     OBJECT_COM,           /* index: 0 to COM_COUNT - 1; a byte stream, both directions */
@@ -79,7 +79,7 @@ extern const struct process_row manifest[PROCESS_COUNT];
 enum {
     REGION_CHIPSET_BYTES = 64 * 1024,
     REGION_VTPM_BYTES = 1024 * 1024,
-    CRB_REGISTERS_BYTES = 5 * 4096, /* five localities */
+    CRB_REGISTERS_BYTES = 6 * 4096, /* five localities, and a page that no guest sees */
     CRB_BUFFER_BYTES = 4096,
 };
 

@@ -7,6 +7,10 @@
 
 #include "base/crc32c.h"
 
+enum {
+    SLOTS_AT = REGION_HEAD_BYTES + REGION_RECORDS * (int)sizeof(struct region_record),
+};
+
 static uint32_t slot_crc(uint64_t seq, uint32_t len, uint32_t schema, const uint8_t *message)
 {
     uint64_t about[2] = {seq, (uint64_t)schema << 32 | len};
@@ -20,6 +24,29 @@ static bool slot_valid(const struct region_slot *s, size_t cap)
     uint32_t len = *(const volatile uint32_t *)&s->len; /* once: a predecessor may still write */
 
     return seq != 0 && len <= cap && s->crc == slot_crc(seq, len, s->schema, s->message);
+}
+
+static uint32_t record_crc(uint64_t seq, uint32_t len, unsigned i, const uint8_t *bytes)
+{
+    uint64_t about[2] = {seq, (uint64_t)i << 32 | len};
+
+    return crc32c(crc32c(0, about, sizeof(about)), bytes, len);
+}
+
+static bool record_valid(const struct region *r, unsigned i)
+{
+    const struct region_record *rec = &r->log[i];
+    uint32_t len = *(const volatile uint32_t *)&rec->len;
+
+    return atomic_load(&rec->seq) == r->seq && len <= REGION_RECORD_MAX &&
+           rec->crc == record_crc(r->seq, len, i, rec->bytes);
+}
+
+static void count_records(struct region *r)
+{
+    r->n_records = 0;
+    while (r->seq != 0 && r->n_records < REGION_RECORDS && record_valid(r, r->n_records))
+        r->n_records++;
 }
 
 static void find_newest(struct region *r)
@@ -38,14 +65,16 @@ static void find_newest(struct region *r)
 
 int region_attach(struct region *r, void *map, size_t len)
 {
+    uint8_t *at = map;
     size_t slot_bytes;
 
-    if (len < 16384 || len % 8192 != 0)
+    if (len < 32768 || len % 8192 != 0)
         return -EINVAL;
-    slot_bytes = (len - REGION_HEAD_BYTES) / 2 & ~(size_t)63;
+    slot_bytes = (len - SLOTS_AT) / 2 & ~(size_t)63;
     *r = (struct region){.head = map, .cap = slot_bytes - REGION_SLOT_HEAD_BYTES};
-    r->slots[0] = (void *)((uint8_t *)map + REGION_HEAD_BYTES);
-    r->slots[1] = (void *)((uint8_t *)map + REGION_HEAD_BYTES + slot_bytes);
+    r->log = (void *)(at + REGION_HEAD_BYTES);
+    r->slots[0] = (void *)(at + SLOTS_AT);
+    r->slots[1] = (void *)(at + SLOTS_AT + slot_bytes);
     if (atomic_load(&r->head->magic) == 0) {
         r->head->version = REGION_VERSION;
         atomic_store(&r->head->magic, REGION_MAGIC);
@@ -53,6 +82,7 @@ int region_attach(struct region *r, void *map, size_t len)
     if (atomic_load(&r->head->magic) != REGION_MAGIC || r->head->version != REGION_VERSION)
         return -EBADMSG;
     find_newest(r);
+    count_records(r);
     return 0;
 }
 
@@ -97,6 +127,42 @@ void region_commit(struct region *r, size_t len, uint32_t schema)
     atomic_store_explicit(&older->seq, seq, memory_order_release);
     r->seq = seq;
     r->newest = 1 - r->newest;
+    r->n_records = 0;
+}
+
+uint8_t *region_log_stage(struct region *r)
+{
+    struct region_record *next = &r->log[r->n_records];
+
+    if (r->seq == 0 || r->n_records == REGION_RECORDS)
+        return NULL;
+    return next->bytes; /* not valid until its sequence number is that of the message */
+}
+
+void region_log_append(struct region *r, size_t len)
+{
+    struct region_record *next = &r->log[r->n_records];
+
+    assert(len <= REGION_RECORD_MAX && r->n_records < REGION_RECORDS);
+    next->len = (uint32_t)len;
+    next->crc = record_crc(r->seq, next->len, r->n_records, next->bytes);
+    atomic_store_explicit(&next->seq, r->seq, memory_order_release);
+    r->n_records++;
+}
+
+int region_log_read(const struct region *r, unsigned i, uint8_t *out, size_t *ret_len)
+{
+    const struct region_record *rec = &r->log[i];
+    uint32_t len = *(const volatile uint32_t *)&rec->len;
+
+    assert(i < r->n_records);
+    if (len > REGION_RECORD_MAX)
+        return -EBADMSG;
+    memcpy(out, rec->bytes, len);
+    if (rec->crc != record_crc(r->seq, len, i, out))
+        return -EBADMSG;
+    *ret_len = len;
+    return 0;
 }
 
 void region_set_note(struct region *r, unsigned i, uint64_t value)

@@ -1,9 +1,12 @@
 /*
- * ipc/region.h - the memory of a worker that must not forget: two slots in a sealed memfd.
+ * ipc/region.h - the memory of a worker that must not forget: two slots and a log in a sealed memfd.
  *
  * A commit writes the older slot, its sequence number last. Whoever dies in between leaves the
  * newer slot whole. A successor loads the newest slot whose CRC32C holds. Kill at any instruction:
  * either the commit happened or it did not.
+ *
+ * What changes too often for a whole message goes into the log: records that belong to the newest
+ * message, each made valid by its last store. The next commit empties the log.
  *
  * Written by one worker at a time; the supervisor maps it read-only, and reads one word of it
  * (region_executing), to know which request a dead generation was at.
@@ -22,6 +25,8 @@ enum {
     REGION_HEAD_BYTES = 4096,
     REGION_SLOT_HEAD_BYTES = 64,
     REGION_NOTES = 4,
+    REGION_RECORDS = 32,
+    REGION_RECORD_MAX = 496, /* bytes in a record */
 };
 
 struct region_head {
@@ -42,16 +47,26 @@ struct region_slot {
 };
 _Static_assert(sizeof(struct region_slot) == REGION_SLOT_HEAD_BYTES, "layout");
 
+struct region_record {
+    _Atomic uint64_t seq; /* of the message that it follows; 0: not valid */
+    uint32_t len;         /* bytes */
+    uint32_t crc;         /* CRC32C over seq, len, its place in the log, bytes */
+    uint8_t bytes[REGION_RECORD_MAX];
+};
+_Static_assert(sizeof(struct region_record) == 512, "layout");
+
 struct region {
     struct region_head *head;
+    struct region_record *log;
     struct region_slot *slots[2];
     size_t cap;   /* bytes of the longest message */
     uint64_t seq; /* of the newest valid slot; 0: none */
     unsigned newest;
+    unsigned n_records; /* in the log of the newest message */
 };
 
 /*
- * Attach to a mapping of len bytes (a multiple of 8192, at least 16384), borrowed.
+ * Attach to a mapping of len bytes (a multiple of 8192, at least 32768), borrowed.
  * 0, -EINVAL for another length, -EBADMSG when it holds a layout of another version.
  */
 int MUST_USE region_attach(struct region *r, void *map, size_t len);
@@ -73,6 +88,22 @@ uint8_t *region_stage(struct region *r);
 
 /* Make the len bytes that were staged the newest message. len <= region.cap. */
 void region_commit(struct region *r, size_t len, uint32_t schema);
+
+/*
+ * Where the next record is to be written, REGION_RECORD_MAX bytes. NULL when there is no message yet
+ * or the log is full: commit one.
+ */
+uint8_t *region_log_stage(struct region *r);
+
+/* Make the len bytes that were staged the log's last record. len <= REGION_RECORD_MAX. */
+void region_log_append(struct region *r, size_t len);
+
+/*
+ * Copy record i of the log out, i < r->n_records; out has REGION_RECORD_MAX bytes.
+ *   0         *ret_len bytes are in out
+ *   -EBADMSG  the copy does not match its CRC
+ */
+int MUST_USE region_log_read(const struct region *r, unsigned i, uint8_t *out, size_t *ret_len);
 
 /*
  * One of REGION_NOTES words that a worker changes without a commit: 0 at first, stored at once,

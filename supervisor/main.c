@@ -10,9 +10,6 @@
 #include "supervisor/super.h"
 #include "supervisor/vcpu/vcpu_thread.h"
 
-static const struct gpa CRB_REGISTERS_GPA = {0xfed40000};
-static const struct gpa CRB_BUFFER_GPA = {0xfed45000};
-
 static const uint32_t irq_gsi[IRQ_LINE_COUNT] = {
     [IRQ_COM1] = 4, [IRQ_COM2] = 3, [IRQ_COM3] = 5, [IRQ_COM4] = 7};
 
@@ -54,23 +51,24 @@ static int add_ram(struct machine *m)
     return r;
 }
 
-static int add_shared_page(struct machine *m, enum object_kind kind, struct gpa start,
-                           bool writable)
+static int add_tpm_registers(struct machine *m)
 {
-    size_t len = manifest_object_bytes(kind, 0);
-    void *host;
-    int r = shm_map(fd_of(kind, 0), len, true, &host);
+    const struct gpa start = {CRB_ADDR};
+    struct crb_shared *shared = m->super.vm.crb.shared;
+    int r = partition_device_memory_add(m->partition, start, sizeof(shared->registers),
+                                        shared->registers, false);
 
-    return r < 0 ? r : partition_device_memory_add(m->partition, start, len, host, writable);
+    return r == -EOPNOTSUPP ? 0 : r; /* then reads of registers are forwarded */
 }
 
-static int add_tpm_pages(struct machine *m)
+static int add_tpm_buffer(struct machine *m)
 {
-    int r = add_shared_page(m, OBJECT_CRB_REGISTERS, CRB_REGISTERS_GPA, false);
+    const struct gpa start = {CRB_BUFFER_ADDR};
+    void *host;
+    int r = shm_map(fd_of(OBJECT_CRB_BUFFER, 0), CRB_BUFFER_BYTES, true, &host);
 
-    if (r == -EOPNOTSUPP) /* then reads of registers are forwarded like writes */
-        r = 0;
-    return r < 0 ? r : add_shared_page(m, OBJECT_CRB_BUFFER, CRB_BUFFER_GPA, true);
+    return r < 0 ? r
+                 : partition_device_memory_add(m->partition, start, CRB_BUFFER_BYTES, host, true);
 }
 
 static int add_interrupts(struct machine *m)
@@ -118,7 +116,9 @@ static int make_partition(struct machine *m)
     if (r == 0)
         r = add_ram(m);
     if (r == 0)
-        r = add_tpm_pages(m);
+        r = add_tpm_registers(m);
+    if (r == 0)
+        r = add_tpm_buffer(m);
     return r < 0 ? r : add_interrupts(m);
 }
 

@@ -9,12 +9,19 @@
 #include "ipc/manifest.h"
 #include "ipc/port.h"
 
+/* What the supervisor may answer of a row's accesses itself. */
+enum route_front {
+    FRONT_NONE,
+    FRONT_CRB, /* supervisor/exit/crb_front.h */
+};
+
 struct route_row {
     enum port_space space;
     uint64_t first; /* I/O port or guest physical address */
     uint64_t len;
     enum process process;
     uint32_t effects; /* mask of 1 << enum port_effect that its answers may have */
+    enum route_front front;
     const char *what;
 };
 

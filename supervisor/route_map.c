@@ -14,17 +14,17 @@ enum {
 };
 
 const struct route_row route_map[] = {
-    {PORT_SPACE_IO,   0x3f8,      8,      PROCESS_CHIPSET, NO_EFFECT,     "COM1"             },
-    {PORT_SPACE_IO,   0x2f8,      8,      PROCESS_CHIPSET, NO_EFFECT,     "COM2"             },
-    {PORT_SPACE_IO,   0x3e8,      8,      PROCESS_CHIPSET, NO_EFFECT,     "COM3"             },
-    {PORT_SPACE_IO,   0x2e8,      8,      PROCESS_CHIPSET, NO_EFFECT,     "COM4"             },
-    {PORT_SPACE_MMIO, 0xfed40000, 0x5000, PROCESS_VTPM,    NO_EFFECT,     "TPM CRB"          },
-    {PORT_SPACE_IO,   0x600,      0x10,   PROCESS_CHIPSET, POWER_EFFECTS, "ACPI PM block"    },
-    {PORT_SPACE_IO,   0x70,       2,      PROCESS_CHIPSET, NO_EFFECT,     "CMOS RTC"         },
-    {PORT_SPACE_IO,   0x64,       1,      PROCESS_CHIPSET, RESET_EFFECT,  "i8042 command"    },
-    {PORT_SPACE_IO,   0x60,       1,      PROCESS_CHIPSET, NO_EFFECT,     "i8042 data"       },
-    {PORT_SPACE_IO,   0xcf8,      8,      PROCESS_CHIPSET, RESET_EFFECT,  "PCI configuration"},
-    {PORT_SPACE_IO,   0x505,      1,      PROCESS_CHIPSET, PANIC_EFFECT,  "pvpanic"          },
+    {PORT_SPACE_IO,   0x3f8,      8,      PROCESS_CHIPSET, NO_EFFECT,     FRONT_NONE, "COM1"             },
+    {PORT_SPACE_IO,   0x2f8,      8,      PROCESS_CHIPSET, NO_EFFECT,     FRONT_NONE, "COM2"             },
+    {PORT_SPACE_IO,   0x3e8,      8,      PROCESS_CHIPSET, NO_EFFECT,     FRONT_NONE, "COM3"             },
+    {PORT_SPACE_IO,   0x2e8,      8,      PROCESS_CHIPSET, NO_EFFECT,     FRONT_NONE, "COM4"             },
+    {PORT_SPACE_MMIO, 0xfed40000, 0x5000, PROCESS_VTPM,    NO_EFFECT,     FRONT_CRB,  "TPM CRB"          },
+    {PORT_SPACE_IO,   0x600,      0x10,   PROCESS_CHIPSET, POWER_EFFECTS, FRONT_NONE, "ACPI PM block"    },
+    {PORT_SPACE_IO,   0x70,       2,      PROCESS_CHIPSET, NO_EFFECT,     FRONT_NONE, "CMOS RTC"         },
+    {PORT_SPACE_IO,   0x64,       1,      PROCESS_CHIPSET, RESET_EFFECT,  FRONT_NONE, "i8042 command"    },
+    {PORT_SPACE_IO,   0x60,       1,      PROCESS_CHIPSET, NO_EFFECT,     FRONT_NONE, "i8042 data"       },
+    {PORT_SPACE_IO,   0xcf8,      8,      PROCESS_CHIPSET, RESET_EFFECT,  FRONT_NONE, "PCI configuration"},
+    {PORT_SPACE_IO,   0x505,      1,      PROCESS_CHIPSET, PANIC_EFFECT,  FRONT_NONE, "pvpanic"          },
 };
 
 const size_t route_map_rows = COUNT_OF(route_map);

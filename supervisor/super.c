@@ -49,6 +49,14 @@ static int map_worker(struct super *s, enum process p)
     return 0;
 }
 
+static int map_crb(struct super *s)
+{
+    void *shared;
+    int r = map_object(OBJECT_CRB_REGISTERS, 0, true, &shared);
+
+    return r < 0 ? r : crb_front_init(&s->vm.crb, shared);
+}
+
 int super_set_up(struct super *s, int argc, char **argv)
 {
     void *page;
@@ -66,7 +74,7 @@ int super_set_up(struct super *s, int argc, char **argv)
         return -errno;
     for (enum process p = 0; r == 0 && p < PROCESS_COUNT; p++)
         r = map_worker(s, p);
-    return r;
+    return r < 0 ? r : map_crb(s);
 }
 
 static int take_config(const Bulkhead__Envelope *e, struct super_config *ret)

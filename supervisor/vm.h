@@ -11,11 +11,13 @@
 #include "control.pb-c.h"
 #include "ipc/manifest.h"
 #include "ipc/port.h"
+#include "supervisor/exit/crb_front.h"
 
 struct vm {
     /* Constant once the threads run. */
     struct port_client *ports[PROCESS_COUNT]; /* NULL: no port */
     struct board *board;
+    struct crb_front crb;
     int end_fd; /* eventfd: the VM has ended; the loop reads it */
 
     _Atomic uint32_t ended; /* Bulkhead__GuestEnd; the first to end it wins */

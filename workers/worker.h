@@ -11,7 +11,8 @@
  *
  * Exactly once. When access() says that it changed state, the skeleton stores save() and the
  * answer in one commit of the region, and only then lets the answer go. A successor that finds the
- * request answered repeats the answer; one that does not executes it from the last commit.
+ * request answered repeats the answer; one that does not executes it from the last commit. A device
+ * that can say in a few bytes how to make the change again has them logged instead of a commit.
  *
  * One thread, but for what a worker starts itself in setup(): such a thread takes w->lock.
  */
@@ -35,6 +36,7 @@ struct worker;
 
 enum access_result {
     ACCESS_CLEAN,   /* no state changed: answer at once */
+    ACCESS_LOGGED,  /* log() tells all of it: log or commit, then released(), then answer */
     ACCESS_CHANGED, /* commit, then released(), then answer */
 };
 
@@ -55,6 +57,9 @@ struct worker_ops {
                                  struct port_response *rs);
     /* Write the whole state. */
     void (*save)(void *self, struct wr *w);
+    /* Write what the last access changed since the state before it; load() finds it by
+     * journal_each_record(). NULL: access() never says ACCESS_LOGGED. */
+    void (*log)(void *self, struct wr *w);
     /* After the commit, before the answer: what others may see now. May be NULL. */
     void (*released)(void *self);
 
@@ -82,7 +87,7 @@ struct worker {
     struct port_response answered[PORT_SLOTS];
     uint32_t n_answered;  /* slots that ever had one, from the first */
     pthread_mutex_t lock; /* state, region and answers, where a worker has a second thread */
-    struct board_row *row_requests, *row_commits, *row_repeats;
+    struct board_row *row_requests, *row_commits, *row_logged, *row_repeats;
 };
 
 /* The whole life of a worker; returns what main() returns. argv[1] is the generation. */
@@ -93,12 +98,6 @@ int MUST_USE worker_map(struct worker *w, enum object_kind kind, unsigned index,
 
 /* The inherited descriptor of an object; the process keeps it open. For setup(). */
 int MUST_USE worker_fd(struct worker *w, enum object_kind kind, unsigned index);
-
-/*
- * Commit the state now, with the answers as they are; for state that changed without a request
- * (a second thread that finished). The caller holds w->lock.
- */
-void worker_commit(struct worker *w);
 
 /* The id under which a request is known as executing: slot and sequence number. Never 0. */
 static inline uint64_t worker_request_id(unsigned slot, uint64_t seq)

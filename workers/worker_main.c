@@ -10,7 +10,7 @@
 #include "base/heap.h"
 #include "base/shm.h"
 #include "ipc/channel.h"
-#include "workers/worker.h"
+#include "workers/journal.h"
 
 enum {
     EXIT_SETUP = 80,    /* setup() failed */
@@ -19,8 +19,6 @@ enum {
     EXIT_STATE = 83,    /* the region could not be read */
     MAX_POLL_FDS = 8,
     SERVE_BUDGET = PORT_SLOTS,
-    ANSWER_BYTES = 24, /* seq, data, effect in a commit */
-    ANSWERS_BYTES = 4 + PORT_SLOTS * ANSWER_BYTES,
 };
 
 static const uint64_t IDLE_SLEEP_NS = 3600ull * 1000 * 1000 * 1000; /* rung earlier, by all */
@@ -67,6 +65,7 @@ static void take_board(struct worker *w)
         return;
     w->row_requests = board_add(&w->board, BOARD_COUNTER, "port/requests");
     w->row_commits = board_add(&w->board, BOARD_COUNTER, "port/commits");
+    w->row_logged = board_add(&w->board, BOARD_COUNTER, "port/logged");
     w->row_repeats = board_add(&w->board, BOARD_COUNTER, "port/repeated_answers");
 }
 
@@ -78,7 +77,7 @@ static int map_region(struct worker *w)
     if (r < 0)
         return r;
     r = region_attach(&w->region, map, manifest_object_bytes(OBJECT_REGION, w->ops->process));
-    if (r == 0 && ANSWERS_BYTES + w->ops->state_max > w->region.cap)
+    if (r == 0 && JOURNAL_BYTES + w->ops->state_max > w->region.cap)
         r = -ENOBUFS;
     return r;
 }
@@ -146,73 +145,12 @@ static int await_activate(struct worker *w)
     return 0;
 }
 
-static void answers_save(const struct worker *w, struct wr *out)
-{
-    wr_le32(out, w->n_answered);
-    for (unsigned i = 0; i < w->n_answered; i++) {
-        wr_le64(out, w->answered[i].seq);
-        wr_le64(out, w->answered[i].data);
-        wr_le64(out, w->answered[i].effect);
-    }
-}
-
-static int answers_load(struct worker *w, struct rd *in)
-{
-    uint32_t n = rd_le32(in);
-
-    if (n > PORT_SLOTS)
-        return -EBADMSG;
-    w->n_answered = n;
-    for (unsigned i = 0; i < n; i++) {
-        w->answered[i].seq = rd_le64(in);
-        w->answered[i].data = rd_le64(in);
-        w->answered[i].effect = (uint32_t)rd_le64(in);
-    }
-    return rd_ok(in) ? 0 : -EBADMSG;
-}
-
-void worker_commit(struct worker *w)
-{
-    struct wr out = wr_over(region_stage(&w->region), w->region.cap);
-    size_t len;
-
-    answers_save(w, &out);
-    w->ops->save(w->self, &out);
-    if (wr_finish(&out, &len) < 0)
-        abort(); /* our own save() passed its own limit: nothing may be acknowledged any more */
-    region_commit(&w->region, len, w->ops->schema);
-    board_inc(w->row_commits);
-}
-
-/* The copy lives only here; a device that keeps secrets wipes what it loads from. */
-static int load_state(struct worker *w)
-{
-    size_t len = 0;
-    uint8_t *copy = malloc(w->region.cap);
-    struct rd in;
-    int r;
-
-    if (copy == NULL)
-        return -ENOMEM;
-    r = region_load(&w->region, copy, w->region.cap, &len);
-    if (r == -ENOENT) {
-        r = w->ops->load(w->self, NULL, w->ops->schema);
-    } else if (r == 0) {
-        in = rd_over(copy, len);
-        r = answers_load(w, &in);
-        if (r == 0)
-            r = w->ops->load(w->self, &in, region_schema(&w->region));
-    }
-    explicit_bzero(copy, len);
-    free(copy);
-    return r;
-}
-
 static void serve_one(struct worker *w, unsigned slot, const struct port_request *rq)
 {
-    struct port_response *last = &w->answered[slot];
+    const struct port_response *last = &w->answered[slot];
     uint64_t id = worker_request_id(slot, rq->seq);
     struct port_response rs = {.seq = rq->seq};
+    enum access_result result;
 
     board_inc(w->row_requests);
     if (last->seq == rq->seq) { /* a dead generation executed it; only the answer got lost */
@@ -221,11 +159,9 @@ static void serve_one(struct worker *w, unsigned slot, const struct port_request
         return;
     }
     region_set_executing(&w->region, id);
-    if (w->ops->access(w->self, rq, id == w->poison, &rs) == ACCESS_CHANGED) {
-        *last = rs;
-        if (slot >= w->n_answered)
-            w->n_answered = slot + 1;
-        worker_commit(w);
+    result = w->ops->access(w->self, rq, id == w->poison, &rs);
+    if (result != ACCESS_CLEAN) {
+        journal_answer(w, slot, &rs, result);
         if (w->ops->released != NULL)
             w->ops->released(w->self);
     }
@@ -263,7 +199,7 @@ static void wait_descriptors(struct worker *w)
     port_sleep_end(&w->port);
     (void)pthread_mutex_lock(&w->lock);
     if (w->ops->polled(w->self, fds, n) == ACCESS_CHANGED) {
-        worker_commit(w);
+        journal_commit(w);
         if (w->ops->released != NULL)
             w->ops->released(w->self);
     }
@@ -297,7 +233,7 @@ static int take_over(struct worker *w, struct port_page *page)
 
     if (r == 0) {
         region_begin(&w->region, w->generation);
-        r = load_state(w);
+        r = journal_load(w);
     }
     if (r == 0)
         r = port_server_init(&w->port, page,

@@ -46,21 +46,51 @@ static int call_worker(struct vm *vm, struct port_client *port, unsigned index,
     return r;
 }
 
+static int forward(struct vm *vm, unsigned index, const struct vm_access *a,
+                   const struct route_row *row, const struct access_rows *rows, uint64_t *ret)
+{
+    struct port_response rs;
+    int r;
+
+    board_inc(rows->forwarded);
+    r = call_worker(vm, vm->ports[row->process], index, a, &rs);
+    if (r < 0) {
+        board_inc(rows->gone);
+        *ret = all_ones(a->size);
+        return r;
+    }
+    apply_effect(vm, row, rs.effect);
+    *ret = rs.data & all_ones(a->size);
+    return 0;
+}
+
+/* The answer to a write is nothing that the guest sees. */
+static void write_crb(struct vm *vm, unsigned index, const struct vm_access *a,
+                      const struct route_row *row, const struct access_rows *rows)
+{
+    uint64_t ignored;
+
+    (void)pthread_mutex_lock(&vm->crb.lock);
+    if (crb_front_write(&vm->crb, a))
+        board_inc(rows->answered_here);
+    else
+        crb_front_forwarded(&vm->crb, forward(vm, index, a, row, rows, &ignored) == 0);
+    (void)pthread_mutex_unlock(&vm->crb.lock);
+}
+
 uint64_t access_answer(struct vm *vm, unsigned index, const struct vm_access *a,
                        const struct access_rows *rows)
 {
     const struct route_row *row = route_find((enum port_space)a->space, a->addr, a->size);
-    struct port_response rs;
+    uint64_t data = 0;
 
     if (row == NULL) {
         board_inc(rows->unclaimed);
         return all_ones(a->size);
     }
-    board_inc(rows->forwarded);
-    if (call_worker(vm, vm->ports[row->process], index, a, &rs) < 0) {
-        board_inc(rows->gone);
-        return all_ones(a->size);
-    }
-    apply_effect(vm, row, rs.effect);
-    return rs.data & all_ones(a->size);
+    if (row->front == FRONT_CRB && a->write)
+        write_crb(vm, index, a, row, rows);
+    else
+        (void)forward(vm, index, a, row, rows, &data);
+    return data;
 }

@@ -10,7 +10,7 @@
 
 /* What one vCPU thread counts; shown on the board. */
 struct access_rows {
-    struct board_row *forwarded, *unclaimed, *gone;
+    struct board_row *forwarded, *answered_here, *unclaimed, *gone;
 };
 
 /*

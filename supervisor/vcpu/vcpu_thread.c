@@ -62,6 +62,7 @@ int vcpu_thread_start(struct vcpu_thread *t)
 
     t->exits = board_addf(board, BOARD_COUNTER, "vcpu/%u/exits", t->index);
     t->rows.forwarded = board_addf(board, BOARD_COUNTER, "vcpu/%u/forwarded", t->index);
+    t->rows.answered_here = board_addf(board, BOARD_COUNTER, "vcpu/%u/answered_here", t->index);
     t->rows.unclaimed = board_addf(board, BOARD_COUNTER, "vcpu/%u/unclaimed", t->index);
     t->rows.gone = board_addf(board, BOARD_COUNTER, "vcpu/%u/device_gone", t->index);
     return -pthread_create(&t->thread, NULL, vcpu_main, t);

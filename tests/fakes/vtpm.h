@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "workers/journal.h"
 #include "workers/vtpm/vtpm.h"
 
 enum fake_cut {
@@ -45,7 +46,9 @@ static const struct worker_ops fake_vtpm_ops = {
     .schema = VTPM_SCHEMA,
     .schema_min = VTPM_SCHEMA,
     .state_max = VTPM_STATE_MAX,
+    .load = vtpm_load,
     .save = vtpm_save,
+    .log = vtpm_log,
 };
 
 static inline uint8_t *fake_zeroed(size_t len)
@@ -78,28 +81,6 @@ static inline void fake_memory_copy(struct fake_memory *to, const struct fake_me
     memcpy(to->buffer, from->buffer, CRB_BUFFER_BYTES);
 }
 
-/* As the skeleton does: the answers are at the front of every message. */
-static inline int fake_load(struct fake_vtpm *f)
-{
-    struct worker *w = &f->worker;
-    AUTO_FREE uint8_t *copy = malloc(w->region.cap);
-    size_t len;
-    struct rd in;
-
-    if (copy == NULL)
-        abort();
-    if (region_load(&w->region, copy, w->region.cap, &len) < 0)
-        return vtpm_load(&f->vtpm, NULL, VTPM_SCHEMA);
-    in = rd_over(copy, len);
-    w->n_answered = rd_le32(&in);
-    for (unsigned i = 0; i < w->n_answered; i++) {
-        w->answered[i].seq = rd_le64(&in);
-        w->answered[i].data = rd_le64(&in);
-        w->answered[i].effect = (uint32_t)rd_le64(&in);
-    }
-    return vtpm_load(&f->vtpm, &in, VTPM_SCHEMA);
-}
-
 static inline int fake_vtpm_try_start(struct fake_vtpm *f)
 {
     struct worker *w = &f->worker;
@@ -117,7 +98,7 @@ static inline int fake_vtpm_try_start(struct fake_vtpm *f)
     r = region_attach(&w->region, f->memory.region, REGION_VTPM_BYTES);
     if (r == 0)
         r = vtpm_setup_mapped(&f->vtpm, w, f->memory.registers, f->memory.buffer);
-    return r < 0 ? r : fake_load(f);
+    return r < 0 ? r : journal_load(w);
 }
 
 static inline void fake_vtpm_start(struct fake_vtpm *f)
@@ -167,21 +148,18 @@ static inline bool fake_serve(struct fake_vtpm *f, const struct port_request *rq
 {
     struct worker *w = &f->worker;
     struct port_response rs = {.seq = rq->seq};
-    bool changed;
+    enum access_result result;
 
     if (w->answered[0].seq == rq->seq) {
         *ret_data = w->answered[0].data;
         return true;
     }
     region_set_executing(&w->region, worker_request_id(0, rq->seq));
-    changed = vtpm_access(&f->vtpm, rq, worker_request_id(0, rq->seq) == w->poison, &rs) ==
-              ACCESS_CHANGED;
+    result = vtpm_access(&f->vtpm, rq, worker_request_id(0, rq->seq) == w->poison, &rs);
     if (cut == CUT_BEFORE_COMMIT)
         return false;
-    if (changed) {
-        w->answered[0] = rs;
-        w->n_answered = 1;
-        worker_commit(w);
+    if (result != ACCESS_CLEAN) {
+        journal_answer(w, 0, &rs, result);
         if (cut == CUT_AFTER_COMMIT)
             return false;
         vtpm_released(&f->vtpm);

@@ -79,6 +79,7 @@ static const struct worker_ops ops = {
     .load = faulty_load,
     .access = faulty_access,
     .save = vtpm_save,
+    .log = vtpm_log,
     .released = vtpm_released,
 };
 

@@ -14,6 +14,7 @@ static const struct worker_ops ops = {
     .load = vtpm_load,
     .access = vtpm_access,
     .save = vtpm_save,
+    .log = vtpm_log,
     .released = vtpm_released,
 };
 

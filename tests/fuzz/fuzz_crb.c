@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "workers/vtpm/crb.h"
+#include "drivers/crb.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,7 +24,7 @@ static void must(bool holds)
 /* What holds in every state. */
 static void check(const struct crb *c)
 {
-    static _Atomic uint32_t page[CRB_BYTES / 4];
+    static struct crb_shared shared;
     struct crb back;
 
     must(crb_unpack(crb_pack(c), &back) == 0);
@@ -34,10 +34,9 @@ static void check(const struct crb *c)
     must(!c->assigned || (c->requested >> c->active & 1) == 0);
     must(c->assigned || c->requested == 0); /* who waits has it as soon as it is free */
     must(c->state == CRB_RUNNING || c->todo == 0);
-    crb_publish_fixed(page);
-    crb_publish(c, page);
+    crb_shared_publish(&shared, 1, c);
     for (uint32_t at = 0; at < CRB_BYTES; at += 4) {
-        must(atomic_load(&page[at / 4]) == crb_read(c, at, 4));
+        must(atomic_load(&shared.registers[at / 4]) == crb_read(c, at, 4));
         if (at % CRB_PAGE_BYTES == REGISTERS_BYTES)
             at += CRB_PAGE_BYTES - REGISTERS_BYTES - 4;
     }

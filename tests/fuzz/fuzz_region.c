@@ -1,6 +1,6 @@
 /*
- * tests/fuzz/fuzz_region.c - a region under commits, deaths in the middle of a commit, and bytes
- * that somebody wrote into it.
+ * tests/fuzz/fuzz_region.c - a region under commits, records, deaths in the middle of either, and
+ * bytes that somebody wrote into it.
  *
  * A list of steps: u8 what, u16 value; writes into the region carry u8 more. Promises checked: a
  * message that is found is one that was committed, whole, and the newest unless the region was
@@ -19,13 +19,14 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
-    LEN = 16384,
+    LEN = 32768,
 };
 
 struct state {
     uint8_t *map;
     struct region region;
     uint64_t committed; /* how many */
+    unsigned logged;    /* since then */
     bool scribbled;     /* since then anything may be there */
 };
 
@@ -61,6 +62,44 @@ static void load(const struct state *s)
     }
 }
 
+static void load_log(const struct state *s)
+{
+    uint8_t buf[REGION_RECORD_MAX];
+    size_t len = 0;
+
+    if (!s->scribbled && s->region.n_records != s->logged)
+        abort();
+    for (unsigned i = 0; i < s->region.n_records; i++) {
+        if (region_log_read(&s->region, i, buf, &len) < 0) {
+            if (!s->scribbled)
+                abort();
+            continue;
+        }
+        for (size_t at = 0; at < len && !s->scribbled; at++) {
+            if (buf[at] != byte_at(i, at))
+                abort();
+        }
+    }
+}
+
+/* Append a record of len bytes; or die before the end. */
+static void log_record(struct state *s, size_t len, bool whole)
+{
+    uint8_t *at = region_log_stage(&s->region);
+
+    if (at == NULL) {
+        if (!s->scribbled && s->committed != 0 && s->logged != REGION_RECORDS)
+            abort();
+        return;
+    }
+    for (size_t i = 0; i < len; i++)
+        at[i] = byte_at(s->region.n_records, i);
+    if (!whole)
+        return;
+    region_log_append(&s->region, len);
+    s->logged = s->region.n_records;
+}
+
 /* A death: everything but the memory is gone. */
 static bool attach(struct state *s)
 {
@@ -86,11 +125,12 @@ static bool step(struct state *s, struct rd *r)
     uint8_t what = rd_u8(r);
     uint16_t value = rd_le16(r);
 
-    switch (what % 4) {
+    switch (what % 6) {
     case 0:
         stage(s, value % (s->region.cap + 1));
         region_commit(&s->region, value % (s->region.cap + 1), 1);
         s->committed = s->region.seq;
+        s->logged = 0;
         break;
     case 1:
         stage(s, value % (s->region.cap + 1)); /* and dies */
@@ -98,10 +138,17 @@ static bool step(struct state *s, struct rd *r)
     case 2:
         scribble(s, value, rd_u8(r));
         break;
+    case 3:
+        log_record(s, value % (REGION_RECORD_MAX + 1), true);
+        break;
+    case 4:
+        log_record(s, value % (REGION_RECORD_MAX + 1), false);
+        return attach(s);
     default:
         return attach(s);
     }
     load(s);
+    load_log(s);
     return true;
 }
 
@@ -111,8 +158,10 @@ static void load_foreign(struct state *s, const uint8_t *data, size_t size)
     s->scribbled = true;
     memcpy(s->map + REGION_HEAD_BYTES, data,
            size < LEN - REGION_HEAD_BYTES ? size : LEN - REGION_HEAD_BYTES);
-    if (attach(s))
+    if (attach(s)) {
         load(s);
+        load_log(s);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

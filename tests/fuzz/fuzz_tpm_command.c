@@ -83,8 +83,8 @@ static void check_alive(struct fake_vtpm *f)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static struct fake_vtpm f;
     struct rd r = rd_over(data, size);
-    struct fake_vtpm f;
 
     begin(&f);
     for (int i = 0; i < MAX_STEPS && r.left != 0; i++) {

@@ -19,7 +19,7 @@ LAYERS = {
     "ipc": ["base", "proto"],
     "drivers": ["base", "proto", "ipc"],
     "workers": ["base", "proto", "ipc", "drivers"],
-    "supervisor": ["base", "proto", "ipc"],
+    "supervisor": ["base", "proto", "ipc", "drivers"],
     "init": ["base", "proto", "ipc"],
     "igvm": ["base"],
     "cli": ["base", "proto", "ipc"],

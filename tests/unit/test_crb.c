@@ -1,12 +1,15 @@
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "workers/vtpm/crb.h"
+#include "drivers/crb.h"
 
 enum {
     LOCALITY_1 = CRB_PAGE_BYTES,
+    ROUNDS = 3000,
 };
 
 static struct crb c;
@@ -258,14 +261,110 @@ END_TEST
 
 START_TEST(the_published_page_is_what_reads_say)
 {
-    static _Atomic uint32_t page[CRB_BYTES / 4];
+    static struct crb_shared shared;
 
     get_running();
     (void)put(LOCALITY_1 + CRB_LOC_CTRL, CRB_LOC_CTRL_REQUEST);
-    crb_publish_fixed(page);
-    crb_publish(&c, page);
+    crb_shared_publish(&shared, 1, &c);
     for (uint32_t at = 0; at < CRB_BYTES; at += 4)
-        ck_assert_uint_eq(atomic_load(&page[at / 4]), get(at));
+        ck_assert_uint_eq(atomic_load(&shared.registers[at / 4]), get(at));
+}
+END_TEST
+
+START_TEST(shared_state_comes_back_with_its_epoch)
+{
+    static struct crb_shared shared;
+    struct crb back = {0};
+    uint32_t epoch = 0;
+
+    get_running();
+    crb_shared_publish(&shared, 0xfffffff7, &c);
+    ck_assert_int_eq(crb_shared_load(&shared, &epoch, &back), 0);
+    ck_assert_uint_eq(epoch, 0xfffffff7);
+    ck_assert_uint_eq(crb_pack(&back), crb_pack(&c));
+}
+END_TEST
+
+START_TEST(shared_nonsense_is_refused_and_leaves_outputs)
+{
+    static struct crb_shared shared;
+    struct crb back = {.requested = 5};
+    uint32_t epoch = 7;
+
+    atomic_store(&shared.state, UINT64_C(0x100000000) | 0xffffffff);
+    ck_assert_int_eq(crb_shared_load(&shared, &epoch, &back), -EBADMSG);
+    ck_assert_uint_eq(epoch, 7);
+    ck_assert_uint_eq(back.requested, 5);
+    crb_shared_refresh(&shared);
+    ck_assert_uint_eq(atomic_load(&shared.registers[CRB_INTF_ID / 4]), 0);
+}
+END_TEST
+
+/* Whoever died after the state and before the registers is followed by this. */
+START_TEST(a_refresh_shows_the_state)
+{
+    static struct crb_shared shared;
+
+    get_running();
+    crb_shared_publish(&shared, 1, &c);
+    ck_assert(crb_finish(&c));
+    atomic_store(&shared.state, UINT64_C(2) << 32 | crb_pack(&c));
+    ck_assert_uint_eq(atomic_load(&shared.registers[CRB_CTRL_START / 4]), 1);
+    crb_shared_refresh(&shared);
+    ck_assert_uint_eq(atomic_load(&shared.registers[CRB_CTRL_START / 4]), 0);
+}
+END_TEST
+
+/* Two publishers at the same moment, as often as it takes: whose state stands, his registers do. */
+struct publisher {
+    struct crb_shared *shared;
+    struct crb c;
+    _Atomic unsigned *arrived;
+};
+
+static void meet(_Atomic unsigned *arrived, unsigned round)
+{
+    atomic_fetch_add(arrived, 1);
+    while (atomic_load(arrived) < 2 * round)
+        (void)sched_yield();
+}
+
+static void *publish_rounds(void *arg)
+{
+    struct publisher *p = arg;
+
+    for (unsigned round = 1; round <= 2 * ROUNDS; round += 2) {
+        meet(p->arrived, round);
+        crb_shared_publish(p->shared, round, &p->c);
+        meet(p->arrived, round + 1);
+    }
+    return NULL;
+}
+
+START_TEST(two_publishers_leave_one_state)
+{
+    static struct crb_shared shared;
+    _Atomic unsigned arrived = 0;
+    struct publisher one = {
+        &shared, {.assigned = true, .state = CRB_DONE},
+         &arrived
+    };
+    struct publisher other = {&shared, {0}, &arrived};
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, publish_rounds, &other), 0);
+    for (unsigned round = 1; round <= 2 * ROUNDS; round += 2) {
+        struct crb now;
+        uint32_t epoch;
+
+        meet(&arrived, round);
+        crb_shared_publish(&shared, round, &one.c);
+        meet(&arrived, round + 1);
+        ck_assert_int_eq(crb_shared_load(&shared, &epoch, &now), 0);
+        for (uint32_t at = 0; at < 0x70; at += 4)
+            ck_assert_uint_eq(atomic_load(&shared.registers[at / 4]), crb_read(&now, at, 4));
+    }
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
 }
 END_TEST
 
@@ -323,6 +422,10 @@ int main(void)
     tcase_add_test(t, a_wide_write_is_two_registers);
     tcase_add_test(t, any_width_reads_the_same_bytes);
     tcase_add_test(t, the_published_page_is_what_reads_say);
+    tcase_add_test(t, shared_state_comes_back_with_its_epoch);
+    tcase_add_test(t, shared_nonsense_is_refused_and_leaves_outputs);
+    tcase_add_test(t, a_refresh_shows_the_state);
+    tcase_add_test(t, two_publishers_leave_one_state);
     tcase_add_test(t, packed_state_comes_back);
     tcase_add_test(t, packed_nonsense_is_refused);
     suite_add_tcase(s, t);

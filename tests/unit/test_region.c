@@ -12,7 +12,7 @@
 #include "ipc/region.h"
 
 enum {
-    LEN = 16384,
+    LEN = 32768,
     GUARD = 4096,
     KILLS = 100,
 };
@@ -118,7 +118,7 @@ START_TEST(the_longest_message_fits)
         ck_assert_uint_eq(buf[len - 1], 0x30u + (unsigned)i);
     }
     ck_assert_uint_eq(region.head->magic, REGION_MAGIC);
-    ck_assert_uint_ge(region.cap, LEN / 2 - 4096);
+    ck_assert_uint_ge(region.cap, (LEN - 4096 - REGION_RECORDS * 512) / 2 - 128);
 }
 END_TEST
 
@@ -246,6 +246,145 @@ START_TEST(notes_and_the_request_being_executed_are_kept)
 }
 END_TEST
 
+static void append(const char *text)
+{
+    uint8_t *at = region_log_stage(&region);
+
+    ck_assert_ptr_nonnull(at);
+    memcpy(at, text, strlen(text));
+    region_log_append(&region, strlen(text));
+}
+
+static void expect_record(unsigned i, const char *text)
+{
+    uint8_t buf[REGION_RECORD_MAX];
+    size_t len = 0;
+
+    ck_assert_uint_gt(region.n_records, i);
+    ck_assert_int_eq(region_log_read(&region, i, buf, &len), 0);
+    ck_assert_uint_eq(len, strlen(text));
+    ck_assert_mem_eq(buf, text, len);
+}
+
+START_TEST(records_come_back_in_order)
+{
+    commit("one");
+    append("a");
+    append("");
+    append("ccc");
+    attach_again();
+    expect("one");
+    ck_assert_uint_eq(region.n_records, 3);
+    expect_record(0, "a");
+    expect_record(1, "");
+    expect_record(2, "ccc");
+}
+END_TEST
+
+START_TEST(there_is_no_log_before_the_first_message)
+{
+    ck_assert_ptr_null(region_log_stage(&region));
+    ck_assert_uint_eq(region.n_records, 0);
+}
+END_TEST
+
+START_TEST(a_commit_empties_the_log)
+{
+    commit("one");
+    append("a");
+    append("b");
+    commit("two");
+    ck_assert_uint_eq(region.n_records, 0);
+    attach_again();
+    ck_assert_uint_eq(region.n_records, 0);
+    append("c");
+    attach_again();
+    ck_assert_uint_eq(region.n_records, 1); /* not the old second one too */
+    expect_record(0, "c");
+}
+END_TEST
+
+START_TEST(a_commit_that_was_not_finished_leaves_the_log)
+{
+    commit("one");
+    append("a");
+    memcpy(region_stage(&region), "tw", 2);
+    attach_again();
+    expect("one");
+    expect_record(0, "a");
+}
+END_TEST
+
+START_TEST(a_full_log_takes_no_more)
+{
+    commit("one");
+    for (unsigned i = 0; i < REGION_RECORDS; i++) {
+        memset(region_log_stage(&region), (int)i, REGION_RECORD_MAX);
+        region_log_append(&region, REGION_RECORD_MAX);
+    }
+    ck_assert_ptr_null(region_log_stage(&region));
+    attach_again();
+    expect("one");
+    ck_assert_uint_eq(region.n_records, REGION_RECORDS);
+    ck_assert_ptr_null(region_log_stage(&region));
+    commit("two");
+    append("a");
+    expect("two");
+}
+END_TEST
+
+START_TEST(a_record_that_was_not_finished_ends_the_log)
+{
+    commit("one");
+    append("a");
+    append("b");
+    append("c");
+    region.log[1].bytes[0] ^= 1;
+    attach_again();
+    ck_assert_uint_eq(region.n_records, 1);
+    expect_record(0, "a");
+    memcpy(region_log_stage(&region), "x", 1);
+    attach_again();
+    ck_assert_uint_eq(region.n_records, 1);
+}
+END_TEST
+
+START_TEST(a_records_crc_covers_length_place_and_message)
+{
+    commit("one");
+    append("aa");
+    append("bb");
+    region.log[1].len--;
+    attach_again();
+    ck_assert_uint_eq(region.n_records, 1);
+    memcpy(&region.log[1], &region.log[0], sizeof(region.log[0]));
+    attach_again();
+    ck_assert_uint_eq(region.n_records, 1);
+    region.log[1].len = UINT32_MAX;
+    attach_again();
+    ck_assert_uint_eq(region.n_records, 1);
+    commit("two");
+    region.log[0].seq = region.seq;
+    attach_again();
+    ck_assert_uint_eq(region.n_records, 0);
+}
+END_TEST
+
+START_TEST(a_record_that_changed_since_is_refused_and_leaves_the_length)
+{
+    uint8_t buf[REGION_RECORD_MAX];
+    size_t len = 77;
+
+    commit("one");
+    append("aa");
+    region.log[0].bytes[1] ^= 1;
+    ck_assert_int_eq(region_log_read(&region, 0, buf, &len), -EBADMSG);
+    region.log[0].len = REGION_RECORD_MAX + 1;
+    ck_assert_int_eq(region_log_read(&region, 0, buf, &len), -EBADMSG);
+    ck_assert_uint_eq(len, 77);
+}
+END_TEST
+
 /* Commit messages whose bytes all are the low byte of their number, and say so after each. */
 static _Noreturn void commit_for_ever(_Atomic uint64_t *said)
 {
@@ -290,6 +429,63 @@ START_TEST(a_kill_at_any_instant_leaves_a_whole_message)
 }
 END_TEST
 
+/* Fill the log, again and again, with records whose bytes are their place; say so after each. */
+static _Noreturn void log_for_ever(_Atomic uint64_t *said)
+{
+    for (;;) {
+        uint8_t *at = region_log_stage(&region);
+        size_t len = 1 + region.n_records * 37 % REGION_RECORD_MAX;
+
+        if (at == NULL) {
+            region_stage(&region)[0] = 0;
+            region_commit(&region, 1, 7);
+        } else {
+            memset(at, (int)region.n_records, len);
+            region_log_append(&region, len);
+        }
+        *said = region.seq << 8 | region.n_records;
+    }
+}
+
+static void expect_whole_records(void)
+{
+    uint8_t buf[REGION_RECORD_MAX];
+    size_t len = 0;
+
+    for (unsigned i = 0; i < region.n_records; i++) {
+        ck_assert_int_eq(region_log_read(&region, i, buf, &len), 0);
+        ck_assert_uint_eq(len, 1 + i * 37 % REGION_RECORD_MAX);
+        for (size_t at = 0; at < len; at++)
+            ck_assert_uint_eq(buf[at], i);
+    }
+}
+
+START_TEST(a_kill_at_any_instant_leaves_whole_records)
+{
+    _Atomic uint64_t *said =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    commit("one");
+    for (int i = 0; i < KILLS; i++) {
+        struct timespec t = {.tv_nsec = 500000 + i * 7919};
+        pid_t pid = fork();
+        uint64_t found;
+
+        if (pid == 0)
+            log_for_ever(said);
+        (void)nanosleep(&t, NULL);
+        (void)kill(pid, SIGKILL);
+        ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+        attach_again();
+        found = region.seq << 8 | region.n_records;
+        ck_assert_uint_ge(found, *said);
+        ck_assert(found <= *said + 1 || region.n_records == 0);
+        expect_whole_records();
+    }
+    ck_assert_uint_gt(*said >> 8, 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("region");
@@ -314,6 +510,15 @@ int main(void)
     tcase_add_test(c, another_layout_is_refused);
     tcase_add_test(c, notes_and_the_request_being_executed_are_kept);
     tcase_add_test(c, a_kill_at_any_instant_leaves_a_whole_message);
+    tcase_add_test(c, records_come_back_in_order);
+    tcase_add_test(c, there_is_no_log_before_the_first_message);
+    tcase_add_test(c, a_commit_empties_the_log);
+    tcase_add_test(c, a_commit_that_was_not_finished_leaves_the_log);
+    tcase_add_test(c, a_full_log_takes_no_more);
+    tcase_add_test(c, a_record_that_was_not_finished_ends_the_log);
+    tcase_add_test(c, a_records_crc_covers_length_place_and_message);
+    tcase_add_test(c, a_record_that_changed_since_is_refused_and_leaves_the_length);
+    tcase_add_test(c, a_kill_at_any_instant_leaves_whole_records);
     suite_add_tcase(s, c);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -2,13 +2,11 @@
 #include <errno.h>
 #include <libtpms/tpm_error.h>
 #include <libtpms/tpm_library.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "tests/fakes/tpm_commands.h"
-#include "tests/fakes/vtpm.h"
+#include "tests/fakes/tpm_dialog.h"
 
 enum {
     RC_LOCALITY = 0x907,
@@ -16,86 +14,6 @@ enum {
     NV_ORDERLY_ATTRIBUTE = 0x04000000,
     ROUNDS = 40,
 };
-
-/* glibc's dprintf() to a descriptor that is closed loses its buffer; the worker's filter sees to
- * it that lseek() fails in another way, and nothing is lost there. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:_IO_file_doallocate";
-}
-
-static struct fake_vtpm f;
-static uint8_t rsp[CRB_BUFFER_BYTES];
-
-static void setup(void)
-{
-    fake_vtpm_init(&f);
-}
-
-static void teardown(void)
-{
-    fake_vtpm_free(&f);
-}
-
-/* --- what tests say --- */
-
-static uint32_t send_cut(struct tpm_bytes c, enum fake_cut cut)
-{
-    return fake_command(&f, c.at, c.len, cut, rsp);
-}
-
-static uint32_t send(struct tpm_bytes c)
-{
-    return send_cut(c, CUT_NONE);
-}
-
-static void send_ok(struct tpm_bytes c)
-{
-    ck_assert_uint_eq(send(c), 0);
-}
-
-static uint32_t be32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static uint64_t be64(const uint8_t *p)
-{
-    return (uint64_t)be32(p) << 32 | be32(p + 4);
-}
-
-static uint64_t row(const char *name)
-{
-    for (unsigned i = 0; i < f.worker.board.n_rows; i++) {
-        if (strcmp(f.board->rows[i].name, name) == 0)
-            return atomic_load(&f.board->rows[i].value);
-    }
-    ck_abort_msg("no row %s", name);
-}
-
-static void read_pcr(unsigned pcr, uint8_t out[32])
-{
-    send_ok(tpm_pcr_read(pcr));
-    ck_assert_uint_eq(fake_response_len(&f), 62);
-    memcpy(out, rsp + 30, 32);
-}
-
-static uint64_t read_nv(uint32_t index)
-{
-    send_ok(tpm_nv_read(index));
-    return be64(rsp + 16);
-}
-
-/* What a PCR is after one more extend. */
-static void model_extend(uint8_t pcr[32], const uint8_t digest[32])
-{
-    uint8_t both[64];
-
-    memcpy(both, pcr, 32);
-    memcpy(both + 32, digest, 32);
-    (void)SHA256(both, sizeof(both), pcr);
-}
 
 /* --- the TPM alone --- */
 
@@ -347,8 +265,9 @@ START_TEST(only_what_changed_is_exported)
     send_ok(tpm_pcr_read(TPM_TEST_PCR));
     send_ok(tpm_get_random(8));
     send_ok(tpm_read_clock());
-    ck_assert_uint_eq(row("tpm/exports"), exports);
     send_ok(tpm_pcr_extend(TPM_TEST_PCR, digest));
+    ck_assert_uint_eq(row("tpm/exports"), exports);
+    send_ok(tpm_nv_define(TPM_TEST_NV_INDEX, 0, 8));
     ck_assert_uint_eq(row("tpm/exports"), exports + 1);
     fake_vtpm_restart(&f);
     exports = row("tpm/exports");
@@ -651,8 +570,10 @@ START_TEST(a_command_that_breaks_the_tpm_fails_alone)
     uint8_t model[32] = {0};
     uint8_t pcr[32];
 
-    send_ok(tpm_pcr_extend(TPM_TEST_PCR, digest));
-    model_extend(model, digest);
+    for (int i = 0; i < 3; i++) { /* the last ones are only logged */
+        send_ok(tpm_pcr_extend(TPM_TEST_PCR, digest));
+        model_extend(model, digest);
+    }
     ck_assert_uint_eq(TPMLIB_RegisterCallbacks(&broken), 0);
     ck_assert_uint_eq(send(tpm_nv_define(TPM_TEST_NV_INDEX, 0, 8)), COMMAND_RC_FAILURE);
     ck_assert_uint_eq(row("tpm/rolled_back"), 1);

@@ -14,8 +14,8 @@ START_TEST(a_header_is_read_big_endian)
     ck_assert_uint_eq(c.tag, COMMAND_SESSIONS);
     ck_assert_uint_eq(c.len, 18);
     ck_assert_uint_eq(c.code, 0x15d);
-    ck_assert_uint_eq(c.handles[0], 0x80000001);
-    ck_assert_uint_eq(c.handles[1], 0x00abcd00);
+    ck_assert_uint_eq(c.words[0], 0x80000001);
+    ck_assert_uint_eq(c.words[1], 0x00abcd00);
 }
 END_TEST
 
@@ -26,8 +26,8 @@ START_TEST(handles_end_with_the_command)
     struct command c;
 
     ck_assert_int_eq(command_parse(bytes, sizeof(bytes), &c), 0);
-    ck_assert_uint_eq(c.handles[0], 0);
-    ck_assert_uint_eq(c.handles[1], 0);
+    ck_assert_uint_eq(c.words[0], 0);
+    ck_assert_uint_eq(c.words[1], 0);
 }
 END_TEST
 
@@ -60,10 +60,29 @@ START_TEST(commands_have_their_class)
 {
     ck_assert_int_eq((int)class_of(0x17a, COMMAND_NO_SESSIONS), COMMAND_READ_ONLY);
     ck_assert_int_eq((int)class_of(0x17e, COMMAND_NO_SESSIONS), COMMAND_READ_ONLY);
-    ck_assert_int_eq((int)class_of(0x182, COMMAND_SESSIONS), COMMAND_SHORT);  /* PCR_Extend */
     ck_assert_int_eq((int)class_of(0x131, COMMAND_SESSIONS), COMMAND_LONG);   /* CreatePrimary */
     ck_assert_int_eq((int)class_of(0x158, COMMAND_SESSIONS), COMMAND_BY_KEY); /* Quote */
     ck_assert_int_eq((int)class_of(0xdeadbeef, COMMAND_SESSIONS), COMMAND_SHORT);
+}
+END_TEST
+
+START_TEST(only_an_empty_password_can_be_redone)
+{
+    struct command c = {
+        .tag = COMMAND_SESSIONS,
+        .code = 0x182, /* PCR_Extend */
+        .words = {16, COMMAND_EMPTY_PASSWORD_BYTES, COMMAND_SESSION_PASSWORD}
+    };
+
+    ck_assert_int_eq((int)command_find(&c)->class, COMMAND_REDO);
+    c.words[1]++; /* a password, or another session */
+    ck_assert_int_eq((int)command_find(&c)->class, COMMAND_SHORT);
+    c.words[1]--;
+    c.words[2] = 0x02000000; /* a session with nonces */
+    ck_assert_int_eq((int)command_find(&c)->class, COMMAND_SHORT);
+    c.words[2] = COMMAND_SESSION_PASSWORD;
+    c.tag = COMMAND_NO_SESSIONS;
+    ck_assert_int_eq((int)command_find(&c)->class, COMMAND_SHORT);
 }
 END_TEST
 
@@ -111,6 +130,7 @@ int main(void)
     tcase_add_test(t, handles_end_with_the_command);
     tcase_add_test(t, a_size_that_lies_is_refused);
     tcase_add_test(t, commands_have_their_class);
+    tcase_add_test(t, only_an_empty_password_can_be_redone);
     tcase_add_test(t, sessions_make_any_command_change_state);
     tcase_add_test(t, each_code_has_one_row_and_a_reason);
     tcase_add_test(t, an_error_is_a_whole_response);

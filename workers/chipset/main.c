@@ -15,7 +15,7 @@
 #include "base/num.h"
 #include "workers/chipset/chipset.h"
 #include "workers/chipset/line.h"
-#include "workers/worker.h"
+#include "workers/journal.h"
 
 enum {
     HEAP_BYTES = 96 * 1024, /* more than all that is allocated later */
@@ -159,7 +159,7 @@ static void released(void *self)
     for (unsigned i = 0; i < COM_COUNT; i++)
         again |= line_flush(&cw->lines[i]);
     if (again)
-        worker_commit(cw->worker);
+        journal_commit(cw->worker);
     for (unsigned i = 0; i < COM_COUNT; i++)
         line_announce(&cw->lines[i]);
 }

@@ -21,6 +21,9 @@ static const struct command_row rows[] = {
     {0x18a,      COMMAND_READ_ONLY, 0, "TestParms"                                                  },
     {0x178,      COMMAND_READ_ONLY, 0, "ECC_Parameters"                                             },
     {0x189,      COMMAND_READ_ONLY, 0, "PolicyGetDigest: names a session, does not use one"         },
+    {0x182,      COMMAND_REDO,      0, "PCR_Extend"                                                 },
+    {0x13c,      COMMAND_REDO,      0, "PCR_Event"                                                  },
+    {0x13d,      COMMAND_REDO,      0, "PCR_Reset"                                                  },
     {0x131,      COMMAND_LONG,      0, "CreatePrimary: RSA 20 to 100 ms, longer above 2048 bits"    },
     {0x153,      COMMAND_LONG,      0, "Create: RSA 200 to 1000 ms"                                 },
     {0x191,      COMMAND_LONG,      0, "CreateLoaded: the same"                                     },
@@ -66,20 +69,31 @@ int command_parse(const uint8_t *bytes, size_t len, struct command *ret)
     if (!rd_ok(&r) || c.len < COMMAND_HEADER_BYTES || c.len > len)
         return -EBADMSG;
     r = rd_over(bytes + COMMAND_HEADER_BYTES, c.len - COMMAND_HEADER_BYTES);
-    c.handles[0] = rd_be32(&r);
-    c.handles[1] = rd_be32(&r);
+    for (size_t i = 0; i < COUNT_OF(c.words); i++)
+        c.words[i] = rd_be32(&r);
     *ret = c;
     return 0;
+}
+
+/* One handle, and one session that has no nonce. */
+static bool by_empty_password(const struct command *c)
+{
+    return c->tag == COMMAND_SESSIONS && c->words[1] == COMMAND_EMPTY_PASSWORD_BYTES &&
+           c->words[2] == COMMAND_SESSION_PASSWORD;
+}
+
+static bool row_holds(const struct command_row *row, const struct command *c)
+{
+    if (row->class == COMMAND_READ_ONLY)
+        return c->tag == COMMAND_NO_SESSIONS;
+    return row->class != COMMAND_REDO || by_empty_password(c);
 }
 
 const struct command_row *command_find(const struct command *c)
 {
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        if (rows[i].code != c->code)
-            continue;
-        if (rows[i].class == COMMAND_READ_ONLY && c->tag != COMMAND_NO_SESSIONS)
-            break;
-        return &rows[i];
+        if (rows[i].code == c->code)
+            return row_holds(&rows[i], c) ? &rows[i] : &short_row;
     }
     return &short_row;
 }

@@ -18,6 +18,8 @@ enum {
     COMMAND_SESSIONS = 0x8002,
     COMMAND_BAD_TAG_RESPONSE = 0x00c4,
     COMMAND_HANDLE_NULL = 0x40000007,
+    COMMAND_SESSION_PASSWORD = 0x40000009,
+    COMMAND_EMPTY_PASSWORD_BYTES = 9, /* handle, nonce, attributes, value */
 };
 
 enum command_rc {
@@ -30,6 +32,7 @@ enum command_rc {
 
 enum command_class {
     COMMAND_READ_ONLY, /* changes nothing that a successor must know */
+    COMMAND_REDO,      /* as short, and executed again on the same state it does the same */
     COMMAND_SHORT,     /* may change state; under a millisecond */
     COMMAND_LONG,      /* may take longer: must not hold a vCPU */
     COMMAND_BY_KEY,    /* uses the private part of the key that it names: RSA is long */
@@ -40,13 +43,14 @@ struct command {
     uint16_t tag;
     uint32_t len; /* bytes, header included */
     uint32_t code;
-    uint32_t handles[2]; /* the first two words after the header, 0 where there are none */
+    uint32_t words[3]; /* the first ones after the header, 0 where there are none: handles, size
+                          of the authorization area, first session */
 };
 
 struct command_row {
     uint32_t code;
     enum command_class class;
-    unsigned key; /* COMMAND_BY_*: which handle names the key, 0 or 1 */
+    unsigned key; /* COMMAND_BY_*: which word names the key, 0 or 1 */
     const char *reason;
 };
 
@@ -59,7 +63,8 @@ int MUST_USE command_parse(const uint8_t *bytes, size_t len, struct command *ret
 
 /*
  * The row of a command; never NULL. What is not in the table is short: an unknown code is refused
- * at once. A read-only command with sessions is short too, since these roll their nonces.
+ * at once. A read-only command with sessions is short too, since these roll their nonces; so is one
+ * that could be redone with any authorization but a single empty password.
  */
 const struct command_row *command_find(const struct command *c);
 

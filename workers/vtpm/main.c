@@ -14,12 +14,13 @@ static const struct worker_ops ops = {
     .load = vtpm_load,
     .access = vtpm_access,
     .save = vtpm_save,
+    .log = vtpm_log,
     .released = vtpm_released,
 };
 
 int main(int argc, char **argv)
 {
-    struct vtpm v = {0};
+    static struct vtpm v; /* more than a stack should hold */
 
     return worker_main(&ops, &v, argc, argv);
 }

@@ -1,28 +1,38 @@
-#include "workers/vtpm/vtpm.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/num.h"
+#include "workers/journal.h"
+#include "workers/vtpm/state.h"
 
 enum {
     AUDIT_STATUS_CODE = 0x140, /* SetCommandCodeAuditStatus */
     EXECUTOR_STACK_BYTES = 512 * 1024,
     CANCEL_GUARD_US = 20,
-    FLAG_AUDITED = 1 << 0,
 };
 
 static const uint64_t BACKGROUND_ID = UINT64_C(1) << 63;
 
 /* --- what a guest sees --- */
 
-/* The registers as they are now, for a successor and for the guest. */
+/* The registers as they are now, for a successor, the supervisor and the guest. */
 static void publish_registers(struct vtpm *v)
 {
-    region_set_note(&v->worker->region, NOTE_CRB, (uint64_t)v->epoch << 32 | crb_pack(&v->crb));
-    crb_publish(&v->crb, v->registers);
+    crb_shared_publish(v->shared, v->epoch, &v->crb);
+}
+
+/* As they are since our last commit, if anybody has published them since. */
+static int take_registers(struct vtpm *v)
+{
+    struct crb now;
+    uint32_t epoch;
+    int r = crb_shared_load(v->shared, &epoch, &now);
+
+    if (r == 0 && epoch == v->epoch)
+        v->crb = now;
+    return r;
 }
 
 /* After a commit: the response, then the word that says it is whole, then START. */
@@ -73,38 +83,65 @@ static void forget_command(struct vtpm *v)
     v->command.len = 0;
 }
 
-static void export_or_die(struct vtpm *v)
+static void count_state(struct vtpm *v)
+{
+    board_set(v->row_exports, v->tpm.n_exports);
+    board_set(v->row_state_bytes, v->tpm.permanent.len + v->tpm.volatile_state.len);
+}
+
+void vtpm_export_or_die(struct vtpm *v)
 {
     if (tpm_export(&v->tpm) < 0)
         abort(); /* nothing may be acknowledged any more; a successor has the last commit */
+    redo_forget(&v->redo);
+    v->exported = true;
+    count_state(v);
+}
+
+static bool response_ok(const struct vtpm *v)
+{
+    return command_response_code(v->tpm.response, v->tpm.response_len) == COMMAND_RC_OK;
+}
+
+/* Bring the TPM of the last export to where it was. */
+static int redo_commands(struct vtpm *v)
+{
+    unsigned n = 0;
+    int r = redo_all(&v->redo, &v->tpm, &n);
+
+    board_set(v->row_redone, n);
+    return r;
 }
 
 /* A command that broke the TPM is the only one that fails: the state before it still stands. */
 static uint32_t roll_back(struct vtpm *v)
 {
-    if (tpm_roll_back(&v->tpm) < 0)
+    if (tpm_roll_back(&v->tpm) < 0 || redo_commands(v) < 0)
         abort();
     board_inc(v->row_rolled_back);
     board_log(&v->worker->board, LOG_LEVEL_ERROR, "a command broke the TPM and was undone");
     return COMMAND_RC_FAILURE;
 }
 
-/* Execute, and export what changed. COMMAND_RC_OK: the response is v->tpm.response. */
-static uint32_t execute(struct vtpm *v, struct vtpm_command *c, bool read_only)
+/*
+ * Execute, and export the TPM unless a successor can do without: the command left it as it was, or is
+ * one to redo. COMMAND_RC_OK: the response is v->tpm.response.
+ */
+static uint32_t execute(struct vtpm *v, struct vtpm_command *c, enum command_class class)
 {
-    if (tpm_execute(&v->tpm, c->locality, c->bytes, c->len) < 0)
-        return roll_back(v);
-    if (v->tpm.response_len > sizeof(v->response))
-        return roll_back(v);
-    if (!read_only || v->audited || v->tpm.stored.bytes != NULL)
-        export_or_die(v);
-    return COMMAND_RC_OK;
-}
+    size_t before = v->redo.len;
+    bool known = class == COMMAND_READ_ONLY ||
+                 (class == COMMAND_REDO && redo_add(&v->redo, c->locality, c->bytes, c->len));
 
-static void count_state(struct vtpm *v)
-{
-    board_set(v->row_exports, v->tpm.n_exports);
-    board_set(v->row_state_bytes, v->tpm.permanent.len + v->tpm.volatile_state.len);
+    if (tpm_execute(&v->tpm, c->locality, c->bytes, c->len) < 0 ||
+        v->tpm.response_len > sizeof(v->response)) {
+        v->redo.len = before;
+        return roll_back(v);
+    }
+    if (!known || v->audited || v->tpm.stored.bytes != NULL ||
+        (class == COMMAND_REDO && !response_ok(v)))
+        vtpm_export_or_die(v);
+    return COMMAND_RC_OK;
 }
 
 /* --- the executor --- */
@@ -121,14 +158,13 @@ static void execute_queued(struct vtpm *v)
     cancelled = v->crb.cancel || v->crb.todo != 0;
     (void)pthread_mutex_unlock(&v->worker->lock);
     if (!cancelled)
-        rc = execute(v, &c, false);
+        rc = execute(v, &c, COMMAND_LONG);
     (void)pthread_mutex_lock(&v->worker->lock);
     finish(v, rc);
-    count_state(v);
     explicit_bzero(&c, sizeof(c));
     forget_command(v);
     v->epoch++;
-    worker_commit(v->worker);
+    journal_commit(v->worker);
     vtpm_released(v);
     v->worker->background = 0;
     region_set_executing(&v->worker->region, 0);
@@ -218,12 +254,13 @@ static enum command_class class_of(struct vtpm *v, const struct command *h)
         return row->class;
     if (v->audited) /* to ask the TPM about the key could be audited */
         return COMMAND_LONG;
-    return tpm_key_is_slow(&v->tpm, h->handles[row->key], row->class == COMMAND_BY_KEY)
+    return tpm_key_is_slow(&v->tpm, h->words[row->key], row->class == COMMAND_BY_KEY)
                ? COMMAND_LONG
                : COMMAND_SHORT;
 }
 
-static void start(struct vtpm *v, bool poison)
+/* What the answer needs before it may be given. */
+static enum access_result start(struct vtpm *v, bool poison)
 {
     struct vtpm_command *c = &v->command;
     struct command header;
@@ -232,6 +269,8 @@ static void start(struct vtpm *v, bool poison)
 
     v->number++;
     v->epoch++;
+    v->redo_logged = v->redo.len;
+    v->exported = false;
     board_inc(v->row_commands);
     rc = take_command(v, c, &header);
     if (v->worker->parked)
@@ -246,13 +285,13 @@ static void start(struct vtpm *v, bool poison)
         if (class == COMMAND_LONG) {
             board_inc(v->row_long);
             queue(v);
-            return;
+            return ACCESS_CHANGED;
         }
-        rc = execute(v, c, class == COMMAND_READ_ONLY);
+        rc = execute(v, c, class);
     }
     finish(v, rc);
-    count_state(v);
     forget_command(v);
+    return v->exported ? ACCESS_CHANGED : ACCESS_LOGGED;
 }
 
 /* --- accesses --- */
@@ -273,6 +312,7 @@ enum access_result vtpm_access(void *self, const struct port_request *rq, bool p
         rs->data = rq->op == PORT_READ ? all_ones(rq->size) : 0;
         return ACCESS_CLEAN;
     }
+    (void)take_registers(v); /* nonsense is the supervisor's; then ours stand */
     if (rq->op == PORT_READ) {
         rs->data = crb_read(&v->crb, (uint32_t)(rq->addr - CRB_ADDR), rq->size);
         return ACCESS_CLEAN;
@@ -282,79 +322,14 @@ enum access_result vtpm_access(void *self, const struct port_request *rq, bool p
         board_inc(v->row_refused);
     if ((events & CRB_CANCELLED) != 0)
         cancel_running(v);
-    if ((events & CRB_STARTED) != 0) {
-        start(v, poison);
-        return ACCESS_CHANGED;
-    }
+    if ((events & CRB_STARTED) != 0)
+        return start(v, poison);
     if ((events & CRB_CHANGED) != 0)
         publish_registers(v);
     return ACCESS_CLEAN;
 }
 
-/* --- state --- */
-
-static void save_bytes(struct wr *out, const uint8_t *bytes, uint32_t len)
-{
-    wr_le32(out, len);
-    wr_bytes(out, bytes, len);
-}
-
-void vtpm_save(void *self, struct wr *out)
-{
-    const struct vtpm *v = self;
-    bool running = v->crb.state == CRB_RUNNING;
-
-    wr_le32(out, v->epoch);
-    wr_le32(out, crb_pack(&v->crb));
-    wr_le64(out, v->number);
-    wr_le32(out, v->audited ? FLAG_AUDITED : 0);
-    wr_le32(out, v->command.locality);
-    save_bytes(out, v->command.bytes, running ? v->command.len : 0);
-    save_bytes(out, v->response, v->response_len);
-    save_bytes(out, v->tpm.permanent.bytes, v->tpm.permanent.len);
-    save_bytes(out, v->tpm.volatile_state.bytes, v->tpm.volatile_state.len);
-}
-
-static struct span load_span(struct rd *in, size_t max)
-{
-    size_t len = rd_le32(in);
-
-    return rd_span(in, len <= max ? len : SIZE_MAX);
-}
-
-struct saved {
-    uint32_t crb;
-    uint32_t flags;
-    uint32_t locality;
-    struct span command, response, permanent, volatile_state;
-};
-
-static int parse_state(struct vtpm *v, struct rd *in, struct saved *ret)
-{
-    struct saved s;
-
-    v->epoch = rd_le32(in);
-    s.crb = rd_le32(in);
-    v->number = rd_le64(in);
-    s.flags = rd_le32(in);
-    s.locality = rd_le32(in);
-    s.command = load_span(in, COMMAND_BYTES_MAX);
-    s.response = load_span(in, COMMAND_BYTES_MAX);
-    s.permanent = load_span(in, TPM_PERMANENT_BYTES_MAX);
-    s.volatile_state = load_span(in, TPM_VOLATILE_BYTES_MAX);
-    if (rd_finish(in) < 0 || s.locality >= CRB_LOCALITIES)
-        return -EBADMSG;
-    *ret = s;
-    return 0;
-}
-
-/* The registers: of the commit, or of the note when it was made after that. */
-static int load_crb(struct vtpm *v, uint32_t committed)
-{
-    uint64_t note = region_note(&v->worker->region, NOTE_CRB);
-
-    return crb_unpack((uint32_t)(note >> 32) == v->epoch ? (uint32_t)note : committed, &v->crb);
-}
+/* --- taking over --- */
 
 /* A long command was being executed: again from the start, unless that is what kills us. */
 static void resume(struct vtpm *v)
@@ -371,39 +346,42 @@ static void resume(struct vtpm *v)
     finish(v, v->worker->parked ? COMMAND_RC_FAILURE : COMMAND_RC_CANCELED);
     forget_command(v);
     v->epoch++;
-    worker_commit(v->worker);
+    journal_commit(v->worker);
 }
 
-static int load_tpm(struct vtpm *v, const struct saved *s)
+static int load_tpm(struct vtpm *v, const struct vtpm_saved *s)
 {
+    int r;
+
     if (v->worker->parked)
         return tpm_keep(&v->tpm, s->permanent, s->volatile_state);
     if (s->permanent.len == 0) /* parked before there ever was a TPM */
         return tpm_manufacture(&v->tpm);
-    return tpm_restore(&v->tpm, s->permanent, s->volatile_state);
+    r = tpm_restore(&v->tpm, s->permanent, s->volatile_state);
+    return r < 0 ? r : redo_commands(v);
 }
 
 static int load_saved(struct vtpm *v, struct rd *state)
 {
-    struct saved s;
-    int r = parse_state(v, state, &s);
+    struct vtpm_saved s;
+    int r = vtpm_parse_state(v, state, &s);
 
     if (r == 0)
-        r = load_crb(v, s.crb);
+        r = journal_each_record(v->worker, vtpm_take_record);
+    if (r == 0)
+        r = take_registers(v);
     if (r == 0 && (v->crb.state == CRB_RUNNING) != (s.command.len != 0))
         r = -EBADMSG;
     if (r == 0)
         r = load_tpm(v, &s);
     if (r < 0)
         return r;
-    v->audited = (s.flags & FLAG_AUDITED) != 0;
+    v->audited = (s.flags & VTPM_FLAG_AUDITED) != 0;
     v->command.locality = (uint8_t)s.locality;
     v->command.len = (uint32_t)s.command.len;
     memcpy(v->command.bytes, s.command.at, s.command.len);
-    if (region_note(&v->worker->region, NOTE_PUBLISHED) != v->number) {
-        v->response_len = (uint32_t)s.response.len;
-        memcpy(v->response, s.response.at, s.response.len);
-    }
+    if (region_note(&v->worker->region, NOTE_PUBLISHED) == v->number)
+        v->response_len = 0;
     if (v->crb.state == CRB_RUNNING)
         resume(v);
     return 0;
@@ -411,7 +389,7 @@ static int load_saved(struct vtpm *v, struct rd *state)
 
 static int load_fresh(struct vtpm *v)
 {
-    int r = load_crb(v, 0);
+    int r = take_registers(v);
 
     if (r == 0 && v->crb.state == CRB_RUNNING)
         r = -EBADMSG; /* a command that runs was committed */
@@ -428,6 +406,7 @@ static void add_rows(struct vtpm *v)
     v->row_refused = board_add(b, BOARD_COUNTER, "crb/refused_writes");
     v->row_poisoned = board_add(b, BOARD_COUNTER, "crb/poisoned");
     v->row_exports = board_add(b, BOARD_COUNTER, "tpm/exports");
+    v->row_redone = board_add(b, BOARD_GAUGE, "tpm/redone");
     v->row_rolled_back = board_add(b, BOARD_COUNTER, "tpm/rolled_back");
     v->row_state_bytes = board_add(b, BOARD_GAUGE, "tpm/state_bytes");
     v->row_restore_us = board_add(b, BOARD_GAUGE, "tpm/restore_us");
@@ -449,7 +428,6 @@ int vtpm_load(void *self, struct rd *state, uint32_t schema)
     if (r == 0) {
         count_state(v);
         board_set(v->row_restore_us, (clock_now_ns() - begin) / NS_PER_US);
-        crb_publish_fixed(v->registers);
         vtpm_released(v);
     }
     (void)pthread_mutex_unlock(&v->worker->lock);
@@ -458,12 +436,12 @@ int vtpm_load(void *self, struct rd *state, uint32_t schema)
 
 /* --- set-up --- */
 
-int vtpm_setup_mapped(struct vtpm *v, struct worker *w, void *registers, void *buffer)
+int vtpm_setup_mapped(struct vtpm *v, struct worker *w, void *shared, void *buffer)
 {
     int r;
 
     v->worker = w;
-    v->registers = registers;
+    v->shared = shared;
     v->buffer = buffer;
     r = tpm_setup(&v->tpm);
     return r < 0 ? r : start_executor(v);
@@ -471,13 +449,13 @@ int vtpm_setup_mapped(struct vtpm *v, struct worker *w, void *registers, void *b
 
 int vtpm_setup(void *self, struct worker *w)
 {
-    void *registers = NULL;
+    void *shared = NULL;
     void *buffer = NULL;
-    int r = worker_map(w, OBJECT_CRB_REGISTERS, 0, &registers);
+    int r = worker_map(w, OBJECT_CRB_REGISTERS, 0, &shared);
 
     if (r == 0)
         r = worker_map(w, OBJECT_CRB_BUFFER, 0, &buffer);
-    return r < 0 ? r : vtpm_setup_mapped(self, w, registers, buffer);
+    return r < 0 ? r : vtpm_setup_mapped(self, w, shared, buffer);
 }
 
 void vtpm_done(struct vtpm *v)
