@@ -20,7 +20,7 @@ void board_attach(struct board *b, struct board_page *page, uint32_t generation)
 
 void board_take_rows(struct board *b)
 {
-    memset(b->page->rows, 0, sizeof(b->page->rows));
+    atomic_store(&b->page->rows[0].kind, BOARD_EMPTY);
     b->page->generation = b->generation;
     b->n_rows = 0;
 }
@@ -32,6 +32,9 @@ struct board_row *board_add(struct board *b, enum board_kind kind, const char *n
     if (b->page == NULL || b->n_rows == BOARD_ROWS)
         return NULL;
     row = &b->page->rows[b->n_rows++];
+    if (b->n_rows < BOARD_ROWS) /* whatever was there: the rows end here */
+        atomic_store(&row[1].kind, BOARD_EMPTY);
+    memset(row, 0, sizeof(*row));
     (void)snprintf(row->name, sizeof(row->name), "%s", name);
     atomic_store_explicit(&row->kind, kind, memory_order_release);
     return row;

@@ -83,7 +83,10 @@ struct board {
 /* Attach to a mapping, borrowed, as this generation. Allows logging; the log is continued. */
 void board_attach(struct board *b, struct board_page *page, uint32_t generation);
 
-/* Take the rows over: those of the generation before are cleared. Only then may rows be added. */
+/*
+ * Take the rows over: those of the generation before are gone. Only then may rows be added. The
+ * first empty row is the end; what comes after it is not touched, so that pages are few.
+ */
 void board_take_rows(struct board *b);
 
 /* Add a row; NULL when the board is full. The row stays valid as long as the mapping. */

@@ -63,6 +63,7 @@ enum {
     {"prctl", SBX_ARG32_EQ, 0, PR_SET_DUMPABLE, SBX_START, "worker_main: no core, no ptrace"},     \
     {"prctl", SBX_ARG32_EQ, 0, PR_SET_NO_NEW_PRIVS, SBX_START, "sbx_enter: asked for again"},      \
     {"seccomp", SBX_ARG32_EQ, 0, SECCOMP_SET_MODE_FILTER, SBX_START, "sbx_enter: the run filter"}, \
+    {"madvise", SBX_ARG32_EQ, 2, MADV_DONTNEED, SBX_START, "code_forget; end of a thread"},        \
     /* anywhere in it */                                                                           \
     {"clock_gettime", SBX_ANY, 0, 0, SBX_START, "log lines, where the vDSO has no clock"},         \
     {"futex", SBX_ANY, 0, 0, SBX_START, "mutexes; pthread_create"},                                \
@@ -75,6 +76,5 @@ enum {
     {"clone3", SBX_ERRNO, 0, ENOSYS, SBX_START, "its flags are behind a pointer: use clone"},      \
     {"clone", SBX_ARG_EQ, 0, SBX_CLONE_THREAD, SBX_START, "pthread_create: threads only"},         \
     {"sched_getaffinity", SBX_ANY, 0, 0, SBX_START, "malloc: how many arenas"},                    \
-    {"madvise", SBX_ARG32_EQ, 2, MADV_DONTNEED, SBX_START, "end of a thread: its stack"},          \
     {"exit", SBX_ANY, 0, 0, SBX_START, "end of a thread"}
 /* clang-format on */

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/code.h"
 #include "base/fd.h"
 #include "init/vm.h"
 #include "init/vtl2.h"
@@ -250,6 +251,7 @@ static int on_started(void *self, struct channel_msg *m)
     }
     shows_verified(&vm->shows, p, "");
     report_started(vm, rq->ready_ns);
+    code_forget();
     start_vtl2(vm);
     return 0;
 }

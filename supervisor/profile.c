@@ -45,7 +45,7 @@ static const struct sbx_rule rules[] = {
     {"close",           SBX_ANY,      0, 0,                                                SBX_RUN,   "channels of dead generations"           },
     {"clock_gettime",   SBX_ANY,      0, 0,                                                SBX_RUN,   "deadlines, where the vDSO has no clock" },
     {"brk",             SBX_ANY,      0, 0,                                                SBX_RUN,   "malloc: messages"                       },
-    {"madvise",         SBX_ARG32_EQ, 2, MADV_DONTNEED,                                    SBX_RUN,   "end of a thread: its stack"             },
+    {"madvise",         SBX_ARG32_EQ, 2, MADV_DONTNEED,                                    SBX_RUN,   "code_forget; end of a thread: its stack"},
     {"rt_sigprocmask",  SBX_ANY,      0, 0,                                                SBX_RUN,   "end of a thread"                        },
     {"exit",            SBX_ANY,      0, 0,                                                SBX_RUN,   "end of a thread"                        },
     {"exit_group",      SBX_ANY,      0, 0,                                                SBX_RUN,   "end of the VM"                          },

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/code.h"
 #include "base/filters.h"
 #include "base/heap.h"
 #include "base/shm.h"
@@ -154,6 +155,7 @@ static void on_all_running(void *self)
     e.body_case = BULKHEAD__ENVELOPE__BODY_STARTED;
     e.started = &started;
     registry_tell_init(&s->registry, &e, -1);
+    code_forget();
     s->all_running(s->self);
 }
 

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/code.h"
 #include "base/heap.h"
 #include "base/shm.h"
 #include "ipc/channel.h"
@@ -251,6 +252,7 @@ static int live(struct worker *w)
         return EXIT_SETUP;
     if (w->ops->run == NULL && worker_map(w, OBJECT_PORT, w->ops->process, &page) < 0)
         return EXIT_SETUP;
+    code_forget();
     if (sbx_enter(&w->ops->filter->run) < 0)
         return EXIT_SANDBOX;
     if (say_ready(w) < 0)

@@ -25,6 +25,8 @@ enum {
     MAX_RANDOMS = 1 << 22, /* more than a run draws */
     MAX_STALLS = 1 << 16,
     RC_NO_ERROR = 0,
+    TOGGLES_EVERY = 128, /* steps */
+    TOGGLES = 16,        /* in a row: longer than a death takes */
 };
 
 static const uint32_t NV_INDEX = 0x01800001;
@@ -187,6 +189,16 @@ static int do_quote(struct model *m)
     return 0;
 }
 
+/* Without a command the worker is killed while nobody waits for it. */
+static int do_registers(struct model *m, uint64_t *random)
+{
+    for (unsigned i = 0; i < TOGGLES; i++) {
+        if (tpm_client_toggle(&m->tpm, sim_random(random) % NS_PER_MS) < 0)
+            return fail(m, "a register did not keep what was written");
+    }
+    return 0;
+}
+
 static int prepare(struct model *m)
 {
     uint8_t cmd[TPM_CLIENT_BYTES];
@@ -206,6 +218,8 @@ static int prepare(struct model *m)
 
 static int step(struct model *m, uint64_t *random)
 {
+    if (sim_random(random) % TOGGLES_EVERY == 0)
+        return do_registers(m, random);
     switch (sim_random(random) % 16) {
     case 0:
         return do_quote(m);

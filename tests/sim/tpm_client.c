@@ -14,6 +14,8 @@ enum {
     LOC_STATE = 0x00,
     LOC_CTRL = 0x08,
     CTRL_REQ = 0x40,
+    CTRL_STS = 0x44,
+    STS_IDLE = 1 << 1,
     CTRL_CANCEL = 0x48,
     CTRL_START = 0x4c,
     LOC_ASSIGNED = 1 << 1,
@@ -98,6 +100,25 @@ int tpm_client_call(struct tpm_client *c, const uint8_t *cmd, size_t len, uint8_
     int r = tpm_client_start(c, cmd, len);
 
     return r < 0 ? r : tpm_client_finish(c, rsp, ret_len);
+}
+
+static bool is_idle(const struct tpm_client *c)
+{
+    return (reg(c, CTRL_STS) & STS_IDLE) != 0;
+}
+
+int tpm_client_toggle(struct tpm_client *c, uint64_t pause_ns)
+{
+    bool shown, kept;
+
+    set_reg(c, CTRL_REQ, CMD_READY);
+    shown = !is_idle(c);
+    sim_sleep_ns(pause_ns);
+    kept = !is_idle(c);
+    set_reg(c, CTRL_REQ, GO_IDLE);
+    shown = shown && is_idle(c);
+    sim_sleep_ns(pause_ns);
+    return shown && kept && is_idle(c) ? 0 : -EPROTO;
 }
 
 void tpm_client_cancel(struct tpm_client *c)

@@ -36,6 +36,12 @@ int MUST_USE tpm_client_call(struct tpm_client *c, const uint8_t *cmd, size_t le
 int MUST_USE tpm_client_start(struct tpm_client *c, const uint8_t *cmd, size_t len);
 int MUST_USE tpm_client_finish(struct tpm_client *c, uint8_t *rsp, size_t *ret_len);
 
+/*
+ * Move the interface to ready and back to idle, with a pause after each; 0, or -EPROTO when a register
+ * does not show what was written or does not keep it.
+ */
+int MUST_USE tpm_client_toggle(struct tpm_client *c, uint64_t pause_ns);
+
 /* Ask that the running command be cancelled. */
 void tpm_client_cancel(struct tpm_client *c);
 

@@ -267,6 +267,29 @@ START_TEST(a_count_of_lines_that_lies_ends_all_the_same)
 }
 END_TEST
 
+/* A generation that was taken over may have written anywhere. */
+START_TEST(rows_behind_the_end_never_show)
+{
+    struct board next;
+    struct board_value v;
+
+    for (uint32_t i = 0; i < BOARD_ROWS; i++) {
+        memset(&page->rows[i], 'x', sizeof(page->rows[i]));
+        atomic_store(&page->rows[i].kind, BOARD_COUNTER);
+    }
+    board_attach(&next, page, 2);
+    board_take_rows(&next);
+    ck_assert_int_eq(board_read_row(page, 0, &v), -ENOENT);
+    for (uint32_t i = 0; i < BOARD_ROWS; i++) {
+        ck_assert_ptr_nonnull(board_add(&next, BOARD_GAUGE, "mine"));
+        ck_assert_int_eq(board_read_row(page, i, &v), 0);
+        ck_assert_str_eq(v.name, "mine");
+        ck_assert_uint_eq(v.value, 0);
+        ck_assert_int_eq(board_read_row(page, i + 1, &v), -ENOENT);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("board");
@@ -293,6 +316,7 @@ int main(void)
     tcase_add_test(c, a_line_longer_than_its_record_is_cut);
     tcase_add_test(c, a_level_that_is_none_is_an_error);
     tcase_add_test(c, a_count_of_lines_that_lies_ends_all_the_same);
+    tcase_add_test(c, rows_behind_the_end_never_show);
     suite_add_tcase(s, c);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -35,18 +35,41 @@ static int take_registers(struct vtpm *v)
     return r;
 }
 
-/* After a commit: the response, then the word that says it is whole, then START. */
+/* The response, then the word that says it is whole. */
+static void publish_response(struct vtpm *v)
+{
+    if (v->response_len == 0)
+        return;
+    memcpy(v->buffer, v->response, v->response_len);
+    region_set_note(&v->worker->region, NOTE_PUBLISHED, v->number);
+    explicit_bzero(v->response, v->response_len);
+    v->response_len = 0;
+}
+
+/* After a commit: the response before START. */
 void vtpm_released(void *self)
 {
     struct vtpm *v = self;
 
-    if (v->response_len != 0) {
-        memcpy(v->buffer, v->response, v->response_len);
-        region_set_note(&v->worker->region, NOTE_PUBLISHED, v->number);
-        explicit_bzero(v->response, v->response_len);
-        v->response_len = 0;
-    }
+    publish_response(v);
     publish_registers(v);
+}
+
+/*
+ * The same for a successor. It publishes registers only if those of its last commit never were, for
+ * then nobody else moves them: the supervisor waits for the command that was committed. If they were,
+ * the supervisor may have moved them by now, and all that can be missing is a store to the page.
+ */
+static void publish_taken_over(struct vtpm *v)
+{
+    struct crb now;
+    uint32_t epoch;
+
+    publish_response(v);
+    if (crb_shared_load(v->shared, &epoch, &now) == 0 && epoch == v->epoch)
+        crb_shared_refresh(v->shared);
+    else
+        publish_registers(v);
 }
 
 /* --- executing --- */
@@ -428,7 +451,7 @@ int vtpm_load(void *self, struct rd *state, uint32_t schema)
     if (r == 0) {
         count_state(v);
         board_set(v->row_restore_us, (clock_now_ns() - begin) / NS_PER_US);
-        vtpm_released(v);
+        publish_taken_over(v);
     }
     (void)pthread_mutex_unlock(&v->worker->lock);
     return r;
