@@ -2,11 +2,12 @@
 #
 # tests/bench/icount.sh [OPTION]... - instructions for a port hop and for a TPM command, kernel and
 # all processes together. In a machine that QEMU emulates with one instruction a nanosecond they
-# repeat from boot to boot, whatever else runs here. One JSON object a line, with the stored figure
-# of before and the difference in per cent.
+# repeat from boot to boot, whatever else runs here. One JSON object a line, with the figure of the
+# last commit that stored them (tests/bench/icount.json) and the difference in per cent, as far as
+# that was on the same kernel.
 #
 #   --build DIR     where meson built Bulkhead (default: build/)
-#   --store         store the figures in tests/bench/icount.json
+#   --store         store the figures; a commit that does says why they rose
 set -euo pipefail
 
 top=$(realpath -- "$(dirname -- "${BASH_SOURCE[0]}")/../..")
@@ -51,8 +52,6 @@ plan_payload() {
 }
 
 boot() { # ARCHIVE
-    local kernel
-    kernel=$(ls -- "$("$top/tools/get-kernel")"/boot/vmlinuz-*)
     timeout "$limit_s" qemu-system-x86_64 -name bench -no-user-config -nodefaults -display none \
         -no-reboot -machine pc,hpet=off -accel tcg -icount shift=0,sleep=off -smp 1 -m 1024 \
         -cpu max,rdrand=off,rdseed=off -kernel "$kernel" -initrd "$1" \
@@ -69,8 +68,9 @@ figures() { # OUTPUT
 }
 
 compare() { # FIGURES
-    jq --compact-output --slurpfile before <(cat -- "$stored" 2>/dev/null || echo '{}') '
-        ($before[0][.what]) as $old |
+    jq --compact-output --arg kernel "${kernel##*/}" \
+        --slurpfile before <(cat -- "$stored" 2>/dev/null || echo '{}') '
+        (if $before[0].kernel == $kernel then $before[0][.what] else null end) as $old |
         {bench: "icount"} + . +
         if $old then {before: $old, per_cent: (10000 * (.instructions - $old) / $old | round / 100)}
         else {} end' "$1"
@@ -80,6 +80,7 @@ main() {
     parse_options "$@"
     work=$(mktemp -d)
     trap 'rm -rf -- "$work"' EXIT
+    kernel=$(ls -- "$("$top/tools/get-kernel")"/boot/vmlinuz-*)
     plan_payload
     build_root "$work/root"
     pack "$work/root" "$work/image.cpio"
@@ -88,7 +89,9 @@ main() {
     [[ -s $work/figures ]] || die "no figures: $(tail -n 20 "$work/out")"
     compare "$work/figures"
     [[ -z $store ]] ||
-        jq --slurp 'map({key: .what, value: .instructions}) | from_entries' "$work/figures" >"$stored"
+        jq --slurp --arg kernel "${kernel##*/}" \
+            '{$kernel} + (map({key: .what, value: .instructions}) | from_entries)' \
+            "$work/figures" >"$stored"
 }
 
 main "$@"
