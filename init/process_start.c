@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/fd.h"
-#include "base/filters.h"
+#include "init/filters.h"
 #include "init/landlock.h"
 #include "init/quota.h"
 #include "ipc/channel.h"
@@ -82,18 +82,6 @@ static int clone_jail(struct proc *p, struct jail_spec *spec, int control_fd, st
         return why_errno(why, r, "clone");
     r = note_files(p, spec);
     return r < 0 ? why_errno(why, r, "/proc") : 0;
-}
-
-static const struct sbx_filter *filter_of(enum process process)
-{
-    static const struct sbx_filter *const filters[PROCESS_COUNT] = {
-        [PROCESS_SUPERVISOR] = &supervisor_filter,
-        [PROCESS_CHIPSET] = &chipset_filter,
-        [PROCESS_VTPM] = &vtpm_filter,
-        [PROCESS_DIAG] = &diag_filter,
-    };
-
-    return filters[process];
 }
 
 int proc_start(struct proc *p, int binary_fd, struct why *why)

@@ -8,20 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/filters.h"
 #include "base/shm.h"
-
-static const struct sbx_filter *filter_of(enum process process)
-{
-    static const struct sbx_filter *const filters[PROCESS_COUNT] = {
-        [PROCESS_SUPERVISOR] = &supervisor_filter,
-        [PROCESS_CHIPSET] = &chipset_filter,
-        [PROCESS_VTPM] = &vtpm_filter,
-        [PROCESS_DIAG] = &diag_filter,
-    };
-
-    return filters[process];
-}
+#include "init/filters.h"
 
 static long attempt(const struct evil *e, const struct attempt *a)
 {

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "ipc/manifest.h"
 
 extern const struct sbx_profile sbx_profile_supervisor, sbx_profile_chipset, sbx_profile_vtpm,
     sbx_profile_diag;
@@ -285,6 +286,7 @@ int main(void)
     };
     bool ok = true;
 
+    _Static_assert(COUNT_OF(kinds) == PROCESS_COUNT - 1, "every process but init");
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
         ok = check(kinds[i].profile, &kinds[i].filter->start, true) && ok;
         ok = check(kinds[i].profile, &kinds[i].filter->run, false) && ok;

@@ -23,8 +23,8 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/filters.h"
 #include "base/shm.h"
+#include "init/filters.h"
 #include "init/landlock.h"
 #include "init/quota.h"
 #include "ipc/channel.h"
@@ -182,18 +182,6 @@ bool lab_unharmed(struct lab *lab)
 static unsigned generation_of(enum evil_mode mode, size_t attempt)
 {
     return (unsigned)mode * EVIL_ATTEMPTS_MAX + (unsigned)attempt + 1;
-}
-
-static const struct sbx_filter *filter_of(enum process process)
-{
-    static const struct sbx_filter *const filters[PROCESS_COUNT] = {
-        [PROCESS_SUPERVISOR] = &supervisor_filter,
-        [PROCESS_CHIPSET] = &chipset_filter,
-        [PROCESS_VTPM] = &vtpm_filter,
-        [PROCESS_DIAG] = &diag_filter,
-    };
-
-    return filters[process];
 }
 
 void lab_spec(struct lab *lab, enum process process, enum evil_mode mode, size_t attempt,

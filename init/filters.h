@@ -1,0 +1,22 @@
+/*
+ * init/filters.h - under which filter each process is jailed. Tests that take a process's place ask
+ * here too.
+ */
+#pragma once
+
+#include "base/filters.h"
+#include "base/macro.h"
+#include "ipc/manifest.h"
+
+static inline const struct sbx_filter *filter_of(enum process process)
+{
+    static const struct sbx_filter *const filters[] = {
+        [PROCESS_SUPERVISOR] = &supervisor_filter,
+        [PROCESS_CHIPSET] = &chipset_filter,
+        [PROCESS_VTPM] = &vtpm_filter,
+        [PROCESS_DIAG] = &diag_filter,
+    };
+
+    _Static_assert(COUNT_OF(filters) == PROCESS_COUNT, "a filter for every process");
+    return filters[process];
+}
