@@ -24,9 +24,6 @@ static struct vm *vm;
 static int hostile = -1; /* the supervisor's end */
 static char dir[32];
 
-static const char *const programs[] = {"bulkhead-supervisor", "bulkhead-chipset", "bulkhead-vtpm",
-                                       "bulkhead-diag"};
-
 static char *copy_of(const char *text)
 {
     char *copy = strdup(text);
@@ -55,20 +52,20 @@ static void link_programs(void)
 {
     (void)snprintf(dir, sizeof(dir), "/tmp/hostile.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
-    for (size_t i = 0; i < COUNT_OF(programs); i++) {
+    for (size_t i = PROCESS_INIT + 1; i < PROCESS_COUNT; i++) {
         char path[128];
 
-        (void)snprintf(path, sizeof(path), "%s/%s", dir, programs[i]);
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, manifest[i].program);
         ck_assert_int_eq(symlink(evil_program, path), 0);
     }
 }
 
 static void unlink_programs(void)
 {
-    for (size_t i = 0; i < COUNT_OF(programs); i++) {
+    for (size_t i = PROCESS_INIT + 1; i < PROCESS_COUNT; i++) {
         char path[128];
 
-        (void)snprintf(path, sizeof(path), "%s/%s", dir, programs[i]);
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, manifest[i].program);
         (void)unlink(path);
     }
     (void)rmdir(dir);

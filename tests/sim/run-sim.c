@@ -30,7 +30,6 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/macro.h"
 #include "base/rd.h"
 #include "control.pb-c.h"
 #include "ipc/manifest.h"
@@ -62,18 +61,21 @@ struct run {
     int status; /* -1: still running */
 };
 
-static const char *const program_names[] = {"bulkhead-init", "bulkhead-chipset", "bulkhead-vtpm",
-                                            "bulkhead-diag", "bulkhead-supervisor"};
-
-static const char *target_of(const struct run *run, const char *name, char *buf, size_t len)
+/* init itself is in no row's program: nobody spawns it. */
+static const char *program_of(enum process process)
 {
-    if (strcmp(name, "bulkhead-init") == 0)
+    return process == PROCESS_INIT ? "bulkhead-init" : manifest[process].program;
+}
+
+static const char *target_of(const struct run *run, enum process process, char *buf, size_t len)
+{
+    if (process == PROCESS_INIT)
         return run->init;
-    if (strcmp(name, "bulkhead-supervisor") == 0)
+    if (process == PROCESS_SUPERVISOR)
         return run->simulator;
-    if (run->as != NULL && strcmp(name + strlen("bulkhead-"), run->as) == 0)
+    if (run->as != NULL && strcmp(manifest[process].name, run->as) == 0)
         return run->program;
-    (void)snprintf(buf, len, "%s/%s", run->workers, name);
+    (void)snprintf(buf, len, "%s/%s", run->workers, manifest[process].program);
     return buf;
 }
 
@@ -82,13 +84,13 @@ static int link_programs(struct run *run)
     (void)snprintf(run->dir, sizeof(run->dir), "/tmp/run-sim.XXXXXX");
     if (mkdtemp(run->dir) == NULL)
         return -errno;
-    for (size_t i = 0; i < COUNT_OF(program_names); i++) {
+    for (enum process p = PROCESS_INIT; p < PROCESS_COUNT; p++) {
         char path[PATH_MAX];
         char target[PATH_MAX];
         char real[PATH_MAX];
 
-        (void)snprintf(path, sizeof(path), "%s/%s", run->dir, program_names[i]);
-        if (realpath(target_of(run, program_names[i], target, sizeof(target)), real) == NULL ||
+        (void)snprintf(path, sizeof(path), "%s/%s", run->dir, program_of(p));
+        if (realpath(target_of(run, p, target, sizeof(target)), real) == NULL ||
             symlink(real, path) < 0)
             return -errno;
     }
@@ -97,10 +99,10 @@ static int link_programs(struct run *run)
 
 static void unlink_programs(const struct run *run)
 {
-    for (size_t i = 0; i < COUNT_OF(program_names); i++) {
+    for (enum process p = PROCESS_INIT; p < PROCESS_COUNT; p++) {
         char path[PATH_MAX];
 
-        (void)snprintf(path, sizeof(path), "%s/%s", run->dir, program_names[i]);
+        (void)snprintf(path, sizeof(path), "%s/%s", run->dir, program_of(p));
         (void)unlink(path);
     }
     (void)rmdir(run->dir);
