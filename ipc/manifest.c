@@ -48,48 +48,62 @@ static const struct grant vtpm_grants[] = {
     {OBJECT_CRB_BUFFER,    0,            true, "commands in, responses out"       },
 };
 
+/* The operators' socket stands before all that comes with each new process: the filter names it. */
 static const struct grant diag_grants[] = {
     {OBJECT_BOARD,    PROCESS_DIAG,       true,  "what it shows of itself"},
+    {OBJECT_OPERATOR, 0,                  true,  "accepts operators"      },
     {OBJECT_BOARD,    PROCESS_INIT,       false, "shows it to operators"  },
     {OBJECT_BOARD,    PROCESS_SUPERVISOR, false, "shows it to operators"  },
     {OBJECT_BOARD,    PROCESS_CHIPSET,    false, "shows it to operators"  },
     {OBJECT_BOARD,    PROCESS_VTPM,       false, "shows it to operators"  },
-    {OBJECT_OPERATOR, 0,                  true,  "accepts operators"      },
 };
 
+/* clang-format 14 shifts every row of this for a new one, and dies of the result. */
+/* clang-format off */
 const struct process_row manifest[PROCESS_COUNT] = {
-    [PROCESS_INIT] = {.name = "init"                      },
-    [PROCESS_SUPERVISOR] = { .name = "supervisor",
-                      .program = "bulkhead-supervisor",
-                      .uid = 64001,
-                      .grants = supervisor_grants,
-                      .n_grants = COUNT_OF(supervisor_grants)},
-    [PROCESS_CHIPSET] = {          .name = "chipset",
-                      .program = "bulkhead-chipset",
-                      .uid = 64002,
-                      .threads = 1,
-                      .memory_max = 16u << 20,
-                      .deadline_ms = 1000,
-                      .has_port = true,
-                      .grants = chipset_grants,
-                      .n_grants = COUNT_OF(chipset_grants)},
-    [PROCESS_VTPM] = { .name = "vtpm",
-                      .program = "bulkhead-vtpm",
-                      .uid = 64003,
-                      .threads = 2,
-                      .memory_max = 32u << 20,
-                      .deadline_ms = 5000,
-                      .has_port = true,
-                      .grants = vtpm_grants,
-                      .n_grants = COUNT_OF(vtpm_grants)},
-    [PROCESS_DIAG] = {                  .name = "diag",
-                      .program = "bulkhead-diag",
-                      .uid = 64004,
-                      .threads = 1,
-                      .memory_max = 32u << 20,
-                      .grants = diag_grants,
-                      .n_grants = COUNT_OF(diag_grants)},
+    [PROCESS_INIT] = {
+        .name = "init",
+    },
+    [PROCESS_SUPERVISOR] = {
+        .name = "supervisor",
+        .program = "bulkhead-supervisor",
+        .uid = 64001,
+        .grants = supervisor_grants,
+        .n_grants = COUNT_OF(supervisor_grants),
+    },
+    [PROCESS_CHIPSET] = {
+        .name = "chipset",
+        .program = "bulkhead-chipset",
+        .uid = 64002,
+        .threads = 1,
+        .memory_max = 16u << 20,
+        .deadline_ms = 1000,
+        .has_port = true,
+        .grants = chipset_grants,
+        .n_grants = COUNT_OF(chipset_grants),
+    },
+    [PROCESS_VTPM] = {
+        .name = "vtpm",
+        .program = "bulkhead-vtpm",
+        .uid = 64003,
+        .threads = 2,
+        .memory_max = 32u << 20,
+        .deadline_ms = 5000,
+        .has_port = true,
+        .grants = vtpm_grants,
+        .n_grants = COUNT_OF(vtpm_grants),
+    },
+    [PROCESS_DIAG] = {
+        .name = "diag",
+        .program = "bulkhead-diag",
+        .uid = 64004,
+        .threads = 1,
+        .memory_max = 32u << 20,
+        .grants = diag_grants,
+        .n_grants = COUNT_OF(diag_grants),
+    },
 };
+/* clang-format on */
 
 size_t manifest_object_bytes(enum object_kind kind, unsigned index)
 {

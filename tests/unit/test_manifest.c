@@ -112,6 +112,25 @@ START_TEST(only_the_owner_writes_its_region)
 }
 END_TEST
 
+START_TEST(diag_reads_every_board)
+{
+    for (unsigned p = 0; p < PROCESS_COUNT; p++)
+        ck_assert_msg(find(PROCESS_DIAG, OBJECT_BOARD, p) != NULL, "not that of %s",
+                      manifest[p].name);
+}
+END_TEST
+
+START_TEST(a_worker_with_a_port_has_a_region_that_the_supervisor_reads)
+{
+    for (unsigned p = 0; p < PROCESS_COUNT; p++) {
+        ck_assert((find((enum process)p, OBJECT_REGION, p) != NULL) == manifest[p].has_port);
+        ck_assert((find(PROCESS_SUPERVISOR, OBJECT_REGION, p) != NULL) == manifest[p].has_port);
+        ck_assert_msg((manifest[p].deadline_ms != 0) == manifest[p].has_port, "deadline of %s",
+                      manifest[p].name);
+    }
+}
+END_TEST
+
 START_TEST(a_port_is_between_the_supervisor_and_its_owner_alone)
 {
     for (unsigned p = 0; p < PROCESS_COUNT; p++) {
@@ -195,6 +214,8 @@ int main(void)
     tcase_add_test(c, every_process_has_a_user_of_its_own);
     tcase_add_test(c, only_the_owner_writes_its_board);
     tcase_add_test(c, only_the_owner_writes_its_region);
+    tcase_add_test(c, diag_reads_every_board);
+    tcase_add_test(c, a_worker_with_a_port_has_a_region_that_the_supervisor_reads);
     tcase_add_test(c, a_port_is_between_the_supervisor_and_its_owner_alone);
     tcase_add_test(c, no_worker_reaches_guest_memory_or_kvm);
     tcase_add_test(c, only_diag_hears_operators);

@@ -6,5 +6,5 @@
 #include "ipc/manifest.h"
 
 enum {
-    DIAG_FD_OPERATOR = FD_FIRST_GRANT + 5, /* its row in the manifest; setup() checks it */
+    DIAG_FD_OPERATOR = FD_FIRST_GRANT + 1, /* its row in the manifest; setup() checks it */
 };
