@@ -123,10 +123,27 @@ def check_format():
 
 
 def check_workers():
+    build = (TOP / "workers/meson.build").read_text()
     for main in sorted((TOP / "workers").glob("*/main.c")):
+        worker = main.parent.name
         for wanted in ("profile.c", "README.md"):
             if not (main.parent / wanted).exists():
                 yield f"{name(main.parent)}: no {wanted}"
+        if f"'{worker}':" not in build:
+            yield f"{name(main.parent)}: not in workers/meson.build"
+        forwarded = ".access = " in main.read_text()
+        if forwarded and not list((TOP / "tests/fault").glob(f"sim_{worker}_*.c")):
+            yield f"{name(main.parent)}: no tests/fault/sim_{worker}_*.c that kills it"
+
+
+def check_tests():
+    """Every test program is built: a file that no list names would never run."""
+    for folder in ("unit", "fuzz", "fault", "integration", "bench"):
+        build = (TOP / "tests" / folder / "meson.build").read_text()
+        for path in sorted((TOP / "tests" / folder).glob("*.c")):
+            found = re.match(r"(test|fuzz)_(\w+)$", path.stem)
+            if not re.search(rf"'{found.group(2) if found else path.stem}\b", build):
+                yield f"{name(path)}: not in tests/{folder}/meson.build"
 
 
 def check_globals():
@@ -142,7 +159,7 @@ def check_globals():
 def main():
     check = globals().get(f"check_{sys.argv[1]}") if len(sys.argv) > 1 else None
     if check is None:
-        sys.exit("usage: lint.py layers|length|forbidden|headers BUILD|format|workers|globals")
+        sys.exit("usage: lint.py layers|length|forbidden|headers BUILD|format|workers|tests|globals")
     findings = list(check())
     for finding in findings:
         print(finding)
