@@ -146,6 +146,16 @@ bool sim_kill(struct sim *sim, enum process process)
     return channel_send(FD_CONTROL, &e, NULL, 0) == 0;
 }
 
+bool sim_faultless(struct sim *sim, enum process process)
+{
+    unsigned faults = sim->super.registry.rows[process].health.n_faults;
+
+    if (faults > 0)
+        sim_fail(sim, "%s died %u times of itself: see its log, and the kernel's",
+                 manifest[process].name, faults);
+    return faults == 0;
+}
+
 static void *thread_main(void *arg)
 {
     const struct sim_thread *t = arg;

@@ -61,3 +61,10 @@ uint64_t sim_random(uint64_t *state);
  * registry is not asked. False when none serves now.
  */
 bool sim_kill(struct sim *sim, enum process process);
+
+/*
+ * For the end of a test that only kills: fails it when a process also died of itself (a system call
+ * that its profile lacks, a crash, a hang). The model does not see that: it was restarted. True
+ * when all is well.
+ */
+bool sim_faultless(struct sim *sim, enum process process);
