@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/filters.h"
+#include "base/heap.h"
 #include "base/num.h"
 #include "workers/chipset/chipset.h"
 #include "workers/chipset/line.h"
@@ -40,17 +41,6 @@ static struct chipset_time time_now(void)
         .real_s = real.tv_sec, .real_ns = (uint32_t)real.tv_nsec, .mono_ns = clock_now_ns()};
 }
 
-/* malloc() asks the kernel for its heap now, so that the run filter need not allow it. */
-static int warm_heap(void)
-{
-    void *volatile heap = malloc(HEAP_BYTES);
-
-    if (heap == NULL)
-        return -ENOMEM;
-    free(heap);
-    return 0;
-}
-
 static int setup(void *self, struct worker *w)
 {
     struct chipset_worker *cw = self;
@@ -67,7 +57,7 @@ static int setup(void *self, struct worker *w)
     }
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR) /* a reader that left is an errno */
         return -errno;
-    return warm_heap();
+    return heap_take(HEAP_BYTES);
 }
 
 static void add_rows(struct chipset_worker *cw)

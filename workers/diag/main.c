@@ -7,24 +7,19 @@
 #include <stdlib.h>
 
 #include "base/filters.h"
+#include "base/heap.h"
 #include "workers/diag/diag.h"
+#include "workers/diag/operator.h"
 #include "workers/diag/profile.h"
 #include "workers/worker.h"
 
 enum {
     HEAP_BYTES = 96 * 1024, /* more than all that is allocated later */
+    OWN_HEAP_BYTES = 16 * 1024,
 };
-
-/* malloc() asks the kernel for its heap now, so that the run filter need not allow it. */
-static int warm_heap(void)
-{
-    void *volatile heap = malloc(HEAP_BYTES);
-
-    if (heap == NULL)
-        return -ENOMEM;
-    free(heap);
-    return 0;
-}
+/* The filter has no brk: an operator whose call took more would end the worker. */
+_Static_assert(OPERATOR_CALL_MAX_BYTES *OPERATOR_CALL_HEAP_FACTOR + OWN_HEAP_BYTES <= HEAP_BYTES,
+               "the worst call fits");
 
 /* Its own board is shown like the others'. */
 static int map_boards(struct diag *d, struct worker *w)
@@ -56,7 +51,7 @@ static int setup(void *self, struct worker *w)
     if (r == 0)
         r = diag_init(d, listener, FD_CONTROL);
     if (r == 0)
-        r = warm_heap();
+        r = heap_take(HEAP_BYTES);
     return r;
 }
 

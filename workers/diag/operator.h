@@ -10,7 +10,9 @@
 #include "workers/diag/answer.h"
 
 enum {
-    OPERATOR_CALL_MAX_BYTES = 4096,
+    OPERATOR_CALL_MAX_BYTES = 1024, /* the longest pattern, several times */
+    /* Heap that a call takes while it is unpacked, for each of its bytes: two make a field. */
+    OPERATOR_CALL_HEAP_FACTOR = 64,
 };
 
 /* Take a connection from the listening socket, non-blocking. The descriptor, or negative errno. */
