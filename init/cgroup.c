@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -115,11 +116,34 @@ int cgroups_add(const struct cgroups *c, enum process process, uint32_t generati
     return 0;
 }
 
+static const char *name_in_folder(const struct cgroup_leaf *leaf)
+{
+    return strrchr(leaf->path, '/') + 1;
+}
+
+/* A line "oom_kill N" of the leaf's memory.events. */
+bool cgroups_ran_out(const struct cgroups *c, const struct cgroup_leaf *leaf)
+{
+    static const char key[] = "\noom_kill ";
+    char name[64], text[512] = "\n";
+    AUTO_FD fd = -1;
+    const char *at;
+
+    if (c->fd < 0 || leaf->path[0] == '\0')
+        return false;
+    (void)snprintf(name, sizeof(name), "%.40s/memory.events", name_in_folder(leaf));
+    fd = openat(c->fd, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, text + 1, sizeof(text) - 2) < 0)
+        return false;
+    at = strstr(text, key);
+    return at != NULL && strtoul(at + strlen(key), NULL, 10) > 0;
+}
+
 void cgroups_remove(const struct cgroups *c, struct cgroup_leaf *leaf)
 {
     fd_closep(&leaf->fd);
     if (c->fd >= 0 && leaf->path[0] != '\0')
-        (void)unlinkat(c->fd, strrchr(leaf->path, '/') + 1, AT_REMOVEDIR);
+        (void)unlinkat(c->fd, name_in_folder(leaf), AT_REMOVEDIR);
     leaf->path[0] = '\0';
 }
 

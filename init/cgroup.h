@@ -37,6 +37,9 @@ void cgroups_open(struct cgroups *c, bool may_enable);
 int MUST_USE cgroups_add(const struct cgroups *c, enum process process, uint32_t generation,
                          unsigned vcpus, struct cgroup_leaf *ret);
 
+/* Did the kernel kill in this leaf for want of memory? False where there are no cgroups. */
+bool cgroups_ran_out(const struct cgroups *c, const struct cgroup_leaf *leaf);
+
 /* Remove a leaf whose processes are gone. */
 void cgroups_remove(const struct cgroups *c, struct cgroup_leaf *leaf);
 

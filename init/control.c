@@ -71,6 +71,7 @@ void control_died(struct vm *vm, const struct proc *p, int wait_status)
     body.process = (uint32_t)p->process;
     body.generation = p->generation;
     body.wait_status = wait_status;
+    body.out_of_memory = p->out_of_memory;
     e.body_case = BULKHEAD__ENVELOPE__BODY_DIED;
     e.died = &body;
     say(vm, &e, NULL, 0);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -320,6 +321,8 @@ bool procs_reap(struct procs *ps, pid_t pid)
     if (waitpid(pid, &status, WNOHANG) != pid)
         return true;
     hear_last_word(p);
+    p->out_of_memory = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !p->killed &&
+                       cgroups_ran_out(&ps->cgroups, &p->cgroup);
     if (p->state == PROC_LIVE)
         ps->ops->died(ps->self, p, status);
     else if (p->state != PROC_FAILED)

@@ -46,7 +46,8 @@ struct proc {
     enum proc_state state;
     enum process process;
     uint32_t generation;
-    bool killed; /* by us: does not count as a generation any more */
+    bool killed;        /* by us: does not count as a generation any more */
+    bool out_of_memory; /* once it is dead: the kernel killed it, for its cgroup was full */
     struct jail jail;
     int channel_fd; /* the other end of its control channel, until it is given on */
     struct cgroup_leaf cgroup;

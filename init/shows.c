@@ -76,8 +76,9 @@ void shows_died(struct shows *s, const struct proc *p, int wait_status)
     proc_end_text(wait_status, text);
     board_inc(row->deaths);
     board_text(row->last_end, text);
-    board_log(&s->board, p->killed ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "%s %" PRIu32 " ended: %s",
-              manifest[p->process].name, p->generation, text);
+    board_log(&s->board, p->killed ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "%s %" PRIu32 " ended: %s%s",
+              manifest[p->process].name, p->generation, text,
+              p->out_of_memory ? ": out of memory" : "");
 }
 
 void shows_verified(struct shows *s, const struct proc *p, const char *error)

@@ -14,6 +14,7 @@ static const struct {
     [DEATH_SANDBOX] = {"sandbox not as it must be", true },
     [DEATH_REFUSED] = {"refused to serve",          true },
     [DEATH_START] = {"did not start",             true },
+    [DEATH_MEMORY] = {"out of memory",             true },
 };
 
 static bool killed_from_outside(enum death_cause cause, int wait_status)

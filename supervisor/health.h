@@ -4,8 +4,9 @@
  * Pure policy over times and ids the caller passes in: no clock, no process, no log.
  *
  * Only deaths that a worker can cause itself count as faults: its own signals and exits, a missed
- * deadline, a broken protocol. SIGKILL comes from outside (an operator, a test, the kernel's last
- * resort); a worker cannot give it to itself, so it proves nothing about the worker or the request.
+ * deadline, a broken protocol, more memory than it may have. Any other SIGKILL comes from outside (an
+ * operator, a test); a worker cannot give it to itself, so it proves nothing about the worker or the
+ * request.
  */
 #pragma once
 
@@ -34,6 +35,7 @@ enum death_cause {
     DEATH_SANDBOX,   /* its jail was not what it must be */
     DEATH_REFUSED,   /* said that it cannot serve */
     DEATH_START,     /* not ready in time, or could not be started */
+    DEATH_MEMORY,    /* the kernel killed it: its cgroup was full */
     DEATH_CAUSES,
 };
 

@@ -95,8 +95,11 @@ static int on_died(void *self, struct channel_msg *m)
     const Bulkhead__Died *d = m->envelope->died;
     struct generation *g = about(reg, d->process, d->generation);
 
-    if (g != NULL)
-        lifecycle_died(reg, g, d->wait_status);
+    if (g == NULL)
+        return 0;
+    if (d->out_of_memory && !g->killed)
+        g->cause = DEATH_MEMORY;
+    lifecycle_died(reg, g, d->wait_status);
     return 0;
 }
 
