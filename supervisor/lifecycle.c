@@ -208,6 +208,8 @@ void lifecycle_verified(struct registry *reg, struct generation *g)
 {
     struct registry_row *row = &reg->rows[g->process];
 
+    if (g->killed) /* the answer came too late: its death is what comes next */
+        return;
     g->verified = true;
     if (g == &row->live) {
         activate(reg, row);

@@ -13,8 +13,9 @@
 
 enum {
     PHASE_ANY = 1,      /* messages from init have one phase */
-    PHASE_STARTING = 2, /* a generation that has not said Ready */
-    PHASE_SERVING = 4,
+    PHASE_NONE = 0,     /* a generation that may say nothing */
+    PHASE_STARTING = 2, /* one that has not said Ready */
+    PHASE_SERVING = 4,  /* one that was looked at and serves */
     TICK_MS = 50,
     MAX_PER_WAKE = 32, /* messages taken from one peer before others get their turn */
 };
@@ -166,6 +167,16 @@ static const struct dispatch_row generation_rows[] = {
     {BULKHEAD__ENVELOPE__BODY_ADMIN_REQUEST, 0, 1, PHASE_SERVING,  on_admin_request},
 };
 
+/* Whoever is to die, or was not looked at yet, is not listened to. */
+static unsigned phase_of(const struct generation *g)
+{
+    if (g->killed)
+        return PHASE_NONE;
+    if (!g->ready)
+        return PHASE_STARTING;
+    return g->active_ns != 0 ? PHASE_SERVING : PHASE_NONE;
+}
+
 /* One message a wake: a handler may end the generation, and its channel with it. */
 static void generation_readable(evutil_socket_t fd, short what, void *self)
 {
@@ -175,8 +186,7 @@ static void generation_readable(evutil_socket_t fd, short what, void *self)
 
     (void)what;
     if (r == 0)
-        r = dispatch(generation_rows, COUNT_OF(generation_rows),
-                     g->ready ? PHASE_SERVING : PHASE_STARTING, g, &m);
+        r = dispatch(generation_rows, COUNT_OF(generation_rows), phase_of(g), g, &m);
     if (r == 0 || r == -EAGAIN)
         return;
     (void)event_del(g->readable);
