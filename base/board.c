@@ -16,6 +16,9 @@ void board_attach(struct board *b, struct board_page *page, uint32_t generation)
 {
     *b = (struct board){.page = page, .generation = generation, .n_rows = BOARD_ROWS};
     page->magic = BOARD_MAGIC;
+    /* A generation that was taken over may have left a count that readers do not believe. */
+    if (atomic_load(&page->log_seq) > UINT64_MAX / 4)
+        atomic_store(&page->log_seq, 0);
 }
 
 void board_take_rows(struct board *b)

@@ -1,5 +1,6 @@
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -229,6 +230,86 @@ START_TEST(followers_see_what_comes_of_their_process)
 }
 END_TEST
 
+/* Whatever number a reader looks for next is there, and older than anything anybody else says. */
+static void lie(struct board_page *page)
+{
+    uint64_t last = atomic_load(&page->log_seq) + 1;
+
+    for (uint64_t i = 0; i < BOARD_LOG_RECORDS; i++) {
+        struct board_record *record = &page->log[(last - i) % BOARD_LOG_RECORDS];
+
+        atomic_store(&record->seq, last - i);
+        record->time_ns = 0;
+        record->len = 1;
+    }
+    atomic_store(&page->log_seq, last);
+}
+
+/* How many lines come until the supervisor is heard; 0: it is not. */
+static unsigned lines_until_heard(struct logs_cursor *c, struct boards *b, unsigned most)
+{
+    struct board_line line;
+    enum process process;
+
+    for (unsigned n = 1; n <= most; n++) {
+        lie(b->pages[PROCESS_VTPM]);
+        if (!logs_next(c, b->read, &process, &line))
+            return 0;
+        if (process == PROCESS_SUPERVISOR)
+            return n;
+    }
+    return 0;
+}
+
+START_TEST(a_liar_neither_goes_on_for_ever_nor_silences_others)
+{
+    struct logs_cursor c;
+    struct board_line line;
+    enum process process;
+    struct boards b;
+    unsigned n = 0;
+
+    boards_init(&b);
+    board_log(&b.supervisor, LOG_LEVEL_INFO, "vtpm: broke the protocol");
+    atomic_store(&b.pages[PROCESS_VTPM]->log_seq, UINT64_MAX / 2);
+    logs_begin(&c, b.read, PROCESS_COUNT, false);
+    atomic_store(&b.pages[PROCESS_VTPM]->log_seq, 0); /* so much is still to come, it says */
+    ck_assert_uint_gt(lines_until_heard(&c, &b, BOARD_LOG_RECORDS + 1), 0);
+    for (; logs_next(&c, b.read, &process, &line); n++) {
+        ck_assert_uint_le(n, BOARD_LOG_RECORDS);
+        lie(b.pages[PROCESS_VTPM]);
+    }
+    logs_begin(&c, b.read, PROCESS_COUNT, true);
+    for (int i = 0; i < 10; i++) {
+        ck_assert_uint_gt(lines_until_heard(&c, &b, 2 * BOARD_LOG_RECORDS + 1), 0);
+        board_log(&b.supervisor, LOG_LEVEL_INFO, "vtpm: broke the protocol");
+    }
+    boards_done(&b);
+}
+END_TEST
+
+START_TEST(what_a_liar_left_does_not_silence_its_successor)
+{
+    static const uint64_t lies[] = {UINT64_MAX, UINT64_MAX - 1, UINT64_MAX / 2, UINT64_MAX / 2 - 1};
+    struct logs_cursor c;
+    struct boards b;
+
+    boards_init(&b);
+    atomic_store(&b.pages[PROCESS_VTPM]->log_seq, lies[_i]);
+    board_attach(&b.vtpm, b.pages[PROCESS_VTPM], 2);
+    for (int i = 0; i < 10; i++)
+        board_log(&b.vtpm, LOG_LEVEL_INFO, "line %d", i);
+    logs_begin(&c, b.read, PROCESS_COUNT, false);
+    for (int i = 0; i < 10; i++) {
+        char text[16];
+
+        (void)snprintf(text, sizeof(text), "line %d", i);
+        expect_line(&c, &b, PROCESS_VTPM, text);
+    }
+    boards_done(&b);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("inspect");
@@ -244,6 +325,8 @@ int main(void)
     tcase_add_test(tests, an_uptime_from_the_future_is_none);
     tcase_add_test(tests, logs_are_merged_by_time);
     tcase_add_test(tests, followers_see_what_comes_of_their_process);
+    tcase_add_test(tests, a_liar_neither_goes_on_for_ever_nor_silences_others);
+    tcase_add_loop_test(tests, what_a_liar_left_does_not_silence_its_successor, 0, 4);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

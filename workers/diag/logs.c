@@ -8,10 +8,11 @@ void logs_begin(struct logs_cursor *c, const struct board_page *const boards[PRO
 {
     c->about = process;
     for (unsigned i = 0; i < PROCESS_COUNT; i++) {
-        c->next[i] = 1;
-        c->last[i] = 0;
-        if (boards[i] != NULL)
-            c->last[i] = follow ? UINT64_MAX : atomic_load(&boards[i]->log_seq);
+        uint64_t last = boards[i] == NULL ? 0 : atomic_load(&boards[i]->log_seq);
+
+        c->next[i] = last > BOARD_LOG_RECORDS ? last - BOARD_LOG_RECORDS + 1 : 1;
+        c->last[i] = boards[i] != NULL && follow ? UINT64_MAX : last;
+        c->credit[i] = BOARD_LOG_RECORDS;
     }
 }
 
@@ -46,20 +47,38 @@ static bool next_of(struct logs_cursor *c, const struct board_page *page, unsign
     return false;
 }
 
-bool logs_next(struct logs_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
-               enum process *ret_process, struct board_line *ret)
+/* The oldest line of those that have credit. */
+static bool oldest(struct logs_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
+                   enum process *ret_process, struct board_line *ret)
 {
     struct board_line line;
     bool found = false;
 
     for (unsigned i = 0; i < PROCESS_COUNT; i++) {
-        if (!next_of(c, boards[i], i, &line) || (found && line.time_ns >= ret->time_ns))
+        if (c->credit[i] == 0 || !next_of(c, boards[i], i, &line) ||
+            (found && line.time_ns >= ret->time_ns))
             continue;
         *ret = line;
         *ret_process = (enum process)i;
         found = true;
     }
-    if (found)
-        c->next[*ret_process] = ret->seq + 1;
     return found;
+}
+
+/* A board whose writer is honest holds no more than its credit: what comes is in order of time. */
+bool logs_next(struct logs_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
+               enum process *ret_process, struct board_line *ret)
+{
+    bool found = oldest(c, boards, ret_process, ret);
+
+    if (!found) { /* all others have nothing to say, or have said as much */
+        for (unsigned i = 0; i < PROCESS_COUNT; i++)
+            c->credit[i] = BOARD_LOG_RECORDS;
+        found = oldest(c, boards, ret_process, ret);
+    }
+    if (!found)
+        return false;
+    c->next[*ret_process] = ret->seq + 1;
+    c->credit[*ret_process]--;
+    return true;
 }

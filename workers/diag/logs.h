@@ -1,5 +1,8 @@
 /*
  * workers/diag/logs.h - the log records of all boards, merged by time.
+ *
+ * Numbers and times are the writers' word. One that lies can neither make an answer endless nor keep
+ * the others from being heard.
  */
 #pragma once
 
@@ -11,9 +14,10 @@
 
 /* Where in each board's log an answer is. */
 struct logs_cursor {
-    uint64_t next[PROCESS_COUNT]; /* the first sequence number not yet shown */
-    uint64_t last[PROCESS_COUNT]; /* the last one to show */
-    unsigned about;               /* PROCESS_COUNT: everything */
+    uint64_t next[PROCESS_COUNT];   /* the first sequence number not yet shown */
+    uint64_t last[PROCESS_COUNT];   /* the last one to show */
+    unsigned about;                 /* PROCESS_COUNT: everything */
+    unsigned credit[PROCESS_COUNT]; /* lines it may say before the others have had their turn */
 };
 
 /*
