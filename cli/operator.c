@@ -103,6 +103,41 @@ int operator_call(int fd, const Bulkhead__AdminCall *call, int binary)
     return sendmsg(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+/* --- answers come from a process that may have been taken over --- */
+
+static void clean(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text < ' ' || *text > '~')
+            *text = '?';
+    }
+}
+
+static void clean_process(Bulkhead__ProcessRow *row)
+{
+    clean(row->name);
+    clean(row->state);
+    clean(row->build_id);
+    clean(row->last_death);
+    clean(row->sandbox);
+}
+
+/* Whatever is printed of it, and as what, it steers no terminal and is valid JSON. */
+static void clean_answer(Bulkhead__AdminAnswer *a)
+{
+    clean(a->error);
+    for (size_t i = 0; i < a->n_processes; i++)
+        clean_process(a->processes[i]);
+    for (size_t i = 0; i < a->n_values; i++) {
+        clean(a->values[i]->path);
+        clean(a->values[i]->text);
+    }
+    for (size_t i = 0; i < a->n_lines; i++) {
+        clean(a->lines[i]->process);
+        clean(a->lines[i]->text);
+    }
+}
+
 int operator_next(int fd, int timeout_ms, Bulkhead__AdminAnswer **ret)
 {
     uint8_t buf[OPERATOR_MAX_BYTES];
@@ -119,6 +154,7 @@ int operator_next(int fd, int timeout_ms, Bulkhead__AdminAnswer **ret)
     answer = bulkhead__admin_answer__unpack(NULL, (size_t)len, buf);
     if (answer == NULL)
         return -EBADMSG;
+    clean_answer(answer);
     *ret = answer;
     return 0;
 }

@@ -28,7 +28,7 @@ int MUST_USE operator_connect(const char *path, int *ret_fd);
 int MUST_USE operator_call(int fd, const Bulkhead__AdminCall *call, int binary);
 
 /*
- * The next answer; the caller frees it.
+ * The next answer, its texts made printable; the caller frees it.
  *   0           *ret
  *   -ETIMEDOUT  none within timeout_ms; -1: for ever
  *   -EPIPE      the other side has closed

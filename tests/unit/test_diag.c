@@ -275,6 +275,7 @@ START_TEST(replies_find_who_asked)
     ck_assert_uint_eq(second.n_fds, 0);
     ck_assert_uint_eq(second.envelope->admin_request->process, PROCESS_CHIPSET);
     reply(&s, 0xdead, "nobody asked");
+    reply(&s, first.envelope->admin_request->tag & 0xffff, "another generation asked");
     reply(&s, second.envelope->admin_request->tag, "it is not parked");
     reply(&s, first.envelope->admin_request->tag, "");
     expect_end(b, "it is not parked");

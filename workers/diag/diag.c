@@ -130,6 +130,7 @@ int diag_init(struct diag *d, int listener, int control)
 int diag_run(struct diag *d, struct board *board)
 {
     d->board = board;
+    d->next_tag = board->generation << 16; /* what a dead generation asked for is not ours */
     d->row_sessions = board_add(board, BOARD_GAUGE, "sessions");
     d->row_calls = board_add(board, BOARD_COUNTER, "calls");
     d->row_refused = board_add(board, BOARD_COUNTER, "sessions_refused");
