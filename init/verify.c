@@ -15,22 +15,11 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-
-enum {
-    TEXT_BYTES = 8192,
-    MAX_DIR_ENTRIES = 4096,
-};
-
-struct look {
-    pid_t pid;
-    int proc_fd; /* /proc/PID: names this process even if its number is used again */
-    const struct verify_expect *expect;
-    struct why *why;
-};
+#include "init/verify_look.h"
 
 /* --- reading /proc --- */
 
-static int read_text(int dir_fd, const char *name, char *out, size_t out_len)
+int verify_read_text(int dir_fd, const char *name, char *out, size_t out_len)
 {
     AUTO_FD fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
     size_t len = 0;
@@ -50,8 +39,7 @@ static int read_text(int dir_fd, const char *name, char *out, size_t out_len)
     return 0;
 }
 
-/* The text after "name:" and blanks, up to the end of its line; NULL when there is no such line. */
-static const char *field(const char *text, const char *name, char out[VERIFY_LINK_BYTES])
+const char *verify_field(const char *text, const char *name, char out[VERIFY_LINK_BYTES])
 {
     size_t len = strlen(name);
 
@@ -67,90 +55,13 @@ static const char *field(const char *text, const char *name, char out[VERIFY_LIN
     return NULL;
 }
 
-/* The two folders in which /proc shows the descriptors of one process. */
-struct shown_files {
-    int links_fd, infos_fd;
-};
-
-static void shown_done(struct shown_files *f)
-{
-    fd_closep(&f->links_fd);
-    fd_closep(&f->infos_fd);
-}
-
-static int shown_open(int proc_fd, struct shown_files *ret)
-{
-    struct shown_files f = {
-        .links_fd = openat(proc_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-        .infos_fd = openat(proc_fd, "fdinfo", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-    };
-
-    if (f.links_fd < 0 || f.infos_fd < 0) {
-        int r = -errno;
-
-        shown_done(&f);
-        return r;
-    }
-    *ret = f;
-    return 0;
-}
-
-static int parse_info(const char *text, struct verify_file *f)
-{
-    char value[VERIFY_LINK_BYTES];
-
-    if (field(text, "flags", value) == NULL)
-        return -EBADMSG;
-    f->access = (int)(strtoul(value, NULL, 8) & O_ACCMODE);
-    if (field(text, "mnt_id", value) == NULL)
-        return -EBADMSG;
-    f->mount = strtoull(value, NULL, 10);
-    if (field(text, "ino", value) == NULL) /* Linux 5.14 */
-        return -EBADMSG;
-    f->inode = strtoull(value, NULL, 10);
-    if (field(text, "eventfd-id", value) != NULL)
-        f->eventfd_id = strtoull(value, NULL, 10) + 1;
-    return 0;
-}
-
-static int file_at(const struct shown_files *shown, int number, struct verify_file *ret)
-{
-    char name[16], text[TEXT_BYTES];
-    struct verify_file f = {0};
-    int r;
-
-    (void)snprintf(name, sizeof(name), "%d", number);
-    if (readlinkat(shown->links_fd, name, f.link, sizeof(f.link) - 1) < 0)
-        return -errno;
-    r = read_text(shown->infos_fd, name, text, sizeof(text));
-    if (r == 0)
-        r = parse_info(text, &f);
-    if (r == 0)
-        *ret = f;
-    return r;
-}
-
-int verify_files_own(const int *fds, unsigned n, struct verify_file *ret)
-{
-    AUTO_FD proc_fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    struct shown_files shown;
-    int r = proc_fd < 0 ? -errno : shown_open(proc_fd, &shown);
-
-    if (r < 0)
-        return r;
-    for (unsigned i = 0; r == 0 && i < n; i++)
-        r = file_at(&shown, fds[i], &ret[i]);
-    shown_done(&shown);
-    return r;
-}
-
 /* --- what the status file tells --- */
 
 static int expect_field(const struct look *l, const char *text, const char *name, const char *want)
 {
     char is[VERIFY_LINK_BYTES];
 
-    if (field(text, name, is) == NULL)
+    if (verify_field(text, name, is) == NULL)
         return why_say(l->why, -EPERM, "%s: not told by the kernel", name);
     if (strcmp(is, want) != 0)
         return why_say(l->why, -EPERM, "%s is '%s', not '%s'", name, is, want);
@@ -160,16 +71,16 @@ static int expect_field(const struct look *l, const char *text, const char *name
 /* init may itself run under filters, in a container: every child inherits them. */
 static int expect_filters(const struct look *l, const char *text)
 {
-    char own_text[TEXT_BYTES], value[VERIFY_LINK_BYTES];
+    char own_text[VERIFY_TEXT_BYTES], value[VERIFY_LINK_BYTES];
     unsigned long own, is;
-    int r = read_text(AT_FDCWD, "/proc/self/status", own_text, sizeof(own_text));
+    int r = verify_read_text(AT_FDCWD, "/proc/self/status", own_text, sizeof(own_text));
 
     if (r < 0)
         return why_errno(l->why, r, "/proc/self/status");
-    if (field(own_text, "Seccomp_filters", value) == NULL)
+    if (verify_field(own_text, "Seccomp_filters", value) == NULL)
         return why_say(l->why, -EPERM, "Seccomp_filters: not told by the kernel");
     own = strtoul(value, NULL, 10);
-    if (field(text, "Seccomp_filters", value) == NULL)
+    if (verify_field(text, "Seccomp_filters", value) == NULL)
         return why_say(l->why, -EPERM, "Seccomp_filters: not told by the kernel");
     is = strtoul(value, NULL, 10) - own;
     if (is != l->expect->filters)
@@ -195,7 +106,7 @@ static int expect_speculation(const struct look *l, const char *text, const char
 {
     char is[VERIFY_LINK_BYTES];
 
-    if (field(text, name, is) == NULL)
+    if (verify_field(text, name, is) == NULL)
         return 0;
     if (strcmp(is, "thread vulnerable") == 0 || strcmp(is, "thread mitigated") == 0 ||
         strcmp(is, "conditional enabled") == 0 || strcmp(is, "conditional disabled") == 0)
@@ -205,9 +116,9 @@ static int expect_speculation(const struct look *l, const char *text, const char
 
 static int verify_status(const struct look *l)
 {
-    char text[TEXT_BYTES], ids[VERIFY_LINK_BYTES];
+    char text[VERIFY_TEXT_BYTES], ids[VERIFY_LINK_BYTES];
     uint32_t uid = l->expect->uid;
-    int r = read_text(l->proc_fd, "status", text, sizeof(text));
+    int r = verify_read_text(l->proc_fd, "status", text, sizeof(text));
 
     if (r < 0)
         return why_errno(l->why, r, "/proc/PID/status");
@@ -267,14 +178,14 @@ static int verify_namespaces(const struct look *l)
 
 static int verify_cgroup(const struct look *l)
 {
-    char text[TEXT_BYTES];
+    char text[VERIFY_TEXT_BYTES];
     size_t len, want_len;
     const char *line;
     int r;
 
     if (l->expect->cgroup == NULL)
         return 0;
-    r = read_text(l->proc_fd, "cgroup", text, sizeof(text));
+    r = verify_read_text(l->proc_fd, "cgroup", text, sizeof(text));
     if (r < 0)
         return why_errno(l->why, r, "/proc/PID/cgroup");
     line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
@@ -328,8 +239,8 @@ static int verify_limits(const struct look *l)
         {"Max processes",         want->threads                                        },
         {"Max data size",         want->data_bytes == 0 ? UINT64_MAX : want->data_bytes},
     };
-    char text[TEXT_BYTES];
-    int r = read_text(l->proc_fd, "limits", text, sizeof(text));
+    char text[VERIFY_TEXT_BYTES];
+    int r = verify_read_text(l->proc_fd, "limits", text, sizeof(text));
 
     if (r < 0)
         return why_errno(l->why, r, "/proc/PID/limits");
@@ -358,8 +269,8 @@ static int verify_empty(const struct look *l, int root_fd)
 /* One mount, and nothing on it: what is not mounted cannot be reached by any path. */
 static int verify_mounts(const struct look *l)
 {
-    char text[TEXT_BYTES];
-    int r = read_text(l->proc_fd, "mountinfo", text, sizeof(text));
+    char text[VERIFY_TEXT_BYTES];
+    int r = verify_read_text(l->proc_fd, "mountinfo", text, sizeof(text));
     const char *end = r < 0 ? NULL : strchr(text, '\n');
 
     if (r < 0)
@@ -388,96 +299,6 @@ static int verify_root(const struct look *l)
     if (verify_mounts(l) < 0)
         return -EPERM;
     return verify_empty(l, fd);
-}
-
-/* --- descriptors --- */
-
-static int verify_known_file(const struct look *l, int number, const struct verify_file *is)
-{
-    const struct verify_file *want = &l->expect->files[number];
-
-    if (strcmp(is->link, want->link) != 0 || is->mount != want->mount || is->inode != want->inode ||
-        is->eventfd_id != want->eventfd_id)
-        return why_say(l->why, -EPERM, "descriptor %d is '%s', not '%s'", number, is->link,
-                       want->link);
-    if (is->access != want->access)
-        return why_say(l->why, -EPERM, "descriptor %d ('%s') has access mode %d, not %d", number,
-                       is->link, is->access, want->access);
-    return 0;
-}
-
-static bool may_own(const struct verify_expect *e, const struct verify_file *is)
-{
-    for (unsigned i = 0; i < e->n_own_links; i++) {
-        if (strncmp(is->link, e->own_links[i], strlen(e->own_links[i])) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int verify_file(const struct look *l, const struct shown_files *shown, int number,
-                       unsigned *known, unsigned *own)
-{
-    struct verify_file is;
-    int r = file_at(shown, number, &is);
-
-    if (r < 0)
-        return why_errno(l->why, r, "descriptor %d", number);
-    r = -EPERM;
-    if ((unsigned)number < l->expect->n_files) {
-        r = verify_known_file(l, number, &is);
-        if (r == 0) {
-            ++*known;
-            return 0;
-        }
-    }
-    /* A number that was closed may be used again, for what the process may open itself. */
-    if (may_own(l->expect, &is) && ++*own <= l->expect->max_own) {
-        l->why->text[0] = '\0';
-        return 0;
-    }
-    if ((unsigned)number < l->expect->n_files)
-        return r;
-    return why_say(l->why, -EPERM, "descriptor %d ('%s') is not its own", number, is.link);
-}
-
-static int verify_files_in(const struct look *l, const struct shown_files *shown, DIR *dir)
-{
-    unsigned known = 0, own = 0, left = MAX_DIR_ENTRIES;
-
-    for (const struct dirent *d = readdir(dir); d != NULL; d = readdir(dir)) {
-        int r;
-
-        if (d->d_name[0] == '.')
-            continue;
-        if (left-- == 0)
-            return why_say(l->why, -EPERM, "too many descriptors");
-        r = verify_file(l, shown, (int)strtol(d->d_name, NULL, 10), &known, &own);
-        if (r < 0)
-            return r;
-    }
-    if (!l->expect->may_have_closed && known != l->expect->n_files)
-        return why_say(l->why, -EPERM, "%u descriptors of %u are there", known, l->expect->n_files);
-    return 0;
-}
-
-static int verify_files(const struct look *l)
-{
-    struct shown_files shown;
-    int r = shown_open(l->proc_fd, &shown);
-    DIR *dir;
-
-    if (r < 0)
-        return why_errno(l->why, r, "/proc/PID/fd");
-    dir = fdopendir(shown.links_fd);
-    if (dir == NULL) {
-        shown_done(&shown);
-        return why_errno(l->why, -ENOMEM, "/proc/PID/fd");
-    }
-    r = verify_files_in(l, &shown, dir);
-    (void)closedir(dir); /* and links_fd with it */
-    fd_closep(&shown.infos_fd);
-    return r;
 }
 
 int verify_process(pid_t pid, const struct verify_expect *e, struct why *why)
