@@ -17,6 +17,7 @@
 
 enum {
     JAIL_MAX_FDS = FD_FIRST_GRANT + MANIFEST_MAX_GRANTS,
+    JAIL_SIGNALS_PENDING = 16, /* of all processes of the uid */
 };
 
 /* In the order in which they are taken; the child reports the one that failed. */

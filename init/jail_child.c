@@ -27,7 +27,6 @@ enum {
     HIGH_FD = 512, /* where descriptors wait while they change places */
     KERNEL_SIGSET_BYTES = 8,
     MAX_CAPABILITY = 63,
-    SIGNALS_PENDING = 16,
     SECUREBITS = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
                  SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                  SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED,
@@ -174,7 +173,7 @@ static int set_limits(struct jail_child *c)
     if (r == 0)
         r = limit(RLIMIT_RTPRIO, 0);
     if (r == 0)
-        r = limit(RLIMIT_SIGPENDING, SIGNALS_PENDING);
+        r = limit(RLIMIT_SIGPENDING, JAIL_SIGNALS_PENDING);
     if (r == 0)
         r = limit(RLIMIT_NOFILE, l->descriptors);
     if (r == 0)

@@ -14,6 +14,16 @@ enum {
     FILTERS_BEFORE_RUN = 1, /* the start filter */
 };
 
+void process_expect_grants(enum process process, struct verify_file *files)
+{
+    const struct process_row *row = &manifest[process];
+
+    for (size_t i = 0; i < row->n_grants; i++) {
+        if (!row->grants[i].writable)
+            files[FD_FIRST_GRANT + i].access = O_RDONLY;
+    }
+}
+
 /*
  * What /proc is to show for each descriptor, read of our own ends; while the child is stepping
  * down. A pipe has one inode, and the child has the other end.
@@ -30,6 +40,7 @@ static int note_files(struct proc *p, const struct jail_spec *spec)
 
     if (r == 0)
         r = verify_files_own(extra, JAIL_EXTRA_FDS, files);
+    process_expect_grants(p->process, p->files);
     p->n_files = spec->n_fds;
     files[JAIL_FD_GO].access = O_RDONLY;
     files[JAIL_FD_SAY].access = O_WRONLY;

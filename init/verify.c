@@ -17,6 +17,10 @@
 #include "base/fd.h"
 #include "init/verify_look.h"
 
+enum {
+    MAX_THREADS = 1024,
+};
+
 /* --- reading /proc --- */
 
 int verify_read_text(int dir_fd, const char *name, char *out, size_t out_len)
@@ -68,21 +72,33 @@ static int expect_field(const struct look *l, const char *text, const char *name
     return 0;
 }
 
-/* init may itself run under filters, in a container: every child inherits them. */
-static int expect_filters(const struct look *l, const char *text)
+static int count_filters(const struct look *l, const char *text, unsigned long *ret)
 {
-    char own_text[VERIFY_TEXT_BYTES], value[VERIFY_LINK_BYTES];
-    unsigned long own, is;
-    int r = verify_read_text(AT_FDCWD, "/proc/self/status", own_text, sizeof(own_text));
+    char value[VERIFY_LINK_BYTES];
 
-    if (r < 0)
-        return why_errno(l->why, r, "/proc/self/status");
-    if (verify_field(own_text, "Seccomp_filters", value) == NULL)
-        return why_say(l->why, -EPERM, "Seccomp_filters: not told by the kernel");
-    own = strtoul(value, NULL, 10);
     if (verify_field(text, "Seccomp_filters", value) == NULL)
         return why_say(l->why, -EPERM, "Seccomp_filters: not told by the kernel");
-    is = strtoul(value, NULL, 10) - own;
+    *ret = strtoul(value, NULL, 10);
+    return 0;
+}
+
+/* init may itself run under filters, in a container: every child inherits them. */
+static int count_own_filters(const struct look *l, unsigned long *ret)
+{
+    char text[VERIFY_TEXT_BYTES];
+    int r = verify_read_text(AT_FDCWD, "/proc/self/status", text, sizeof(text));
+
+    return r < 0 ? why_errno(l->why, r, "/proc/self/status") : count_filters(l, text, ret);
+}
+
+static int expect_filters(const struct look *l, const char *text, unsigned long own)
+{
+    unsigned long is;
+    int r = count_filters(l, text, &is);
+
+    if (r < 0)
+        return r;
+    is -= own;
     if (is != l->expect->filters)
         return why_say(l->why, -EPERM, "Seccomp_filters is %lu, not %u", is, l->expect->filters);
     return 0;
@@ -114,18 +130,16 @@ static int expect_speculation(const struct look *l, const char *text, const char
     return 0;
 }
 
-static int verify_status(const struct look *l)
+static int verify_status(const struct look *l, const char *text, unsigned long own_filters)
 {
-    char text[VERIFY_TEXT_BYTES], ids[VERIFY_LINK_BYTES];
+    char ids[VERIFY_LINK_BYTES];
     uint32_t uid = l->expect->uid;
-    int r = verify_read_text(l->proc_fd, "status", text, sizeof(text));
+    int r = 0;
 
-    if (r < 0)
-        return why_errno(l->why, r, "/proc/PID/status");
     for (size_t i = 0; r == 0 && i < COUNT_OF(fixed_status); i++)
         r = expect_field(l, text, fixed_status[i].name, fixed_status[i].value);
     if (r == 0)
-        r = expect_filters(l, text);
+        r = expect_filters(l, text, own_filters);
     (void)snprintf(ids, sizeof(ids), "%u\t%u\t%u\t%u", uid, uid, uid, uid);
     if (r == 0)
         r = expect_field(l, text, "Uid", ids);
@@ -140,6 +154,64 @@ static int verify_status(const struct look *l)
     if (r == 0)
         r = expect_speculation(l, text, "SpeculationIndirectBranch");
     return r;
+}
+
+/* Filters, ids and capabilities are each thread's own. One that ends meanwhile is no matter. */
+static int verify_thread(const struct look *l, const char *tid, unsigned long own_filters)
+{
+    char name[NAME_MAX + sizeof("task//status")], text[VERIFY_TEXT_BYTES];
+    int r;
+
+    (void)snprintf(name, sizeof(name), "task/%s/status", tid);
+    r = verify_read_text(l->proc_fd, name, text, sizeof(text));
+    if (r == -ENOENT || r == -ESRCH)
+        return 0;
+    return r < 0 ? why_errno(l->why, r, "%s", name) : verify_status(l, text, own_filters);
+}
+
+static int verify_threads_in(const struct look *l, DIR *dir)
+{
+    unsigned long own_filters = 0;
+    unsigned left = MAX_THREADS;
+    int r = count_own_filters(l, &own_filters);
+
+    for (const struct dirent *d = readdir(dir); r == 0 && d != NULL; d = readdir(dir)) {
+        if (d->d_name[0] == '.')
+            continue;
+        if (left-- == 0)
+            return why_say(l->why, -EPERM, "more than %d threads", MAX_THREADS);
+        r = verify_thread(l, d->d_name, own_filters);
+    }
+    return r == 0 && left == MAX_THREADS ? why_say(l->why, -EPERM, "it has no thread") : r;
+}
+
+static int verify_threads(const struct look *l)
+{
+    AUTO_FD fd = openat(l->proc_fd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    int r;
+
+    if (dir == NULL)
+        return why_errno(l->why, -errno, "/proc/PID/task");
+    (void)fd_steal(&fd);
+    r = verify_threads_in(l, dir);
+    (void)closedir(dir);
+    return r;
+}
+
+/*
+ * What may be dumped, may be traced and read by others of the same user: /proc shows it as theirs.
+ * Before exec there is nothing of its own to read, and fs.suid_dumpable decides.
+ */
+static int verify_dumpable(const struct look *l)
+{
+    struct stat st;
+
+    if (!l->expect->may_have_closed)
+        return 0;
+    if (fstatat(l->proc_fd, "status", &st, 0) < 0)
+        return why_errno(l->why, -errno, "/proc/PID/status");
+    return st.st_uid == 0 ? 0 : why_say(l->why, -EPERM, "it is dumpable");
 }
 
 /* --- namespaces, cgroup, limits --- */
@@ -235,6 +307,7 @@ static int verify_limits(const struct look *l)
         {"Max msgqueue size",     0                                                    },
         {"Max nice priority",     0                                                    },
         {"Max realtime priority", 0                                                    },
+        {"Max pending signals",   JAIL_SIGNALS_PENDING                                 },
         {"Max open files",        want->descriptors                                    },
         {"Max processes",         want->threads                                        },
         {"Max data size",         want->data_bytes == 0 ? UINT64_MAX : want->data_bytes},
@@ -304,7 +377,8 @@ static int verify_root(const struct look *l)
 int verify_process(pid_t pid, const struct verify_expect *e, struct why *why)
 {
     static int (*const looks[])(const struct look *l) = {
-        verify_status, verify_namespaces, verify_cgroup, verify_limits, verify_root, verify_files,
+        verify_threads, verify_dumpable, verify_namespaces, verify_cgroup,
+        verify_limits,  verify_root,     verify_files,
     };
     char path[32];
     struct look l = {.pid = pid, .expect = e, .why = why};

@@ -10,6 +10,7 @@
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -97,6 +98,15 @@ static void await_activate(void)
     (void)!read(FD_CONTROL, bytes, sizeof(bytes));
 }
 
+/* Time for whoever watches to see how the generation before ended. */
+static void pause_a_while(void)
+{
+    static uint32_t never;
+    const struct timespec t = {.tv_nsec = 100 * 1000 * 1000};
+
+    (void)syscall(SYS_futex, &never, FUTEX_WAIT, 0, &t, NULL, 0);
+}
+
 static _Noreturn void sleep_for_ever(const struct evil *e)
 {
     for (;;) {
@@ -106,17 +116,25 @@ static _Noreturn void sleep_for_ever(const struct evil *e)
     }
 }
 
+/* Wait for the guest's request; others are what was scribbled into the port before. */
+static unsigned take(struct evil *e, struct port_request *ret)
+{
+    unsigned slot = 0;
+
+    if (port_server_init(&e->port, e->port_page, PORT_ASLEEP_FUTEX) < 0)
+        abort();
+    while (!port_take(&e->port, &slot, ret) || slot != GUEST_SLOT)
+        port_sleep(&e->port, 10000000);
+    return slot;
+}
+
 /* Serve with every answer as shape says, until one was given. */
 static void answer_once(struct evil *e, const struct port_response *shape, uint64_t seq_offset)
 {
     struct port_request rq;
     struct port_response rs = *shape;
-    unsigned slot;
+    unsigned slot = take(e, &rq);
 
-    if (port_server_init(&e->port, e->port_page, PORT_ASLEEP_FUTEX) < 0)
-        abort();
-    while (!port_take(&e->port, &slot, &rq))
-        port_sleep(&e->port, 10000000);
     rs.seq = rq.seq + seq_offset;
     port_answer(&e->port, slot, &rs);
     if (seq_offset != 0) { /* then the right one */
@@ -125,12 +143,17 @@ static void answer_once(struct evil *e, const struct port_response *shape, uint6
     }
 }
 
-static void scribble_port(struct evil *e)
+static void scribble_port(struct evil *e, unsigned seed)
 {
     uint8_t *bytes = (uint8_t *)e->port_page;
 
     for (size_t i = 64; i < PORT_BYTES; i++) /* the magic stays: the next generation needs it */
-        bytes[i] = (uint8_t)(i * 131 + 7);
+        bytes[i] = (uint8_t)((i + seed) * 131 + 7);
+}
+
+static void scribble_port_once(struct evil *e)
+{
+    scribble_port(e, 0);
 }
 
 static void scribble_board(struct evil *e)
@@ -184,6 +207,12 @@ static void ready_twice(struct evil *e)
     say_ready(e->generation);
 }
 
+/* As it is: see main() for what is wrong with it. */
+static void ready(struct evil *e)
+{
+    say_ready(e->generation);
+}
+
 static void admin_request(struct evil *e)
 {
     (void)e;
@@ -223,6 +252,37 @@ static void unknown_effect(struct evil *e)
     answer_once(e, &(struct port_response){.effect = 0x80000001}, 0);
 }
 
+/* Every word of the port changes all the time while somebody waits for an answer in it. */
+static void scribble_and_answer(struct evil *e)
+{
+    struct port_request rq;
+    struct port_response rs = {.data = 0x44};
+    unsigned slot = take(e, &rq);
+
+    for (int i = 0; i < 20000; i++)
+        scribble_port(e, (unsigned)i);
+    rs.seq = rq.seq;
+    port_answer(&e->port, slot, &rs);
+    pause_a_while();
+}
+
+static void signs_of_life_only(struct evil *e)
+{
+    if (port_server_init(&e->port, e->port_page, PORT_ASLEEP_FUTEX) < 0)
+        abort();
+    for (;;) {
+        port_pong(&e->port);
+        port_sleep(&e->port, 1000000);
+    }
+}
+
+static void answer_late(struct evil *e)
+{
+    answer_once(e, &(struct port_response){.data = 0x22}, 0);
+    for (int i = 0; i < 5; i++) /* until it was seen how the one before ended */
+        pause_a_while();
+}
+
 static void lie_about_executing(struct evil *e)
 {
     atomic_store(&e->region->executing, UINT64_MAX);
@@ -239,6 +299,8 @@ static const struct {
     [EVIL_FORBIDDEN_MESSAGE] = {forbidden_message,   false, false},
     [EVIL_EMPTY_MESSAGE] = {empty_message,       false, false},
     [EVIL_CRASH_AT_START] = {crash,               false, false},
+    [EVIL_NO_FILTER] = {ready,               false, false},
+    [EVIL_DUMPABLE] = {ready,               false, false},
     [EVIL_READY_TWICE] = {ready_twice,         true,  false},
     [EVIL_ADMIN_REQUEST] = {admin_request,       true,  false},
     [EVIL_NEVER_ANSWER] = {never_answer,        true,  false},
@@ -250,17 +312,11 @@ static const struct {
     [EVIL_SCRIBBLE_BOARD] = {scribble_board,      true,  true },
     [EVIL_LOG_FLOOD] = {flood_log,           true,  true },
     [EVIL_LIE_ABOUT_EXECUTING] = {lie_about_executing, true,  true },
-    [EVIL_SCRIBBLE_PORT] = {scribble_port,       true,  true },
+    [EVIL_SCRIBBLE_PORT] = {scribble_port_once,  true,  true },
+    [EVIL_SCRIBBLE_AND_ANSWER] = {scribble_and_answer, true,  true },
+    [EVIL_SIGNS_OF_LIFE_ONLY] = {signs_of_life_only,  true,  false},
+    [EVIL_ANSWER_LATE] = {answer_late,         true,  true },
 };
-
-/* Time for whoever watches to see how the generation before ended. */
-static void pause_a_while(void)
-{
-    static uint32_t never;
-    const struct timespec t = {.tv_nsec = 100 * 1000 * 1000};
-
-    (void)syscall(SYS_futex, &never, FUTEX_WAIT, 0, &t, NULL, 0);
-}
 
 static void live(struct evil *e)
 {
@@ -288,7 +344,9 @@ int main(int argc, char **argv)
     e.port_page = map(OBJECT_PORT);
     e.region = map(OBJECT_REGION);
     board_attach(&e.board, e.board_page, e.generation);
-    if (sbx_enter(&vtpm_filter.run) < 0)
+    if (e.generation != EVIL_DUMPABLE && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return 1;
+    if (e.generation != EVIL_NO_FILTER && sbx_enter(&vtpm_filter.run) < 0)
         return 1;
     if (port_server_init(&e.port, e.port_page, PORT_ASLEEP_FUTEX) < 0)
         return 1;

@@ -3,6 +3,10 @@
  */
 #pragma once
 
+enum {
+    GUEST_SLOT = 1, /* of the port: which vCPU makes the accesses */
+};
+
 enum evil_act {
     EVIL_WRONG_GENERATION = 1,
     EVIL_GARBAGE,
@@ -10,6 +14,8 @@ enum evil_act {
     EVIL_FORBIDDEN_MESSAGE,
     EVIL_EMPTY_MESSAGE,
     EVIL_CRASH_AT_START,
+    EVIL_NO_FILTER,
+    EVIL_DUMPABLE,
     EVIL_READY_TWICE,
     EVIL_ADMIN_REQUEST,
     EVIL_NEVER_ANSWER,
@@ -22,5 +28,8 @@ enum evil_act {
     EVIL_LOG_FLOOD,
     EVIL_LIE_ABOUT_EXECUTING,
     EVIL_SCRIBBLE_PORT,
+    EVIL_SCRIBBLE_AND_ANSWER,
+    EVIL_SIGNS_OF_LIFE_ONLY,
+    EVIL_ANSWER_LATE, /* what the one before did not */
     EVIL_ACTS,
 };

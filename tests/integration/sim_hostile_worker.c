@@ -17,24 +17,29 @@ static const struct {
     bool access;        /* the guest reads a TPM register meanwhile */
     uint64_t must_read; /* and gets this */
 } expected[EVIL_ACTS] = {
-    [EVIL_WRONG_GENERATION] = {"Ready of another generation",   "broke the protocol",    false, 0         },
-    [EVIL_GARBAGE] = {"bytes that are no envelope",    "broke the protocol",    false, 0         },
-    [EVIL_TOO_LONG] = {"a message that is too long",    "broke the protocol",    false, 0         },
-    [EVIL_FORBIDDEN_MESSAGE] = {"a message it may not send",     "broke the protocol",    false, 0         },
-    [EVIL_EMPTY_MESSAGE] = {"an empty message",              "broke the protocol",    false, 0         },
-    [EVIL_CRASH_AT_START] = {"a crash before Ready",          "signal",                false, 0         },
-    [EVIL_READY_TWICE] = {"Ready twice",                   "broke the protocol",    false, 0         },
-    [EVIL_ADMIN_REQUEST] = {"an operator's request",         "broke the protocol",    false, 0         },
-    [EVIL_NEVER_ANSWER] = {"no sign of life",               "hang",                  false, 0         },
-    [EVIL_FORBIDDEN_CALL] = {"socket(2)",                     "forbidden system call", false, 0         },
-    [EVIL_WRONG_SEQUENCE] = {"an answer nobody asked for",    "exit 7",                true,  0x11      },
-    [EVIL_WIDE_ANSWER] = {"an answer wider than asked",    "exit 7",                true,  0xffffffff},
-    [EVIL_POWER_OFF] = {"a power-off it may not do",     "exit 7",                true,  0         },
-    [EVIL_UNKNOWN_EFFECT] = {"an effect that does not exist", "exit 7",                true,  0         },
-    [EVIL_SCRIBBLE_BOARD] = {"its board overwritten",         "exit 7",                false, 0         },
-    [EVIL_LOG_FLOOD] = {"a million log lines",           "exit 7",                false, 0         },
-    [EVIL_LIE_ABOUT_EXECUTING] = {"a lie about its request",       "exit 7",                false, 0         },
-    [EVIL_SCRIBBLE_PORT] = {"its port overwritten",          "exit 7",                false, 0         },
+    [EVIL_WRONG_GENERATION] = {"Ready of another generation",            "broke the protocol",        false, 0         },
+    [EVIL_GARBAGE] = {"bytes that are no envelope",             "broke the protocol",        false, 0         },
+    [EVIL_TOO_LONG] = {"a message that is too long",             "broke the protocol",        false, 0         },
+    [EVIL_FORBIDDEN_MESSAGE] = {"a message it may not send",              "broke the protocol",        false, 0         },
+    [EVIL_EMPTY_MESSAGE] = {"an empty message",                       "broke the protocol",        false, 0         },
+    [EVIL_CRASH_AT_START] = {"a crash before Ready",                   "signal",                    false, 0         },
+    [EVIL_NO_FILTER] = {"Ready without its run filter",           "sandbox not as it must be", false, 0         },
+    [EVIL_DUMPABLE] = {"Ready while it can be dumped",           "sandbox not as it must be", false, 0         },
+    [EVIL_READY_TWICE] = {"Ready twice",                            "broke the protocol",        false, 0         },
+    [EVIL_ADMIN_REQUEST] = {"an operator's request",                  "broke the protocol",        false, 0         },
+    [EVIL_NEVER_ANSWER] = {"no sign of life",                        "hang",                      false, 0         },
+    [EVIL_FORBIDDEN_CALL] = {"socket(2)",                              "forbidden system call",     false, 0         },
+    [EVIL_WRONG_SEQUENCE] = {"an answer nobody asked for",             "exit 7",                    true,  0x11      },
+    [EVIL_WIDE_ANSWER] = {"an answer wider than asked",             "exit 7",                    true,  0xffffffff},
+    [EVIL_POWER_OFF] = {"a power-off it may not do",              "exit 7",                    true,  0         },
+    [EVIL_UNKNOWN_EFFECT] = {"an effect that does not exist",          "exit 7",                    true,  0         },
+    [EVIL_SCRIBBLE_BOARD] = {"its board overwritten",                  "exit 7",                    false, 0         },
+    [EVIL_LOG_FLOOD] = {"a million log lines",                    "exit 7",                    false, 0         },
+    [EVIL_LIE_ABOUT_EXECUTING] = {"a lie about its request",                "exit 7",                    false, 0         },
+    [EVIL_SCRIBBLE_PORT] = {"its port overwritten",                   "exit 7",                    false, 0         },
+    [EVIL_SCRIBBLE_AND_ANSWER] = {"its port overwritten all the time",      "exit 7",                    true,  0x44      },
+    [EVIL_SIGNS_OF_LIFE_ONLY] = {"signs of life and no answer",            "hang",                      true,  0x22      },
+    [EVIL_ANSWER_LATE] = {"the answer to that, a generation later", "exit 7",                    false, 0         },
 };
 
 static const uint64_t TPM_LOC_STATE = 0xfed40000;
@@ -49,7 +54,7 @@ static bool await_death(struct registry_row *row, uint32_t generation)
         if (clock_now_ns() > end)
             return false;
         sim_sleep_ns(5 * NS_PER_MS);
-        health_forget(&row->health); /* eighteen faults would park it otherwise */
+        health_forget(&row->health); /* so many faults would park it otherwise */
     }
     return true;
 }
@@ -60,7 +65,7 @@ static bool one_act(struct sim *sim, uint32_t act)
 
     sim_print(sim, 0, "%u %s: ", act, expected[act].what);
     if (expected[act].access) {
-        uint64_t v = sim_read(sim, 1, ACCESS_MMIO, TPM_LOC_STATE, 4);
+        uint64_t v = sim_read(sim, GUEST_SLOT, ACCESS_MMIO, TPM_LOC_STATE, 4);
 
         if (v != expected[act].must_read) {
             sim_fail(sim, "the guest read %#llx", (unsigned long long)v);
