@@ -17,12 +17,14 @@
 
 enum {
     JAIL_MAX_FDS = FD_FIRST_GRANT + MANIFEST_MAX_GRANTS,
-    JAIL_SIGNALS_PENDING = 16, /* of all processes of the uid */
+    JAIL_SIGNALS_PENDING = 16,  /* of all processes of the uid */
+    JAIL_STACK_BYTES = 8 << 20, /* a stack grows without a call: only this stops it */
 };
 
 /* In the order in which they are taken; the child reports the one that failed. */
 enum jail_step {
     JAIL_SIGNALS,
+    JAIL_PERSONALITY,
     JAIL_PARENT,
     JAIL_NETWORK,
     JAIL_DESCRIPTORS,

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -49,6 +50,13 @@ static int clear_signals(struct jail_child *c)
     if (sigaction(SIGPIPE, &none, NULL) < 0) /* CLONE_CLEAR_SIGHAND leaves ignored ones ignored */
         return -errno;
     return result(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &empty, NULL, KERNEL_SIGSET_BYTES));
+}
+
+/* Whoever started init may have gone without address randomization, or with executable data. */
+static int reset_personality(struct jail_child *c)
+{
+    (void)c;
+    return result(personality(PER_LINUX));
 }
 
 /* A parent that died before this is noticed at the pause: its end of the pipe is closed. */
@@ -174,6 +182,8 @@ static int set_limits(struct jail_child *c)
         r = limit(RLIMIT_RTPRIO, 0);
     if (r == 0)
         r = limit(RLIMIT_SIGPENDING, JAIL_SIGNALS_PENDING);
+    if (r == 0)
+        r = limit(RLIMIT_STACK, JAIL_STACK_BYTES);
     if (r == 0)
         r = limit(RLIMIT_NOFILE, l->descriptors);
     if (r == 0)
@@ -337,6 +347,7 @@ static const struct {
     const char *name;
 } steps[] = {
     [JAIL_SIGNALS] = {clear_signals,       "signals"                                  },
+    [JAIL_PERSONALITY] = {reset_personality,   "personality"                              },
     [JAIL_PARENT] = {die_with_parent,     "die with parent"                          },
     [JAIL_NETWORK] = {join_network,        "empty network namespace"                  },
     [JAIL_DESCRIPTORS] = {move_descriptors,    "descriptors"                              },

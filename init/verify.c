@@ -214,6 +214,19 @@ static int verify_dumpable(const struct look *l)
     return st.st_uid == 0 ? 0 : why_say(l->why, -EPERM, "it is dumpable");
 }
 
+/* As exec left it: randomized addresses, no data that can be executed. */
+static int verify_personality(const struct look *l)
+{
+    char text[VERIFY_LINK_BYTES];
+    int r = verify_read_text(l->proc_fd, "personality", text, sizeof(text));
+
+    if (r < 0)
+        return why_errno(l->why, r, "/proc/PID/personality");
+    text[strcspn(text, "\n")] = '\0';
+    return strcmp(text, "00000000") == 0 ? 0
+                                         : why_say(l->why, -EPERM, "its personality is %s", text);
+}
+
 /* --- namespaces, cgroup, limits --- */
 
 static int inode_at(int dir_fd, const char *name, uint64_t *ret)
@@ -308,6 +321,7 @@ static int verify_limits(const struct look *l)
         {"Max nice priority",     0                                                    },
         {"Max realtime priority", 0                                                    },
         {"Max pending signals",   JAIL_SIGNALS_PENDING                                 },
+        {"Max stack size",        JAIL_STACK_BYTES                                     },
         {"Max open files",        want->descriptors                                    },
         {"Max processes",         want->threads                                        },
         {"Max data size",         want->data_bytes == 0 ? UINT64_MAX : want->data_bytes},
@@ -377,8 +391,8 @@ static int verify_root(const struct look *l)
 int verify_process(pid_t pid, const struct verify_expect *e, struct why *why)
 {
     static int (*const looks[])(const struct look *l) = {
-        verify_threads, verify_dumpable, verify_namespaces, verify_cgroup,
-        verify_limits,  verify_root,     verify_files,
+        verify_threads, verify_dumpable, verify_personality, verify_namespaces,
+        verify_cgroup,  verify_limits,   verify_root,        verify_files,
     };
     char path[32];
     struct look l = {.pid = pid, .expect = e, .why = why};
