@@ -4,7 +4,8 @@
  *   attack sandboxed EVIL    every attempt in the jail and under the filters of every process
  *   attack jailed EVIL       the same without filters, where a second line is to hold
  *   attack control EVIL      the same without a sandbox: each must work, else it proves nothing
- *   attack mutations EVIL    the jail with one step left out: each must be noticed
+ *   attack beside EVIL       at another process of ours that is visible, held back by its user alone
+ *   attack mutations EVIL    one step, one call, one property left out: each must be noticed
  *   attack orphans EVIL      init dies at any instant: nothing it started lives on
  *
  * EVIL is the static program of evil.c. Exits with 0 when all is as it must be. Needs root.
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -26,12 +26,8 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "init/landlock.h"
 #include "tests/attack/lab.h"
-
-#ifndef PR_GET_MDWE
-#define PR_GET_MDWE 66 /* Linux 6.3 */
-#endif
+#include "tests/attack/mutate.h"
 
 #define STEP(name) (UINT64_C(1) << (name))
 
@@ -77,15 +73,9 @@ static void print_tally(const char *name, const struct tally *t)
 
 /* --- the matrix --- */
 
-/* Memory-deny-write-execute is what a second line against new code stands on; from Linux 6.3. */
-static bool kernel_has_mdwe(void)
-{
-    return prctl(PR_GET_MDWE, 0, 0, 0, 0) >= 0;
-}
-
 static unsigned right_for(const struct attempt *a, enum process process, enum evil_mode mode)
 {
-    if (mode == EVIL_JAILED && strcmp(a->id, "K12") == 0 && !kernel_has_mdwe())
+    if (mode == EVIL_JAILED && strcmp(a->id, "K12") == 0 && !mutate_kernel_has_mdwe())
         return 0;
     if (mode == EVIL_JAILED)
         return a->jailed;
@@ -124,6 +114,16 @@ static unsigned attack_all(struct lab *lab, enum evil_mode mode)
     return wrong;
 }
 
+/* The first worker that it concerns; the supervisor if it concerns none. */
+static enum process subject_of(const struct attempt *a)
+{
+    for (enum process p = PROCESS_SUPERVISOR + 1; p < PROCESS_COUNT; p++) {
+        if (concerns(a, p))
+            return p;
+    }
+    return PROCESS_SUPERVISOR;
+}
+
 static unsigned control(struct lab *lab)
 {
     struct tally t = {0};
@@ -131,7 +131,6 @@ static unsigned control(struct lab *lab)
 
     for (size_t i = 0; i < attempt_count(); i++) {
         const struct attempt *a = attempt_at(i);
-        enum process process = concerns(a, PROCESS_CHIPSET) ? PROCESS_CHIPSET : PROCESS_VTPM;
         struct verdict v;
 
         if (a->no_control != NULL) {
@@ -139,7 +138,7 @@ static unsigned control(struct lab *lab)
             left_out++;
             continue;
         }
-        v = lab_control(lab, process, i);
+        v = lab_control(lab, subject_of(a), i);
         count(&t, "control", a, &v, OUT_WORKED);
     }
     printf("%u of %u attempts work without the sandbox, %u have no control\n",
@@ -147,143 +146,60 @@ static unsigned control(struct lab *lab)
     return t.wrong;
 }
 
-/* --- one step less --- */
+/* --- beside a victim --- */
 
-/*
- * Who notices: the verifier or the jail itself, at the pause (attempt NULL), or else an attempt
- * that is refused in the jail without filters, and works when the step is missing too.
- */
-struct mutation {
-    enum jail_step step;
-    uint64_t also;       /* without these, or the step is hidden by another */
-    const char *attempt; /* that works then */
-    const char *nobody;  /* why leaving it out changes nothing */
+struct beside {
+    const char *who;
+    enum process attacker;
+    unsigned options; /* of the victim, enum evil_resident */
 };
 
-/* clang-format off */
-#define WITHOUT_ROOT                                                                               \
-    (STEP(JAIL_TMPFS) | STEP(JAIL_PIVOT) | STEP(JAIL_DETACH) | STEP(JAIL_READ_ONLY))
-static const struct mutation mutations[] = {
-    {JAIL_SIGNALS, 0, NULL, NULL},
-    {JAIL_PARENT, 0, NULL, "a parent's death before the pause ends the pause"},
-    {JAIL_NETWORK, 0, NULL, NULL},
-    {JAIL_DESCRIPTORS, 0, NULL, NULL},
-    {JAIL_PRIVATE, 0, NULL, NULL}, /* on shared mounts, see below */
-    {JAIL_TMPFS, 0, NULL, NULL},
-    {JAIL_PIVOT, 0, NULL, NULL},
-    {JAIL_DETACH, 0, NULL, NULL},
-    {JAIL_READ_ONLY, 0, NULL, NULL},
-    {JAIL_LIMITS, 0, NULL, NULL},
-    {JAIL_KEYRING, 0, "use init's keys", NULL},
-    {JAIL_BOUNDING, 0, NULL, NULL},
-    {JAIL_AMBIENT, 0, NULL, "init has no ambient capabilities, and capset drops them"},
-    {JAIL_SECUREBITS, 0, NULL, NULL},
-    {JAIL_GROUP, 0, NULL, NULL},
-    {JAIL_GROUP, STEP(JAIL_READ_BACK), NULL, NULL},
-    {JAIL_USER, 0, NULL, NULL},
-    {JAIL_USER, STEP(JAIL_READ_BACK), NULL, NULL},
-    {JAIL_CAPABILITIES, 0, NULL, NULL},
-    {JAIL_CAPABILITIES, STEP(JAIL_READ_BACK), NULL, NULL},
-    {JAIL_READ_BACK, 0, NULL, "it only looks"},
-    {JAIL_PARENT_AGAIN, 0, NULL, "the orphan test notices"},
-    {JAIL_NO_NEW_PRIVS, 0, NULL, "entering the filter sets it too"},
-    {JAIL_NO_NEW_PRIVS, STEP(JAIL_FILTER), NULL, NULL},
-    {JAIL_SPECULATION, 0, NULL, NULL},
-    {JAIL_MDWE, 0, "mprotect: data becomes code", NULL},
-    {JAIL_LANDLOCK, WITHOUT_ROOT | STEP(JAIL_LIMITS), "open a file", NULL},
-    {JAIL_FILTER, 0, NULL, NULL},
-    {JAIL_PAUSE, 0, NULL, NULL},
-};
-/* clang-format on */
-
-/* As on a machine whose root is shared: what is mounted here is mounted there. */
-static void share_mounts(bool shared)
+/* What is right for the same user, where the victim left its own protection out, is that it works. */
+static unsigned right_beside(const struct attempt *a, const struct beside *b)
 {
-    while (!shared && access("/proc/self", F_OK) < 0 && umount2("/proc", MNT_DETACH) == 0)
-        ; /* what came over from the jail */
-    if (mount(NULL, "/", NULL, MS_REC | (shared ? MS_SHARED : MS_PRIVATE), NULL) < 0)
-        err(2, "mounts");
+    if (b->attacker != PROCESS_CHIPSET)
+        return OUT_REFUSED;
+    if (b->options == 0)
+        return a->same_user;
+    /* Before Linux 6.13 this one needs CAP_SYS_NICE. */
+    return OUT_WORKED | (strcmp(a->what, "process_madvise") == 0 ? (unsigned)OUT_REFUSED : 0);
 }
 
-static bool noticed_by_attempt(struct lab *lab, const struct mutation *m, char note[160])
+static unsigned attack_beside(struct lab *lab, const struct beside *b)
 {
-    size_t i = attempt_find(m->attempt);
-    uint64_t skip = STEP(JAIL_FILTER) | m->also;
-    struct verdict with, without;
+    struct lab_resident victim;
+    struct tally t = {0};
 
-    if (i == attempt_count())
-        errx(2, "no attempt '%s'", m->attempt);
-    with = lab_jailed(lab, PROCESS_VTPM, EVIL_JAILED, i, skip);
-    without = lab_jailed(lab, PROCESS_VTPM, EVIL_JAILED, i, skip | STEP(m->step));
-    (void)snprintf(note, 160, "'%s': %s with it, %s without", m->attempt,
-                   outcome_name(with.outcome), outcome_name(without.outcome));
-    return with.outcome == OUT_REFUSED && without.outcome == OUT_WORKED;
-}
+    if (!lab_resident_start(lab, PROCESS_CHIPSET, b->options, &victim))
+        errx(2, "the victim does not come up");
+    for (size_t i = 0; i < attempt_count(); i++) {
+        const struct attempt *a = attempt_at(i);
+        struct verdict v;
 
-static bool cpu_can_be_told(void)
-{
-    static const unsigned long controls[] = {PR_SPEC_STORE_BYPASS, PR_SPEC_INDIRECT_BRANCH};
-
-    for (size_t i = 0; i < COUNT_OF(controls); i++) {
-        int now = prctl(PR_GET_SPECULATION_CTRL, controls[i], 0, 0, 0);
-
-        if (now > 0 && ((unsigned)now & PR_SPEC_PRCTL) != 0)
-            return true;
-    }
-    return false;
-}
-
-/* A step that has nothing to do on this machine; NULL: it has. */
-static const char *idle_here(enum jail_step step)
-{
-    if (step == JAIL_SPECULATION && !cpu_can_be_told())
-        return "this CPU is not affected, or cannot be told";
-    if (step == JAIL_MDWE && !kernel_has_mdwe())
-        return "this kernel has none";
-    if (step == JAIL_LANDLOCK && landlock_abi() == 0)
-        return "this kernel has none";
-    return NULL;
-}
-
-static bool mutate(struct lab *lab, const struct mutation *m, char note[160])
-{
-    bool noticed;
-
-    if (m->attempt != NULL)
-        return noticed_by_attempt(lab, m, note);
-    share_mounts(m->step == JAIL_PRIVATE);
-    noticed = lab_noticed(lab, PROCESS_VTPM, STEP(m->step) | m->also, note);
-    share_mounts(false);
-    return noticed;
-}
-
-static unsigned mutate_all(struct lab *lab)
-{
-    unsigned wrong = 0, noticed = 0, hidden = 0;
-    char note[160] = "";
-
-    if (lab_noticed(lab, PROCESS_VTPM, 0, note)) {
-        printf("  the whole jail is refused: %s\n", note);
-        wrong++;
-    }
-    for (size_t i = 0; i < COUNT_OF(mutations); i++) {
-        const struct mutation *m = &mutations[i];
-        const char *nobody = m->nobody != NULL ? m->nobody : idle_here(m->step);
-        bool seen;
-
-        if (nobody != NULL) {
-            printf("  without '%s': nothing changes: %s\n", jail_step_name(m->step), nobody);
-            hidden++;
+        if (a->same_user == 0)
             continue;
-        }
-        seen = mutate(lab, m, note);
-        printf("  without '%s'%s: %s: %s\n", jail_step_name(m->step),
-               m->also != 0 ? " and what hides it" : "", seen ? "noticed" : "NOT NOTICED", note);
-        noticed += seen ? 1 : 0;
-        wrong += seen ? 0 : 1;
+        v = lab_beside(lab, b->attacker, &victim, i);
+        count(&t, b->who, a, &v, right_beside(a, b));
     }
-    printf("%u of %zu jails with a step left out are noticed, %u steps are doubled by others\n",
-           noticed, COUNT_OF(mutations), hidden);
+    lab_resident_end(&victim);
+    printf("%-28s %2u attempts: %2u refused, %2u work; %u not as it must be\n", b->who, t.made,
+           t.outcomes[OUT_REFUSED], t.outcomes[OUT_WORKED], t.wrong);
+    return t.wrong;
+}
+
+static unsigned attack_all_beside(struct lab *lab)
+{
+    static const struct beside rows[] = {
+        {"supervisor",                 PROCESS_SUPERVISOR, 0                },
+        {"vtpm",                       PROCESS_VTPM,       0                },
+        {"diag",                       PROCESS_DIAG,       0                },
+        {"of the same user",           PROCESS_CHIPSET,    0                },
+        {"control: a dumpable victim", PROCESS_CHIPSET,    RESIDENT_DUMPABLE},
+    };
+    unsigned wrong = 0;
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        wrong += attack_beside(lab, &rows[i]);
     return wrong;
 }
 
@@ -392,7 +308,9 @@ int main(int argc, char **argv)
 
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc != 3)
-        errx(2, "usage: attack sandboxed|jailed|control|mutations|orphans EVIL");
+        errx(2, "usage: attack sandboxed|jailed|control|beside|mutations|orphans EVIL");
+    if (strcmp(argv[1], "mutations") == 0)
+        return mutate_all(argv[2]) == 0 ? 0 : 1;
     lab_open(&lab, argv[2]);
     if (strcmp(argv[1], "sandboxed") == 0)
         wrong = attack_all(&lab, EVIL_SANDBOXED);
@@ -400,8 +318,8 @@ int main(int argc, char **argv)
         wrong = attack_all(&lab, EVIL_JAILED);
     else if (strcmp(argv[1], "control") == 0)
         wrong = control(&lab);
-    else if (strcmp(argv[1], "mutations") == 0)
-        wrong = mutate_all(&lab);
+    else if (strcmp(argv[1], "beside") == 0)
+        wrong = attack_all_beside(&lab);
     else if (strcmp(argv[1], "orphans") == 0)
         wrong = orphans(&lab);
     lab_close(&lab);

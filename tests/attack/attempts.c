@@ -5,7 +5,7 @@
 #include "tests/attack/evil.h"
 
 static const struct attempt_table *const tables[] = {&attempts_paths, &attempts_peers,
-                                                     &attempts_kernel};
+                                                     &attempts_victim, &attempts_kernel};
 
 size_t attempt_count(void)
 {

@@ -27,6 +27,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timex.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ enum {
     MAX_FDS = 64,
     MIB = 1 << 20,
     BOMB_MIB = 256,
+    STACK_BOMB_MIB = 96, /* what the kernel keeps free below a stack is a little more */
     SIGSET_BYTES = 8,
     ARCH_SET_GS = 0x1001,
     LDT_WRITE = 1,
@@ -75,11 +77,18 @@ static long k22_perf(const struct evil *e)
 }
 
 static struct io_uring_params ring;
+static unsigned map_size;
+static struct iovec one_byte = {.iov_base = &map_size, .iov_len = 1};
 
 /* Pages of memory that others map too are given back: they read zeroes. */
 static long k28_remove(const struct evil *e)
 {
-    return result(madvise((char *)e->shared + 4096, 4096, MADV_REMOVE));
+    return result(madvise((char *)e->shared + 2 * EVIL_PAGE_OFFSET, 4096, MADV_REMOVE));
+}
+
+static long k28_page_out(const struct evil *e)
+{
+    return result(madvise(e->shared, 4096, MADV_PAGEOUT));
 }
 
 /* The control's memory has no seals: ours made it just now. */
@@ -109,6 +118,11 @@ static long k29_seal(const struct evil *e)
     return result(fcntl(seal_target(e), F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
 }
 
+static long k29_get_seals(const struct evil *e)
+{
+    return result(fcntl(seal_target(e), F_GET_SEALS));
+}
+
 static long k29_punch(const struct evil *e)
 {
     return result(fallocate(seal_target(e), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096));
@@ -123,6 +137,22 @@ static long k31_capset(const struct evil *e)
     memset(all, 0, sizeof(all));
     all[0].effective = all[0].permitted = 1u << CAP_SYS_ADMIN;
     return result(syscall(SYS_capset, &head, all));
+}
+
+/* Root has it permitted already; to raise it, it must be inheritable too. */
+static long k31_ambient(const struct evil *e)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[2];
+
+    if (e->mode == EVIL_CONTROL) {
+        if (syscall(SYS_capget, &head, caps) < 0)
+            return -errno;
+        caps[0].inheritable |= 1u << CAP_CHOWN;
+        if (syscall(SYS_capset, &head, caps) < 0)
+            return -errno;
+    }
+    return result(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_CHOWN, 0, 0));
 }
 
 static long k31_filter_again(const struct evil *e)
@@ -221,6 +251,19 @@ static long k37_block_signals(const struct evil *e)
     return e->mode == EVIL_CONTROL ? 0 : EVIL_NO_EFFECT;
 }
 
+/* A frame of its own making: every register as it likes, and nothing more than it had. */
+static long k37_sigreturn(const struct evil *e)
+{
+    (void)e;
+    return result(syscall(SYS_rt_sigreturn));
+}
+
+static long k38_stop_itself(const struct evil *e)
+{
+    (void)e;
+    return result(syscall(SYS_kill, getpid(), SIGSTOP)) < 0 ? -errno : EVIL_NO_EFFECT;
+}
+
 static long k38_spin(const struct evil *e)
 {
     if (e->mode == EVIL_CONTROL)
@@ -278,6 +321,23 @@ static long k41_mmap(const struct evil *e)
     return 0;
 }
 
+/* It grows by itself, without a call that a filter could see. */
+static long k41_stack(const struct evil *e)
+{
+    volatile char *at = __builtin_frame_address(0);
+    struct rlimit most;
+
+    if (e->mode == EVIL_CONTROL && getrlimit(RLIMIT_STACK, &most) == 0) {
+        most.rlim_cur = most.rlim_max;
+        (void)setrlimit(RLIMIT_STACK, &most);
+    }
+    for (int i = 0; i < STACK_BOMB_MIB; i++) {
+        for (int page = 0; page < MIB; page += 4096)
+            at[-(i * (long)MIB + page)] = 1;
+    }
+    return 0;
+}
+
 /* The tester sees whether the kernel left a core file. */
 static long k44_crash(const struct evil *e)
 {
@@ -329,9 +389,17 @@ static const struct attempt rows[] = {
          1, 0, 0, 0, 0),
     NO_CONTROL("K27", "splice", SYS_splice, OUT_REFUSED, "needs a pipe, which no process has",
          FD_CONTROL, 0, FD_FIRST_GRANT, 0, 1, 0),
+    NO_CONTROL("K27", "vmsplice", SYS_vmsplice, OUT_REFUSED, "needs a pipe, which no process has",
+         FD_CONTROL, A(&one_byte), 1, 0),
+    NO_CONTROL("K27", "tee", SYS_tee, OUT_REFUSED, "needs two pipes, which no process has",
+         FD_CONTROL, FD_FIRST_GRANT, 1, 0),
+    NO_CONTROL("K27", "copy_file_range", SYS_copy_file_range, OUT_REFUSED,
+         "needs two files, which no process has", FD_CONTROL, 0, FD_FIRST_GRANT, 0, 1, 0),
     NO_CONTROL("K27", "sendfile", SYS_sendfile, OUT_REFUSED,
          "needs two files, which no process has", FD_FIRST_GRANT, FD_CONTROL, 0, 1),
     RUN("K28", "madvise: remove shared pages", k28_remove, 0),
+    RUN("K28", "madvise: page out", k28_page_out, 0),
+    RUN("K29", "F_GET_SEALS", k29_get_seals, 0),
     RUN("K29", "shrink shared memory", k29_truncate, OUT_REFUSED),
     RUN("K29", "grow shared memory", k29_grow, OUT_REFUSED),
     RUN("K29", "seal shared memory", k29_seal, OUT_REFUSED),
@@ -340,10 +408,15 @@ static const struct attempt rows[] = {
     CALL("K31", "setresuid 0", SYS_setresuid, OUT_REFUSED, 0, 0, 0),
     CALL("K31", "setresgid 0", SYS_setresgid, OUT_REFUSED, 0, 0, 0),
     RUN("K31", "capset", k31_capset, OUT_REFUSED),
+    RUN("K31", "an ambient capability", k31_ambient, OUT_REFUSED),
+    CALL("K31", "setgroups", SYS_setgroups, OUT_REFUSED, 0, 0),
     CALL("K31", "securebits", SYS_prctl, OUT_REFUSED, PR_SET_SECUREBITS, SECBIT_KEEP_CAPS),
     RUN("K31", "another filter", k31_filter_again, 0),
     CALL("K32", "be dumpable", SYS_prctl, 0, PR_SET_DUMPABLE, 1),
     CALL("K32", "take another name", SYS_prctl, 0, PR_SET_NAME, A("supervisor")),
+    NO_CONTROL("K32", "choose a tracer", SYS_prctl, 0, "needs Yama", PR_SET_PTRACER, A(-1)),
+    NO_CONTROL("K32", "move its own memory map", SYS_prctl, 0, "needs CONFIG_CHECKPOINT_RESTORE",
+         PR_SET_MM, PR_SET_MM_MAP_SIZE, A(&map_size), 0, 0),
     CALL("K32", "outlive init", SYS_prctl, 0, PR_SET_PDEATHSIG, 0),
     RUN("K33", "raise a limit", k33_raise_limit, OUT_REFUSED),
     RUN("K33", "real-time priority", k33_realtime, OUT_REFUSED),
@@ -357,33 +430,41 @@ static const struct attempt rows[] = {
     NO_CONTROL("K34", "ioperm", SYS_ioperm, OUT_REFUSED, "needs CONFIG_X86_IOPL_IOPERM", 0x80,
          1, 1),
     {"K34", "int 0x80", -1, {0}, k34_int80, 0, ON_ALL, OUT_KILLED | OUT_DIED, 0,
-         "needs a kernel with 32-bit emulation"},
+         "needs a kernel with 32-bit emulation", 0},
     NO_CONTROL("K34", "an x32 call", X32_BIT | SYS_getpid, 0, "needs a kernel with x32", 0),
     NO_CONTROL("K34", "a call of no number", 1023, 0, "there is none", 0),
     RUN("K35", "adjtimex", k35_adjtimex, OUT_REFUSED),
     NO_CONTROL("K35", "clock_settime", SYS_clock_settime, OUT_REFUSED,
          "would set the machine's clock", CLOCK_REALTIME, A(&one_second)),
+    NO_CONTROL("K35", "settimeofday", SYS_settimeofday, OUT_REFUSED,
+         "would set the machine's clock", A(&one_second), 0),
+    CALL("K35", "timerfd_create", SYS_timerfd_create, 0, CLOCK_MONOTONIC, 0),
     CALL("K35", "setitimer", SYS_setitimer, 0, ITIMER_REAL, A(&every_second), 0),
     CALL("K35", "timer_create", SYS_timer_create, 0, CLOCK_MONOTONIC, 0, A(&timer)),
     RUN("K37", "ignore SIGTERM", k37_ignore_sigterm, 0),
     {"K37", "block all signals", -1, {0}, k37_block_signals, 0, ON_SUPERVISOR, OUT_NO_EFFECT, 0,
-         NULL},
+         NULL, 0},
+    {"K37", "a signal frame of its own", -1, {0}, k37_sigreturn, OUT_DIED, ON_SUPERVISOR, OUT_DIED, 0,
+         "there is nothing to gain", 0},
     CALL("K37", "sigaltstack", SYS_sigaltstack, 0, 0, A(&other_stack)),
-    {"K38", "spin", -1, {0}, k38_spin, 0, ON_ALL, OUT_NO_EFFECT, 0, NULL},
+    {"K38", "stop itself", -1, {0}, k38_stop_itself, OUT_NO_EFFECT, 0, 0, 0,
+         "would stop, until the tester ends it", 0},
+    {"K38", "spin", -1, {0}, k38_spin, 0, ON_ALL, OUT_NO_EFFECT, 0, NULL, 0},
     CALL("K39", "futex: priority inheritance", SYS_futex, 0, A(&lock_word), FUTEX_LOCK_PI, 0, 0),
     CALL("K39", "robust list", SYS_set_robust_list, 0, A(&lock_word), 24),
     {"K40", "saturate every eventfd", -1, {0}, k40_saturate, OUT_NO_EFFECT,
-         ON_CHIPSET | ON_SUPERVISOR, OUT_NO_EFFECT, ON_CHIPSET | ON_SUPERVISOR, NULL},
+         ON_CHIPSET | ON_SUPERVISOR, OUT_NO_EFFECT, ON_CHIPSET | ON_SUPERVISOR, NULL, 0},
     {"K41", "memory bomb by brk", -1, {0}, k41_brk, OUT_LIMITED, ON_VTPM | ON_DIAG,
-         OUT_LIMITED | OUT_KILLED, ON_WORKERS, NULL},
+         OUT_LIMITED | OUT_KILLED, ON_WORKERS, NULL, 0},
     {"K41", "memory bomb by mmap", -1, {0}, k41_mmap, OUT_LIMITED, ON_DIAG,
-         OUT_LIMITED | OUT_KILLED, ON_WORKERS, NULL},
-    {"K41", "mlock", SYS_mlock, {A(&ring), 8}, NULL, OUT_REFUSED, 0, 0, 0, NULL},
+         OUT_LIMITED | OUT_KILLED, ON_WORKERS, NULL, 0},
+    {"K41", "memory bomb by the stack", -1, {0}, k41_stack, OUT_DIED, ON_ALL, OUT_DIED, 0, NULL, 0},
+    {"K41", "mlock", SYS_mlock, {A(&ring), 8}, NULL, OUT_REFUSED, 0, 0, 0, NULL, 0},
     {"K44", "crash: is a core left?", -1, {0}, k44_crash, OUT_DIED, ON_ALL, OUT_DIED, 0,
-         "depends on where the machine puts core files"},
+         "depends on where the machine puts core files", 0},
     RUN("K43", "dup until the end", k43_dup_all, OUT_LIMITED),
     {"K45", "KVM_RUN on every descriptor", -1, {0}, k45_run_fds, 0, ON_SUPERVISOR, OUT_REFUSED, 0,
-         "needs a vCPU"},
+         "needs a vCPU", 0},
     CALL("K45", "an ioctl", SYS_ioctl, 0, FD_CONTROL, FIONREAD, A(&lock_word)),
     NO_CONTROL("K45", "KVM_CREATE_VM", SYS_ioctl, 0, "needs KVM", FD_FIRST_GRANT + 1, KVM_CREATE_VM,
          0),

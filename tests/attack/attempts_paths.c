@@ -1,6 +1,7 @@
 /*
  * tests/attack/attempts_paths.c - out by a path, a descriptor, a mount, a namespace, an exec.
  */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -23,7 +24,9 @@
 #include "tests/attack/evil.h"
 
 enum {
-    MAX_FDS = 64, /* descriptors that are tried */
+    MAX_FDS = 64,     /* descriptors that are tried */
+    MAX_PID = 32768,  /* processes that are tried */
+    BOMB_FORKS = 300, /* more than any process may have */
     PAGE_BYTES = 4096,
 };
 
@@ -97,6 +100,23 @@ static long k05_climb(const struct evil *e)
     return result(open("etc/passwd", O_RDONLY));
 }
 
+static long k06_move_mount(const struct evil *e)
+{
+    long fd = FD_CONTROL;
+
+    if (e->mode == EVIL_CONTROL)
+        fd = syscall(SYS_open_tree, AT_FDCWD, "/dev", OPEN_TREE_CLONE);
+    return result(syscall(SYS_move_mount, fd, "", AT_FDCWD, "/tmp", MOVE_MOUNT_F_EMPTY_PATH));
+}
+
+static long k06_pivot_root(const struct evil *e)
+{
+    if (e->mode == EVIL_CONTROL &&
+        (mount("none", "/tmp", "tmpfs", 0, NULL) < 0 || chdir("/tmp") < 0))
+        return -errno;
+    return result(syscall(SYS_pivot_root, ".", "."));
+}
+
 static long k07_setns(const struct evil *e)
 {
     int fd = e->mode == EVIL_CONTROL ? open("/proc/self/ns/uts", O_RDONLY) : 3;
@@ -104,14 +124,23 @@ static long k07_setns(const struct evil *e)
     return result(setns(fd, 0));
 }
 
+/* Of whoever can be seen. */
 static long k07_setns_pidfd(const struct evil *e)
 {
-    pid_t pid = e->mode == EVIL_CONTROL ? e->page->victim : 1;
-    long fd = syscall(SYS_pidfd_open, pid, 0);
+    pid_t first = e->mode == EVIL_CONTROL ? e->page->victim : 1;
+    long last = -ESRCH;
 
-    if (fd < 0)
-        return -errno;
-    return result(setns((int)fd, CLONE_NEWUTS));
+    for (pid_t pid = first; pid <= MAX_PID; pid++) {
+        long fd = syscall(SYS_pidfd_open, pid, 0);
+
+        if (fd < 0)
+            continue;
+        if (setns((int)fd, CLONE_NEWUTS) == 0)
+            return pid;
+        last = -errno;
+        (void)close((int)fd);
+    }
+    return last;
 }
 
 /* A child that ends at once. Its start is what was to be prevented. */
@@ -146,6 +175,52 @@ static long k09_fork(const struct evil *e)
     return forked(syscall(SYS_fork));
 }
 
+/* The child runs on our stack: no function may return in it. */
+static long k09_vfork(const struct evil *e)
+{
+    long pid;
+
+    (void)e;
+    __asm__ volatile("syscall\n"
+                     "test %%rax, %%rax\n"
+                     "jnz 1f\n"
+                     "xor %%edi, %%edi\n"
+                     "mov %[leave], %%eax\n"
+                     "syscall\n"
+                     "1:"
+                     : "=a"(pid)
+                     : "a"((long)SYS_vfork), [leave] "i"(SYS_exit_group)
+                     : "rcx", "r11", "rdi", "memory");
+    if (pid < 0)
+        return pid;
+    (void)waitpid((pid_t)pid, NULL, __WALL);
+    return pid;
+}
+
+/* In a PID namespace its end ends them all. */
+static long k09_fork_bomb(const struct evil *e)
+{
+    static pid_t pids[BOMB_FORKS];
+    int n = 0;
+
+    while (n < BOMB_FORKS) {
+        pids[n] = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+        if (pids[n] < 0)
+            break;
+        if (pids[n] == 0)
+            for (;;)
+                (void)pause();
+        n++;
+    }
+    if (n < BOMB_FORKS)
+        return errno == EAGAIN ? EVIL_LIMITED : -errno;
+    while (e->mode == EVIL_CONTROL && n-- > 0) {
+        (void)kill(pids[n], SIGKILL);
+        (void)waitpid(pids[n], NULL, 0);
+    }
+    return 0;
+}
+
 static long k09_clone(const struct evil *e)
 {
     (void)e;
@@ -175,6 +250,96 @@ static long k10_exec_self(const struct evil *e)
 
     (void)e;
     return result(syscall(SYS_execveat, AT_FDCWD, "/bin/true", argv, env, 0));
+}
+
+/* None of what it holds may be executed. */
+static long k10_exec_fds(const struct evil *e)
+{
+    char name[] = "true", *argv[] = {name, NULL}, *env[] = {NULL};
+    long last = -EBADF;
+
+    if (e->mode == EVIL_CONTROL)
+        (void)open("/bin/true", O_RDONLY);
+    for (int fd = 0; fd < MAX_FDS; fd++)
+        last = result(syscall(SYS_execveat, fd, "", argv, env, AT_EMPTY_PATH));
+    return last;
+}
+
+/* exit_group(0), as a program. */
+static const struct {
+    Elf64_Ehdr head;
+    Elf64_Phdr load;
+    uint8_t code[9];
+} tiny = {
+    .head = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+             .e_type = ET_EXEC,
+             .e_machine = EM_X86_64,
+             .e_version = EV_CURRENT,
+             .e_entry = 0x400000 + sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr),
+             .e_phoff = sizeof(Elf64_Ehdr),
+             .e_ehsize = sizeof(Elf64_Ehdr),
+             .e_phentsize = sizeof(Elf64_Phdr),
+             .e_phnum = 1                                                                                                                          },
+    .load = {.p_type = PT_LOAD,
+             .p_flags = PF_R | PF_X,
+             .p_vaddr = 0x400000,
+             .p_filesz = sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr) + 9,
+             .p_memsz = sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr) + 9,
+             .p_align = PAGE_BYTES                                              },
+    .code = {0x31,                                                       0xff,     0xb8,  SYS_exit_group,                               0, 0, 0, 0x0f, 0x05},
+};
+
+/* What it may write it may fill with a program. */
+static long k10_exec_shared(const struct evil *e)
+{
+    char name[] = "tiny", *argv[] = {name, NULL}, *env[] = {NULL};
+    int fd = e->shared_fd;
+
+    if (e->mode == EVIL_CONTROL) {
+        fd = memfd_create("program", 0);
+        (void)!write(fd, &tiny, sizeof(tiny));
+    } else {
+        memcpy(e->shared, &tiny, sizeof(tiny));
+    }
+    return result(syscall(SYS_execveat, fd, "", argv, env, AT_EMPTY_PATH));
+}
+
+/* --- what was granted for reading --- */
+
+static int read_only_grant(const struct evil *e)
+{
+    for (unsigned i = 0; i < manifest[e->process].n_grants; i++) {
+        enum object_kind kind = manifest[e->process].grants[i].kind;
+
+        if (!manifest[e->process].grants[i].writable &&
+            (kind == OBJECT_BOARD || kind == OBJECT_REGION))
+            return FD_FIRST_GRANT + (int)i;
+    }
+    return -1;
+}
+
+static int open_again(int fd)
+{
+    char path[32];
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return open(path, O_RDWR);
+}
+
+static long k04_open_again(const struct evil *e)
+{
+    return result(open_again(read_only_grant(e)));
+}
+
+static long k04_map_for_writing(const struct evil *e)
+{
+    int fd = read_only_grant(e);
+    void *at;
+
+    if (e->mode == EVIL_CONTROL)
+        fd = open_again(fd);
+    at = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return at == MAP_FAILED ? -errno : 0;
 }
 
 static long k11_exec_memfd(const struct evil *e)
@@ -266,6 +431,10 @@ static const struct attempt rows[] = {
     CALL("K03", "open /dev/null", SYS_openat, OUT_REFUSED, A(AT_FDCWD), A("/dev/null"), O_RDWR),
     RUN("K04", "fchdir to every descriptor", k04_fchdir, OUT_REFUSED),
     RUN("K04", "openat from every descriptor", k04_openat_fds, OUT_REFUSED),
+    {"K04", "open a read-only object again", -1, {0}, k04_open_again, OUT_REFUSED, 0, 0,
+         ON_SUPERVISOR | ON_DIAG, NULL, 0},
+    {"K04", "map a read-only object for writing", -1, {0}, k04_map_for_writing, OUT_REFUSED, 0, 0,
+         ON_SUPERVISOR | ON_DIAG, NULL, 0},
     RUN("K05", "climb by ..", k05_climb, OUT_REFUSED),
     CALL("K05", "chroot", SYS_chroot, OUT_REFUSED, A("/")),
     CALL("K06", "mount a tmpfs", SYS_mount, OUT_REFUSED, A("none"), A("/tmp"), A("tmpfs"), 0, 0),
@@ -273,6 +442,8 @@ static const struct attempt rows[] = {
     CALL("K06", "fsopen", SYS_fsopen, OUT_REFUSED, A("tmpfs"), 0),
     CALL("K06", "open_tree", SYS_open_tree, OUT_REFUSED, A(AT_FDCWD), A("/"),
          OPEN_TREE_CLONE | AT_RECURSIVE),
+    RUN("K06", "move_mount", k06_move_mount, OUT_REFUSED),
+    RUN("K06", "pivot_root", k06_pivot_root, OUT_REFUSED),
     CALL("K06", "mount_setattr", SYS_mount_setattr, OUT_REFUSED, A(AT_FDCWD), A("/proc"), 0,
          A(&may_exec), sizeof(may_exec)),
     CALL("K07", "pidfd_open", SYS_pidfd_open, 0, 1, 0),
@@ -283,10 +454,15 @@ static const struct attempt rows[] = {
     RUN("K08", "clone with new users", k08_clone_user, 0),
     RUN("K08", "clone3 with new users", k08_clone3_user, 0),
     RUN("K09", "fork", k09_fork, 0),
+    RUN("K09", "vfork", k09_vfork, 0),
+    RUN("K09", "fork bomb", k09_fork_bomb, OUT_LIMITED),
     RUN("K09", "clone a process", k09_clone, 0),
     RUN("K09", "clone3 a process", k09_clone3, 0),
     RUN("K10", "execve", k10_exec, OUT_REFUSED),
     RUN("K10", "execveat", k10_exec_self, OUT_REFUSED),
+    RUN("K10", "execveat of every descriptor", k10_exec_fds, OUT_REFUSED),
+    RUN("K10", "a program in shared memory", k10_exec_shared, OUT_REFUSED),
+    NO_CONTROL("K11", "memfd_secret", SYS_memfd_secret, 0, "may be switched off at boot", 0),
     RUN("K11", "exec of a memfd", k11_exec_memfd, 0),
     CALL("K11", "memfd_create", SYS_memfd_create, 0, A("evil"), 0),
     RUN("K12", "mprotect: data becomes code", k12_mprotect, OUT_REFUSED),

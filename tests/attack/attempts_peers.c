@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <linux/netlink.h>
+#include <linux/vm_sockets.h>
 #include <mqueue.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -19,7 +20,6 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -27,7 +27,8 @@
 
 enum {
     MAX_FAMILY = 46,
-    KCMP_FILE = 0,
+    MANY_FDS = 253, /* as many as the kernel takes at once */
+    FLOOD = 10000,
 };
 
 static long result(long r)
@@ -35,90 +36,10 @@ static long result(long r)
     return r < 0 ? -errno : r;
 }
 
-static long k13_seize(const struct evil *e)
-{
-    return result(ptrace(PTRACE_SEIZE, e->page->victim, NULL, NULL));
-}
-
-static long k14_read_memory(const struct evil *e)
-{
-    char word[8];
-    struct iovec ours = {.iov_base = word, .iov_len = sizeof(word)};
-    struct iovec theirs = {.iov_base = (void *)(uintptr_t)e->page->victim_word,
-                           .iov_len = sizeof(word)};
-
-    return result(process_vm_readv(e->page->victim, &ours, 1, &theirs, 1, 0));
-}
-
-static long k14_write_memory(const struct evil *e)
-{
-    char word[8] = "evil";
-    struct iovec ours = {.iov_base = word, .iov_len = sizeof(word)};
-    struct iovec theirs = {.iov_base = (void *)(uintptr_t)e->page->victim_word,
-                           .iov_len = sizeof(word)};
-
-    return result(process_vm_writev(e->page->victim, &ours, 1, &theirs, 1, 0));
-}
-
-static long k14_getfd(const struct evil *e)
-{
-    long pidfd = syscall(SYS_pidfd_open, e->page->victim, 0);
-
-    return pidfd < 0 ? -errno : result(syscall(SYS_pidfd_getfd, pidfd, 0, 0));
-}
-
-static long k14_kcmp(const struct evil *e)
-{
-    pid_t us = getpid();
-
-    return result(syscall(SYS_kcmp, us, e->page->victim, KCMP_FILE, 0, 0));
-}
-
-static long k14_madvise_other(const struct evil *e)
-{
-    long pidfd = syscall(SYS_pidfd_open, e->page->victim, 0);
-    struct iovec theirs = {.iov_base = (void *)(uintptr_t)(e->page->victim_word & ~0xfffull),
-                           .iov_len = 4096};
-
-    if (pidfd < 0)
-        return -errno;
-    return result(syscall(SYS_process_madvise, pidfd, &theirs, 1, MADV_COLD, 0));
-}
-
-/* Signal 0: what may be signalled at all. */
-static long k15_kill(const struct evil *e)
-{
-    return result(kill(e->page->victim, 0));
-}
-
 static long k15_kill_all(const struct evil *e)
 {
     (void)e;
     return result(kill(-1, 0));
-}
-
-static long k15_tgkill(const struct evil *e)
-{
-    return result(syscall(SYS_tgkill, e->page->victim, e->page->victim, 0));
-}
-
-static long k15_tkill(const struct evil *e)
-{
-    return result(syscall(SYS_tkill, e->page->victim, 0));
-}
-
-static long k15_sigqueue(const struct evil *e)
-{
-    siginfo_t info = {.si_code = SI_QUEUE};
-
-    return result(syscall(SYS_rt_sigqueueinfo, e->page->victim, 0, &info));
-}
-
-static long k15_pidfd_signal(const struct evil *e)
-{
-    long pidfd = syscall(SYS_pidfd_open, e->page->victim, 0);
-
-    return pidfd < 0 ? -errno : result(syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0));
 }
 
 static long k18_lock(const struct evil *e)
@@ -186,12 +107,22 @@ static long k19_connect_path(const struct evil *e)
     return fd < 0 ? -errno : result(connect(fd, (struct sockaddr *)&to, sizeof(to)));
 }
 
+/* The host, by a family that network namespaces do not hold. */
+static long k19_connect_vsock(const struct evil *e)
+{
+    struct sockaddr_vm to = {.svm_family = AF_VSOCK, .svm_port = 1, .svm_cid = VMADDR_CID_HOST};
+    int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+
+    (void)e;
+    return fd < 0 ? -errno : result(connect(fd, (struct sockaddr *)&to, sizeof(to)));
+}
+
 static int pair_fds[2];
 
 static long send_to_control(int level, int type, const void *data, size_t len, int flags)
 {
     char byte = 0;
-    _Alignas(struct cmsghdr) char control[256] = {0};
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * MANY_FDS)] = {0};
     struct iovec iov = {.iov_base = &byte, .iov_len = 1};
     struct msghdr msg = {.msg_iov = &iov,
                          .msg_iovlen = 1,
@@ -223,6 +154,41 @@ static long k20_forge_credentials(const struct evil *e)
     return send_to_control(SOL_SOCKET, SCM_CREDENTIALS, &nobody, sizeof(nobody), 0);
 }
 
+/* As many as go: what nobody receives is bounded by its own quota. */
+static long k43_flood_of_descriptors(const struct evil *e)
+{
+    int fds[MANY_FDS] = {0};
+    long r = 0;
+
+    for (int i = 0; r >= 0 && i < FLOOD; i++)
+        r = send_to_control(SOL_SOCKET, SCM_RIGHTS, fds, sizeof(fds), 0);
+    if (r == -ETOOMANYREFS || r == -EAGAIN)
+        return e->mode == EVIL_CONTROL ? 0 : EVIL_LIMITED;
+    return r;
+}
+
+static long k21_out_of_band(const struct evil *e)
+{
+    int fd = 0;
+
+    (void)e;
+    return send_to_control(SOL_SOCKET, SCM_RIGHTS, &fd, sizeof(fd), MSG_OOB);
+}
+
+/* Flags are shared by all who hold the file. */
+static long k17_every_descriptor(const struct evil *e)
+{
+    long last = -EBADF;
+
+    for (int fd = FD_FIRST_GRANT; fd < FD_FIRST_GRANT + (int)manifest[e->process].n_grants; fd++) {
+        int flags = fcntl(fd, F_GETFL);
+
+        last = flags < 0 ? -errno : result(fcntl(fd, F_SETFL, flags | O_APPEND));
+        (void)fcntl(fd, F_SETFL, flags);
+    }
+    return last;
+}
+
 /* init's session has a key of this name; the tester put it there. */
 static long k23_steal_key(const struct evil *e)
 {
@@ -245,22 +211,12 @@ static long k36_mq_open(const struct evil *e)
 /* clang-format off */
 static const struct attempt rows[] = {
     CALL("K13", "ptrace: be traced", SYS_ptrace, 0, PTRACE_TRACEME),
-    RUN("K13", "ptrace: seize", k13_seize, OUT_REFUSED),
-    RUN("K14", "process_vm_readv", k14_read_memory, OUT_REFUSED),
-    RUN("K14", "process_vm_writev", k14_write_memory, OUT_REFUSED),
-    RUN("K14", "pidfd_getfd", k14_getfd, OUT_REFUSED),
-    RUN("K14", "kcmp", k14_kcmp, OUT_REFUSED),
-    RUN("K14", "process_madvise", k14_madvise_other, OUT_REFUSED),
-    RUN("K15", "kill another", k15_kill, OUT_REFUSED),
     RUN("K15", "kill all", k15_kill_all, OUT_REFUSED),
-    RUN("K15", "tgkill another", k15_tgkill, OUT_REFUSED),
-    RUN("K15", "tkill another", k15_tkill, OUT_REFUSED),
-    RUN("K15", "rt_sigqueueinfo", k15_sigqueue, OUT_REFUSED),
-    RUN("K15", "pidfd_send_signal", k15_pidfd_signal, OUT_REFUSED),
     CALL("K16", "F_SETOWN", SYS_fcntl, 0, FD_CONTROL, F_SETOWN, 0),
     CALL("K16", "F_SETSIG", SYS_fcntl, 0, FD_CONTROL, F_SETSIG, SIGKILL),
     CALL("K16", "O_ASYNC", SYS_fcntl, 0, FD_CONTROL, F_SETFL, O_ASYNC),
     CALL("K17", "O_NONBLOCK", SYS_fcntl, 0, FD_CONTROL, F_SETFL, O_NONBLOCK),
+    RUN("K17", "flags of every descriptor", k17_every_descriptor, 0),
     CALL("K17", "FIONBIO", SYS_ioctl, 0, FD_CONTROL, 0x5421, A(&(int){1} )),
     CALL("K18", "flock", SYS_flock, 0, FD_FIRST_GRANT, LOCK_EX | LOCK_NB),
     RUN("K18", "lock of a file", k18_lock, 0),
@@ -274,10 +230,15 @@ static const struct attempt rows[] = {
     RUN("K19", "connect to the host by TCP", k19_connect_tcp, OUT_REFUSED),
     RUN("K19", "connect to an abstract socket", k19_connect_abstract, OUT_REFUSED),
     RUN("K19", "connect to a socket by path", k19_connect_path, OUT_REFUSED),
+    NO_CONTROL_RUN("K19", "connect to the host by vsock", k19_connect_vsock, 0, "needs a vsock device"),
     {"K20", "send a descriptor", -1, {0}, k20_send_fd, 0, ON_SUPERVISOR | ON_DIAG,
-         OUT_NO_EFFECT | OUT_KILLED, 0, NULL},
+         OUT_NO_EFFECT | OUT_KILLED, 0, NULL, 0},
     {"K20", "forge credentials", -1, {0}, k20_forge_credentials, OUT_REFUSED,
-         ON_SUPERVISOR | ON_DIAG, OUT_REFUSED | OUT_KILLED, 0, NULL},
+         ON_SUPERVISOR | ON_DIAG, OUT_REFUSED | OUT_KILLED, 0, NULL, 0},
+    {"K21", "out of band", -1, {0}, k21_out_of_band, OUT_REFUSED, ON_SUPERVISOR | ON_DIAG,
+         OUT_REFUSED | OUT_KILLED, 0, "a socket of this type has none", 0},
+    {"K43", "flood of descriptors", -1, {0}, k43_flood_of_descriptors, OUT_LIMITED,
+         ON_SUPERVISOR | ON_DIAG, OUT_LIMITED, 0, NULL, 0},
     CALL("K21", "sendto", SYS_sendto, 0, FD_CONTROL, A("x"), 1, MSG_NOSIGNAL, 0, 0),
     CALL("K23", "keyctl", SYS_keyctl, 0, KEYCTL_GET_KEYRING_ID, A(KEY_SPEC_SESSION_KEYRING), 0),
     CALL("K23", "add_key", SYS_add_key, 0, A("user"), A("evil"), A("x"), 1,

@@ -3,9 +3,15 @@
  */
 #include "tests/attack/evil.h"
 
+#include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/shm.h"
@@ -32,8 +38,69 @@ static int set_up(struct evil *e, const char *name)
         0)
         return -1;
     e->shared = map;
-    e->page = map;
+    e->page = (void *)((char *)map + EVIL_PAGE_OFFSET);
     return 0;
+}
+
+/* --- one that stays: see enum evil_resident --- */
+
+static volatile uint64_t word = 0x1122334455667788; /* that others may try to reach */
+
+static _Noreturn void sleep_for_ever(void)
+{
+    static uint32_t never;
+
+    for (;;)
+        (void)syscall(SYS_futex, &never, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+}
+
+static void *second_thread(void *arg)
+{
+    atomic_store((_Atomic bool *)arg, true);
+    sleep_for_ever();
+}
+
+/* Where the filter lets it: the vtpm's executor, the supervisor's vCPUs. */
+static void start_thread(const struct evil *e)
+{
+    static _Atomic bool runs;
+    pthread_t thread;
+
+    if (e->process != PROCESS_VTPM)
+        return;
+    if (pthread_create(&thread, NULL, second_thread, &runs) != 0)
+        _exit(92);
+    while (!atomic_load(&runs)) /* its first calls are not in the run filter */
+        (void)sched_yield();
+}
+
+static int filter_this_thread(const struct sbx_program *program)
+{
+    struct sock_fprog prog = {.len = program->n_insns,
+                              .filter = (struct sock_filter *)(uintptr_t)program->insns};
+
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+}
+
+static _Noreturn void stay(struct evil *e, unsigned options)
+{
+    const struct sbx_program *run = &filter_of(e->process)->run;
+    char byte;
+    int r = 0;
+
+    start_thread(e);
+    if ((options & RESIDENT_DUMPABLE) == 0)
+        r = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (r == 0 && (options & RESIDENT_FREE_THREAD) != 0)
+        r = filter_this_thread(run);
+    else if (r == 0 && (options & RESIDENT_NO_FILTER) == 0)
+        r = sbx_enter(run);
+    if (r != 0)
+        _exit(93);
+    e->page->victim_word = (uintptr_t)&word;
+    atomic_store(&e->page->state, EVIL_BEFORE);
+    for (;;)
+        (void)!read(FD_CONTROL, &byte, sizeof(byte)); /* nobody says anything */
 }
 
 int main(int argc, char **argv)
@@ -42,9 +109,13 @@ int main(int argc, char **argv)
     size_t i = generation % EVIL_ATTEMPTS_MAX;
     struct evil e = {.mode = (enum evil_mode)(generation / EVIL_ATTEMPTS_MAX)};
 
-    if (argc != 2 || i >= attempt_count() || set_up(&e, argv[0]) < 0)
+    if (argc != 2 || e.mode >= EVIL_MODES || set_up(&e, argv[0]) < 0)
         return 90;
     atomic_store(&e.page->state, EVIL_STARTED);
+    if (e.mode == EVIL_RESIDENT)
+        stay(&e, (unsigned)i);
+    if (i >= attempt_count())
+        return 90;
     if (e.mode == EVIL_SANDBOXED && sbx_enter(&filter_of(e.process)->run) < 0)
         return 91;
     atomic_store(&e.page->state, EVIL_BEFORE);

@@ -20,7 +20,9 @@ enum evil_mode {
     EVIL_SANDBOXED = 0, /* jail and both filters */
     EVIL_JAILED = 1,    /* jail, no filter: does the second line hold? */
     EVIL_CONTROL = 2,   /* no sandbox at all: the attempt must work, else it proves nothing */
-    EVIL_MODES = 3,
+    EVIL_RESIDENT = 3,  /* sandboxed, and does nothing: a victim, or to be looked at */
+    EVIL_BESIDE = 4,    /* beside a victim, without filter and namespaces; see lab_beside() */
+    EVIL_MODES = 5,
     EVIL_ATTEMPTS_MAX = 1000, /* generation = mode * this + index + 1 */
 };
 
@@ -30,13 +32,24 @@ enum evil_state {
     EVIL_AFTER = 3,
 };
 
+/* Of a resident, in the place of the attempt's number. */
+enum evil_resident {
+    RESIDENT_DUMPABLE = 1,    /* as it is after exec */
+    RESIDENT_NO_FILTER = 2,   /* the run filter is not entered */
+    RESIDENT_FREE_THREAD = 4, /* only by one of its threads */
+    RESIDENT_OPTIONS = 8,
+};
+
 /* What an attempt returns besides 0 or more (it worked) and negative errno (refused). */
 enum {
     EVIL_NO_EFFECT = -1000, /* allowed, and harmless */
     EVIL_LIMITED = -1001,   /* came to the end of its own quota */
 };
 
-/* Over the first bytes of the board. */
+enum {
+    EVIL_PAGE_OFFSET = 4096, /* in the board; what is before it an attempt may spoil */
+};
+
 struct evil_page {
     _Atomic uint32_t state; /* enum evil_state */
     int32_t victim;         /* a process it may try to reach; as the tester sees it */
@@ -82,6 +95,11 @@ struct attempt {
     unsigned other_outcome;
     unsigned kinds;         /* for which it makes sense; 0: all */
     const char *no_control; /* why the control run is left out; NULL: it must work */
+    /*
+     * At a process of ours that is visible: 0, not one of these; else a mask of enum outcome for
+     * an attacker of the same user. One of another user must be refused.
+     */
+    unsigned same_user;
 };
 
 size_t attempt_count(void);
@@ -93,21 +111,26 @@ struct attempt_table {
     const struct attempt *rows;
     size_t n;
 };
-extern const struct attempt_table attempts_paths, attempts_peers, attempts_kernel;
+extern const struct attempt_table attempts_paths, attempts_peers, attempts_victim, attempts_kernel;
 
 /* Rows: one system call with these arguments; a function; a call without a control run. */
 #define A(x) ((uintptr_t)(x))
 #define CALL(id, what, call, jailed, ...)                                                          \
     {                                                                                              \
-        id, what, call, {__VA_ARGS__}, NULL, jailed, 0, 0, 0, NULL                                 \
+        id, what, call, {__VA_ARGS__}, NULL, jailed, 0, 0, 0, NULL, 0                              \
     }
 #define RUN(id, what, fn, jailed)                                                                  \
     {                                                                                              \
-        id, what, -1, {0}, fn, jailed, 0, 0, 0, NULL                                               \
+        id, what, -1, {0}, fn, jailed, 0, 0, 0, NULL, 0                                            \
     }
 #define NO_CONTROL(id, what, call, jailed, reason, ...)                                            \
     {                                                                                              \
-        id, what, call, {__VA_ARGS__}, NULL, jailed, 0, 0, 0, reason                               \
+        id, what, call, {__VA_ARGS__}, NULL, jailed, 0, 0, 0, reason, 0                            \
+    }
+
+#define NO_CONTROL_RUN(id, what, fn, jailed, reason)                                               \
+    {                                                                                              \
+        id, what, -1, {0}, fn, jailed, 0, 0, 0, reason, 0                                          \
     }
 
 /* Make a call; its result, or negative errno. */
