@@ -83,16 +83,18 @@ static int map_region(struct worker *w)
     return r;
 }
 
+/*
+ * First of all no core, no ptrace: what is mapped next may hold secrets, and what a predecessor that
+ * was taken over left in it may crash us. A core that goes to a program knows no RLIMIT_CORE.
+ */
 static int set_up(struct worker *w)
 {
-    int r = map_board(w);
+    int r = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : map_board(w);
 
     if (r == 0 && w->ops->run == NULL)
         r = map_region(w);
     if (r == 0)
         r = w->ops->setup(w->self, w);
-    if (r == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-        r = -errno;
     if (r < 0)
         board_log(&w->board, LOG_LEVEL_ERROR, "set-up failed: %s", strerror(-r));
     return r;
