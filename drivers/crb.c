@@ -351,6 +351,8 @@ void crb_shared_refresh(struct crb_shared *s)
         word = atomic_load(&s->state);
         if (crb_unpack((uint32_t)word, &c) == 0)
             store_registers(s, &c);
+        /* Ours must be seen before we look: else both may believe that they were the last. */
+        atomic_thread_fence(memory_order_seq_cst);
     } while (atomic_load(&s->state) != word && --tries > 0);
 }
 
