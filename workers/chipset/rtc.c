@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdbool.h>
 
+#include "workers/chipset/calendar.h"
+
 enum {
     REG_SECONDS = 0x00,
     REG_MINUTES = 0x02,
@@ -29,12 +31,8 @@ enum {
 
     NS_IN_S = 1000000000,
     UIP_NS = 244000, /* how long before an update UIP rises */
-    DAY_S = 24 * 60 * 60,
 };
 
-/* 0000-01-01 00:00:00 and 9999-12-31 23:59:59 */
-static const int64_t FIRST_S = -62167219200;
-static const int64_t LAST_S = 253402300799;
 /* From the first moment to the last, and back: no offset is longer. */
 static const int64_t OFFSET_MAX_S = 1000000000000;
 
@@ -42,77 +40,11 @@ static const int64_t OFFSET_MAX_S = 1000000000000;
 static const uint8_t time_registers[] = {REG_SECONDS, REG_MINUTES, REG_HOURS, REG_WEEKDAY,
                                          REG_DAY,     REG_MONTH,   REG_YEAR,  REG_CENTURY};
 
-struct civil {
-    unsigned year; /* 0 to 9999 */
-    unsigned month, day, hour, minute, second;
-    unsigned weekday; /* 0: Sunday */
-};
-
 void rtc_init(struct rtc *c)
 {
     *c = (struct rtc){0};
     c->ram[REG_A] = A_RUNNING;
     c->ram[REG_B] = B_24H;
-}
-
-/*
- * --- the calendar: Gregorian throughout ---
- *
- * Days are counted from 1 March of the year -400, so that leap days end years, years end whole
- * cycles of 400, and nothing is below 0.
- */
-
-enum {
-    CYCLE_DAYS = 146097,                 /* 400 years */
-    EPOCH_DAYS = CYCLE_DAYS + 719468,    /* 1970-01-01 */
-    FIRST_DAYS = CYCLE_DAYS - (31 + 29), /* 0000-01-01 */
-    FIRST_WEEKDAY = 6,                   /* a Saturday */
-};
-
-static int64_t seconds_of(const struct civil *t)
-{
-    int64_t year = (int64_t)t->year + 400 - (t->month <= 2 ? 1 : 0);
-    int64_t month = (t->month + 9) % 12; /* 0: March */
-    int64_t day_of_year = (153 * month + 2) / 5 + t->day - 1;
-    int64_t days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
-
-    return (days - EPOCH_DAYS) * DAY_S + t->hour * 3600 + t->minute * 60 + t->second;
-}
-
-static int64_t clamp_s(int64_t s)
-{
-    if (s < FIRST_S)
-        return FIRST_S;
-    return s > LAST_S ? LAST_S : s;
-}
-
-/* s is between FIRST_S and LAST_S. */
-static struct civil civil_of(int64_t s)
-{
-    uint32_t since_first = (uint32_t)((s - FIRST_S) / DAY_S);
-    uint32_t in_day = (uint32_t)((s - FIRST_S) % DAY_S);
-    uint32_t days = since_first + FIRST_DAYS;
-    uint32_t in_cycle = days % CYCLE_DAYS;
-    uint32_t year = (in_cycle - in_cycle / 1460 + in_cycle / 36524 - in_cycle / 146096) / 365;
-    uint32_t in_year = in_cycle - (365 * year + year / 4 - year / 100);
-    uint32_t month = (5 * in_year + 2) / 153; /* 0: March */
-    struct civil t = {.hour = in_day / 3600,
-                      .minute = in_day / 60 % 60,
-                      .second = in_day % 60,
-                      .weekday = (since_first + FIRST_WEEKDAY) % 7};
-
-    t.day = in_year - (153 * month + 2) / 5 + 1;
-    t.month = month < 10 ? month + 3 : month - 9;
-    t.year = year + days / CYCLE_DAYS * 400 + (t.month <= 2 ? 1 : 0) - 400;
-    return t;
-}
-
-static unsigned days_in_month(unsigned year, unsigned month)
-{
-    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-
-    return month == 2 && leap ? 29 : days[month - 1];
 }
 
 /* --- registers as numbers --- */
@@ -196,7 +128,7 @@ static bool decode_registers(const struct rtc *c, struct civil *ret)
         !decode(c, c->ram[REG_CENTURY], 100, &century) || t.month == 0)
         return false;
     t.year = century * 100 + year;
-    if (t.day == 0 || t.day > days_in_month(t.year, t.month))
+    if (t.day == 0 || t.day > calendar_days_in_month(t.year, t.month))
         return false;
     *ret = t;
     return true;
@@ -212,9 +144,9 @@ struct instant {
 static struct instant guest_now(const struct rtc *c, const struct chipset_time *now)
 {
     uint32_t ns = now->real_ns % NS_IN_S + c->offset_ns;
-    int64_t s = clamp_s(now->real_s) + c->offset_s + (ns >= NS_IN_S ? 1 : 0);
+    int64_t s = calendar_clamp(now->real_s) + c->offset_s + (ns >= NS_IN_S ? 1 : 0);
 
-    return (struct instant){.s = clamp_s(s), .ns = ns % NS_IN_S};
+    return (struct instant){.s = calendar_clamp(s), .ns = ns % NS_IN_S};
 }
 
 static void set_clock(struct rtc *c, struct instant to, const struct chipset_time *now)
@@ -222,7 +154,7 @@ static void set_clock(struct rtc *c, struct instant to, const struct chipset_tim
     uint32_t host_ns = now->real_ns % NS_IN_S;
     bool borrow = to.ns < host_ns;
 
-    c->offset_s = to.s - clamp_s(now->real_s) - (borrow ? 1 : 0);
+    c->offset_s = to.s - calendar_clamp(now->real_s) - (borrow ? 1 : 0);
     c->offset_ns = to.ns + (borrow ? NS_IN_S : 0) - host_ns;
     c->seen_s = to.s;
 }
@@ -239,7 +171,7 @@ static bool is_time(uint8_t reg)
 /* Copy the running time into the registers. */
 static void latch(struct rtc *c, const struct chipset_time *now)
 {
-    struct civil t = civil_of(guest_now(c, now).s);
+    struct civil t = calendar_civil(guest_now(c, now).s);
 
     for (unsigned i = 0; i < COUNT_OF(time_registers); i++)
         c->ram[time_registers[i]] = encode_register(c, &t, time_registers[i]);
@@ -282,7 +214,7 @@ static uint8_t read_register(struct rtc *c, const struct chipset_time *now, stru
     default:
         if (!is_time(c->index) || is_set(c))
             return c->ram[c->index];
-        t = civil_of(guest_now(c, now).s);
+        t = calendar_civil(guest_now(c, now).s);
         return encode_register(c, &t, c->index);
     }
 }
@@ -298,7 +230,7 @@ static void write_b(struct rtc *c, uint8_t v, const struct chipset_time *now)
     c->ram[REG_B] = v;
     if (was_set && (v & B_SET) == 0 && decode_registers(c, &t)) {
         /* The first update comes half a second later, as after a reset of the divider. */
-        set_clock(c, (struct instant){.s = seconds_of(&t), .ns = NS_IN_S / 2}, now);
+        set_clock(c, (struct instant){.s = calendar_seconds(&t), .ns = NS_IN_S / 2}, now);
     }
 }
 
@@ -310,7 +242,7 @@ static void write_time(struct rtc *c, uint8_t v, const struct chipset_time *now)
         latch(c, now);
     c->ram[c->index] = v;
     if (!is_set(c) && decode_registers(c, &t))
-        set_clock(c, (struct instant){.s = seconds_of(&t), .ns = guest_now(c, now).ns}, now);
+        set_clock(c, (struct instant){.s = calendar_seconds(&t), .ns = guest_now(c, now).ns}, now);
 }
 
 static void write_register(struct rtc *c, uint8_t v, const struct chipset_time *now)
