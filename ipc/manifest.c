@@ -23,6 +23,7 @@ static const struct grant supervisor_grants[] = {
     {OBJECT_IRQ,           IRQ_COM2,           true,  "registers it with the partition"        },
     {OBJECT_IRQ,           IRQ_COM3,           true,  "registers it with the partition"        },
     {OBJECT_IRQ,           IRQ_COM4,           true,  "registers it with the partition"        },
+    {OBJECT_IRQ,           IRQ_RTC,            true,  "registers it with the partition"        },
 };
 
 static const struct grant chipset_grants[] = {
@@ -38,6 +39,7 @@ static const struct grant chipset_grants[] = {
     {OBJECT_IRQ,    IRQ_COM2,        true, "interrupts the guest"   },
     {OBJECT_IRQ,    IRQ_COM3,        true, "interrupts the guest"   },
     {OBJECT_IRQ,    IRQ_COM4,        true, "interrupts the guest"   },
+    {OBJECT_IRQ,    IRQ_RTC,         true, "interrupts the guest"   },
 };
 
 static const struct grant vtpm_grants[] = {

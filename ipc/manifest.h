@@ -35,6 +35,7 @@ enum irq_line {
     IRQ_COM2,
     IRQ_COM3,
     IRQ_COM4,
+    IRQ_RTC,
     IRQ_LINE_COUNT,
 };
 

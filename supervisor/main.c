@@ -11,7 +11,7 @@
 #include "supervisor/vcpu/vcpu_thread.h"
 
 static const uint32_t irq_gsi[IRQ_LINE_COUNT] = {
-    [IRQ_COM1] = 4, [IRQ_COM2] = 3, [IRQ_COM3] = 5, [IRQ_COM4] = 7};
+    [IRQ_COM1] = 4, [IRQ_COM2] = 3, [IRQ_COM3] = 5, [IRQ_COM4] = 7, [IRQ_RTC] = 8};
 
 struct machine {
     struct super super;

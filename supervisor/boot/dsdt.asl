@@ -59,6 +59,7 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 1)
             Name (_CRS, ResourceTemplate ()
             {
                 IO (Decode16, 0x70, 0x70, 1, 2)
+                IRQ (Edge, ActiveHigh, Exclusive) { 8 }
             })
         }
 
