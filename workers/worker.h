@@ -67,6 +67,12 @@ struct worker_ops {
     unsigned (*poll_fds)(void *self, struct pollfd *fds, unsigned max);
     /* After each poll, with the descriptors filled in; may change state. */
     enum access_result (*polled)(void *self, const struct pollfd *fds, unsigned n);
+    /*
+     * With poll_fds: when polled() is to be called though no descriptor is ready (CLOCK_MONOTONIC;
+     * UINT64_MAX: never). It is late by up to 1 ms: nobody makes a worker wake more often than
+     * that. Asked again before each sleep. May be NULL.
+     */
+    uint64_t (*next_ns)(void *self);
 
     /* Instead of a port: the worker's own loop, entered after Activate. Others leave it NULL. */
     int (*run)(void *self, struct worker *w);

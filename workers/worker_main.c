@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/code.h"
 #include "base/heap.h"
 #include "base/shm.h"
@@ -189,6 +191,24 @@ static unsigned serve_pending(struct worker *w)
     return n;
 }
 
+/*
+ * How long poll() may sleep: rounded up, so that a time that is not quite reached is slept out
+ * instead of polled for.
+ */
+static int poll_timeout_ms(const struct worker *w)
+{
+    uint64_t next_ns = w->ops->next_ns == NULL ? UINT64_MAX : w->ops->next_ns(w->self);
+    uint64_t now_ns, ms;
+
+    if (next_ns == UINT64_MAX)
+        return -1;
+    now_ns = clock_now_ns();
+    if (next_ns <= now_ns)
+        return 0;
+    ms = (next_ns - now_ns - 1) / NS_PER_MS + 1;
+    return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
 static void wait_descriptors(struct worker *w)
 {
     struct pollfd fds[MAX_POLL_FDS];
@@ -196,7 +216,7 @@ static void wait_descriptors(struct worker *w)
     int timeout_ms = 0;
 
     if (port_sleep_begin(&w->port))
-        timeout_ms = -1;
+        timeout_ms = poll_timeout_ms(w);
     if (poll(fds, n, timeout_ms) < 0)
         n = 0;
     port_sleep_end(&w->port);
