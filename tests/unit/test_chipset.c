@@ -249,13 +249,37 @@ START_TEST(state_survives)
     len = save(before);
     r = rd_over(before, len);
     reset();
-    ck_assert_int_eq(chipset_load(&r, &chipset), 0);
+    ck_assert_int_eq(chipset_load(&r, CHIPSET_SCHEMA, &now, &chipset), 0);
     ck_assert_uint_eq(save(after), len);
     ck_assert_mem_eq(before, after, len);
     ck_assert_uint_eq(chipset.uarts[3].out_len, 13);
     ck_assert_uint_eq(in(0x71, 1), 0x55);
     ck_assert_uint_eq(in(0x602, 2), 0x0100);
     ck_assert_uint_eq(in(0xcf8, 4), 0x80000010);
+}
+END_TEST
+
+/* Its clock was four bytes shorter, in the middle of all. */
+START_TEST(a_state_of_schema_1_is_read)
+{
+    uint8_t buf[CHIPSET_STATE_MAX] = {0};
+    const size_t behind = POWER_STATE_MAX + PCI_STATE_MAX;
+    struct rd r;
+    size_t len;
+
+    out(0x70, 2, 0x5540);
+    out(0x602, 2, 0x0100);
+    out(0xcf8, 4, 0x80000010);
+    len = save(buf);
+    memmove(buf + len - behind - 4, buf + len - behind, behind);
+    r = rd_over(buf, len - 4);
+    reset();
+    ck_assert_int_eq(chipset_load(&r, 1, &now, &chipset), 0);
+    ck_assert_uint_eq(in(0x71, 1), 0x55);
+    ck_assert_uint_eq(in(0x602, 2), 0x0100);
+    ck_assert_uint_eq(in(0xcf8, 4), 0x80000010);
+    r = rd_over(buf, len - 4);
+    ck_assert_int_eq(chipset_load(&r, CHIPSET_SCHEMA, &now, &chipset), -EBADMSG);
 }
 END_TEST
 
@@ -281,7 +305,7 @@ static void expect_refusal(const uint8_t *buf, size_t len)
     target.rtc.index = 77;
     target.uarts[0].scr = 77;
     target.pci.address = 77;
-    ck_assert_int_eq(chipset_load(&r, &target), -EBADMSG);
+    ck_assert_int_eq(chipset_load(&r, CHIPSET_SCHEMA, &now, &target), -EBADMSG);
     ck_assert_uint_eq(target.rtc.index, 77);
     ck_assert_uint_eq(target.uarts[0].scr, 77);
     ck_assert_uint_eq(target.pci.address, 77);
@@ -329,6 +353,7 @@ int main(void)
     tcase_add_test(c, parked_it_answers_all_ones);
     tcase_add_test(c, parked_it_still_ends_the_vm);
     tcase_add_test(c, state_survives);
+    tcase_add_test(c, a_state_of_schema_1_is_read);
     tcase_add_test(c, the_longest_state_fits);
     tcase_add_test(c, a_truncated_state_is_refused);
     tcase_add_test(c, a_state_with_more_behind_is_refused);

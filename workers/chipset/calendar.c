@@ -57,3 +57,27 @@ unsigned calendar_days_in_month(unsigned year, unsigned month)
 
     return month == 2 && leap ? 29 : days[month - 1];
 }
+
+/* The first second from s on in which this part of the time of day is wanted. */
+static uint32_t part_from(uint32_t s, uint32_t unit_s, uint32_t cycle, unsigned wanted)
+{
+    uint32_t ahead = (wanted + cycle - s / unit_s % cycle) % cycle;
+
+    if (wanted == CALENDAR_ANY || ahead == 0)
+        return s;
+    return s - s % unit_s + ahead * unit_s;
+}
+
+int64_t calendar_next(int64_t s, const struct civil *t)
+{
+    uint32_t in_day = (uint32_t)((s - CALENDAR_FIRST_S) % CALENDAR_DAY_S);
+    uint32_t next = in_day + 1;
+
+    /* A carry into a part that was right is made good by the next round; the third has none. */
+    for (int round = 0; round < 3; round++) {
+        next = part_from(next, 60 * 60, 24, t->hour);
+        next = part_from(next, 60, 60, t->minute);
+        next = part_from(next, 1, 60, t->second);
+    }
+    return s + next - in_day;
+}

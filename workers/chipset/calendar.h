@@ -9,6 +9,7 @@
 
 enum {
     CALENDAR_DAY_S = 24 * 60 * 60,
+    CALENDAR_ANY = 0xff,
 };
 
 /* 0000-01-01 00:00:00 and 9999-12-31 23:59:59 */
@@ -32,3 +33,9 @@ int64_t calendar_seconds(const struct civil *t);
 
 /* month is 1 to 12. */
 unsigned calendar_days_in_month(unsigned year, unsigned month);
+
+/*
+ * The first second after s, which is between the first and the last, in which the time of day is
+ * t's: its hour, minute and second, each of which may be CALENDAR_ANY. At most a day later.
+ */
+int64_t calendar_next(int64_t s, const struct civil *t);

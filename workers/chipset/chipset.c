@@ -109,7 +109,7 @@ void chipset_init(struct chipset *c, const struct chipset_time *now)
     *c = (struct chipset){0};
     for (unsigned i = 0; i < COM_COUNT; i++)
         uart_init(&c->uarts[i]);
-    rtc_init(&c->rtc);
+    rtc_init(&c->rtc, now);
     power_init(&c->power, now);
     pci_init(&c->pci);
 }
@@ -163,7 +163,7 @@ void chipset_save(const struct chipset *c, struct wr *w)
     pci_save(&c->pci, w);
 }
 
-int chipset_load(struct rd *r, struct chipset *ret)
+int chipset_load(struct rd *r, uint32_t schema, const struct chipset_time *now, struct chipset *ret)
 {
     struct chipset c = {0};
 
@@ -171,8 +171,8 @@ int chipset_load(struct rd *r, struct chipset *ret)
         if (uart_load(r, &c.uarts[i]) < 0)
             return -EBADMSG;
     }
-    if (rtc_load(r, &c.rtc) < 0 || power_load(r, &c.power) < 0 || pci_load(r, &c.pci) < 0 ||
-        rd_finish(r) < 0)
+    if (rtc_load(r, schema, now, &c.rtc) < 0 || power_load(r, &c.power) < 0 ||
+        pci_load(r, &c.pci) < 0 || rd_finish(r) < 0)
         return -EBADMSG;
     *ret = c;
     return 0;

@@ -18,7 +18,8 @@
 #include "workers/chipset/uart.h"
 
 enum {
-    CHIPSET_SCHEMA = 1,
+    CHIPSET_SCHEMA = 2,
+    CHIPSET_SCHEMA_MIN = 1, /* a clock without interrupts */
     CHIPSET_STATE_MAX =
         COM_COUNT * UART_STATE_MAX + RTC_STATE_MAX + POWER_STATE_MAX + PCI_STATE_MAX,
 };
@@ -46,5 +47,6 @@ void chipset_access_parked(const struct port_request *rq, struct port_response *
 
 void chipset_save(const struct chipset *c, struct wr *w);
 
-/* 0, or -EBADMSG with *ret untouched. */
-int MUST_USE chipset_load(struct rd *r, struct chipset *ret);
+/* A state of one of these schemas. 0, or -EBADMSG with *ret untouched. */
+int MUST_USE chipset_load(struct rd *r, uint32_t schema, const struct chipset_time *now,
+                          struct chipset *ret);

@@ -29,6 +29,8 @@ struct chipset_worker {
     int bell_fd;
     int stream_fds[COM_COUNT];
     int irq_fds[COM_COUNT];
+    int rtc_irq_fd;
+    struct board_row *rtc_interrupts;
     struct board_row *unknown_accesses;
 };
 
@@ -47,8 +49,9 @@ static int setup(void *self, struct worker *w)
 
     cw->worker = w;
     cw->bell_fd = worker_fd(w, OBJECT_BELL, PROCESS_CHIPSET);
-    if (cw->bell_fd < 0)
-        return cw->bell_fd;
+    cw->rtc_irq_fd = worker_fd(w, OBJECT_IRQ, IRQ_RTC);
+    if (cw->bell_fd < 0 || cw->rtc_irq_fd < 0)
+        return -ENOENT;
     for (unsigned i = 0; i < COM_COUNT; i++) {
         cw->stream_fds[i] = worker_fd(w, OBJECT_COM, i);
         cw->irq_fds[i] = worker_fd(w, OBJECT_IRQ, IRQ_COM1 + i);
@@ -66,33 +69,51 @@ static void add_rows(struct chipset_worker *cw)
 
     for (unsigned i = 0; i < COM_COUNT; i++)
         line_add_rows(&cw->lines[i], b, i + 1);
+    cw->rtc_interrupts = board_add(b, BOARD_COUNTER, "rtc/interrupts");
     cw->unknown_accesses = board_add(b, BOARD_COUNTER, "unknown_accesses");
 }
 
-static int load_devices(struct chipset_worker *cw, struct rd *state)
+static int load_devices(struct chipset_worker *cw, struct rd *state, uint32_t schema)
 {
     const struct chipset_time now = time_now();
 
-    if (state != NULL && chipset_load(state, &cw->chipset) == 0)
+    if (state != NULL && chipset_load(state, schema, &now, &cw->chipset) == 0)
         return 0;
     chipset_init(&cw->chipset, &now);
     /* Parked, no state is used and none is committed: reset and power-off must work all the same. */
     return state == NULL || cw->worker->parked ? 0 : -EBADMSG;
 }
 
+/* As line_announce(), for the clock. */
+static void announce_rtc(struct chipset_worker *cw)
+{
+    static const uint64_t one = 1;
+
+    if (!cw->chipset.rtc.edge)
+        return;
+    cw->chipset.rtc.edge = false;
+    (void)!write(cw->rtc_irq_fd, &one, sizeof(one)); /* full means that it is raised already */
+    board_inc(cw->rtc_interrupts);
+}
+
+static void announce(struct chipset_worker *cw)
+{
+    for (unsigned i = 0; i < COM_COUNT; i++)
+        line_announce(&cw->lines[i]);
+    announce_rtc(cw);
+}
+
 static int load(void *self, struct rd *state, uint32_t schema)
 {
     struct chipset_worker *cw = self;
-    int r = load_devices(cw, state);
+    int r = load_devices(cw, state, schema);
 
-    (void)schema; /* there is only the first */
     if (r < 0)
         return r;
     for (unsigned i = 0; i < COM_COUNT; i++)
         line_init(&cw->lines[i], &cw->chipset.uarts[i], cw->stream_fds[i], cw->irq_fds[i]);
     add_rows(cw);
-    for (unsigned i = 0; i < COM_COUNT; i++) /* an edge may have died with its generation */
-        line_announce(&cw->lines[i]);
+    announce(cw); /* an edge may have died with its generation */
     return 0;
 }
 
@@ -150,8 +171,7 @@ static void released(void *self)
         again |= line_flush(&cw->lines[i]);
     if (again)
         journal_commit(cw->worker);
-    for (unsigned i = 0; i < COM_COUNT; i++)
-        line_announce(&cw->lines[i]);
+    announce(cw);
 }
 
 static unsigned poll_fds(void *self, struct pollfd *fds, unsigned max)
@@ -185,10 +205,40 @@ static bool polled_stream(struct chipset_worker *cw, const struct pollfd *fd)
     return false;
 }
 
+/* The clock costs nothing, not even a look at the time, unless the guest waits for an interrupt. */
+static bool rtc_waits(const struct chipset_worker *cw)
+{
+    return !cw->worker->parked && rtc_armed(&cw->chipset.rtc);
+}
+
+static bool polled_rtc(struct chipset_worker *cw)
+{
+    struct chipset_time now;
+
+    if (!rtc_waits(cw))
+        return false;
+    now = time_now();
+    return rtc_wake(&cw->chipset.rtc, &now);
+}
+
+/* The host's clock may be set while we sleep: that is noticed at the next heartbeat. */
+static uint64_t next_ns(void *self)
+{
+    const struct chipset_worker *cw = self;
+    struct chipset_time now;
+    uint64_t due_ns;
+
+    if (!rtc_waits(cw))
+        return UINT64_MAX;
+    now = time_now();
+    due_ns = rtc_due_ns(&cw->chipset.rtc, &now);
+    return due_ns == UINT64_MAX ? due_ns : now.mono_ns + due_ns;
+}
+
 static enum access_result polled(void *self, const struct pollfd *fds, unsigned n)
 {
     struct chipset_worker *cw = self;
-    bool changed = false;
+    bool changed = polled_rtc(cw);
 
     for (unsigned i = 0; i < n; i++) {
         if (fds[i].revents == 0)
@@ -205,7 +255,7 @@ static const struct worker_ops chipset_ops = {
     .process = PROCESS_CHIPSET,
     .filter = &chipset_filter,
     .schema = CHIPSET_SCHEMA,
-    .schema_min = CHIPSET_SCHEMA,
+    .schema_min = CHIPSET_SCHEMA_MIN,
     .state_max = CHIPSET_STATE_MAX,
     .setup = setup,
     .load = load,
@@ -214,6 +264,7 @@ static const struct worker_ops chipset_ops = {
     .released = released,
     .poll_fds = poll_fds,
     .polled = polled,
+    .next_ns = next_ns,
 };
 
 int main(int argc, char **argv)

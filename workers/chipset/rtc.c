@@ -7,8 +7,11 @@
 
 enum {
     REG_SECONDS = 0x00,
+    REG_SECONDS_ALARM = 0x01,
     REG_MINUTES = 0x02,
+    REG_MINUTES_ALARM = 0x03,
     REG_HOURS = 0x04,
+    REG_HOURS_ALARM = 0x05,
     REG_WEEKDAY = 0x06, /* 1: Sunday */
     REG_DAY = 0x07,
     REG_MONTH = 0x08,
@@ -20,32 +23,35 @@ enum {
     REG_CENTURY = 0x32,
 
     A_RUNNING = 0x26, /* 32 kHz crystal, 1 kHz square wave: what a PC's firmware leaves */
+    A_RATE = 0x0f,
+    A_DIVIDER_RESET = 0x60, /* these two bits; the third does not matter then */
     A_UIP = 0x80,
     B_24H = 0x02,
     B_BINARY = 0x04,
+    B_UPDATE_ENDED = 0x10, /* enables of the flags in register C */
     B_SET = 0x80,
     C_UPDATE_ENDED = 0x10,
+    C_ALARM = 0x20,
+    C_PERIODIC = 0x40,
+    C_FLAGS = C_UPDATE_ENDED | C_ALARM | C_PERIODIC,
+    C_INTERRUPTING = 0x80,
     D_VALID = 0x80,
     HOUR_PM = 0x80,
-    NO_NMI = 0x80, /* in the index port; there is no such NMI */
+    ALARM_ANY = 0xc0, /* an alarm byte from here on matches every time */
+    NO_NMI = 0x80,    /* in the index port; there is no such NMI */
 
+    CRYSTAL_HZ = 32768,
     NS_IN_S = 1000000000,
     UIP_NS = 244000, /* how long before an update UIP rises */
 };
 
 /* From the first moment to the last, and back: no offset is longer. */
 static const int64_t OFFSET_MAX_S = 1000000000000;
+static const uint64_t NEVER_NS = UINT64_MAX;
 
 /* The time registers, in the order of struct civil. */
 static const uint8_t time_registers[] = {REG_SECONDS, REG_MINUTES, REG_HOURS, REG_WEEKDAY,
                                          REG_DAY,     REG_MONTH,   REG_YEAR,  REG_CENTURY};
-
-void rtc_init(struct rtc *c)
-{
-    *c = (struct rtc){0};
-    c->ram[REG_A] = A_RUNNING;
-    c->ram[REG_B] = B_24H;
-}
 
 /* --- registers as numbers --- */
 
@@ -136,27 +142,33 @@ static bool decode_registers(const struct rtc *c, struct civil *ret)
 
 /* --- the running clock --- */
 
-struct instant {
-    int64_t s;
-    uint32_t ns;
-};
+/* With SET on, or with the divider in reset, the time registers stand still to be written. */
+static bool standing(uint8_t a, uint8_t b)
+{
+    return (b & B_SET) != 0 || (a & A_DIVIDER_RESET) == A_DIVIDER_RESET;
+}
 
-static struct instant guest_now(const struct rtc *c, const struct chipset_time *now)
+static bool stands(const struct rtc *c)
+{
+    return standing(c->ram[REG_A], c->ram[REG_B]);
+}
+
+static struct rtc_instant guest_now(const struct rtc *c, const struct chipset_time *now)
 {
     uint32_t ns = now->real_ns % NS_IN_S + c->offset_ns;
     int64_t s = calendar_clamp(now->real_s) + c->offset_s + (ns >= NS_IN_S ? 1 : 0);
 
-    return (struct instant){.s = calendar_clamp(s), .ns = ns % NS_IN_S};
+    return (struct rtc_instant){.s = calendar_clamp(s), .ns = ns % NS_IN_S};
 }
 
-static void set_clock(struct rtc *c, struct instant to, const struct chipset_time *now)
+static void set_clock(struct rtc *c, struct rtc_instant to, const struct chipset_time *now)
 {
     uint32_t host_ns = now->real_ns % NS_IN_S;
     bool borrow = to.ns < host_ns;
 
     c->offset_s = to.s - calendar_clamp(now->real_s) - (borrow ? 1 : 0);
     c->offset_ns = to.ns + (borrow ? NS_IN_S : 0) - host_ns;
-    c->seen_s = to.s;
+    c->seen = to;
 }
 
 static bool is_time(uint8_t reg)
@@ -168,69 +180,188 @@ static bool is_time(uint8_t reg)
     return false;
 }
 
-/* Copy the running time into the registers. */
-static void latch(struct rtc *c, const struct chipset_time *now)
+/* Copy the running time, which is c->seen, into the registers. */
+static void latch(struct rtc *c)
 {
-    struct civil t = calendar_civil(guest_now(c, now).s);
+    struct civil t = calendar_civil(c->seen.s);
 
     for (unsigned i = 0; i < COUNT_OF(time_registers); i++)
         c->ram[time_registers[i]] = encode_register(c, &t, time_registers[i]);
 }
 
-static bool is_set(const struct rtc *c)
+/* --- flags: register C --- */
+
+/* Periodic interrupts in a second; 0: none. */
+static unsigned rate_hz(const struct rtc *c)
 {
-    return (c->ram[REG_B] & B_SET) != 0;
-}
+    unsigned rate = c->ram[REG_A] & A_RATE;
 
-static uint8_t read_a(const struct rtc *c, const struct chipset_time *now)
-{
-    bool updating = !is_set(c) && guest_now(c, now).ns >= NS_IN_S - UIP_NS;
-
-    return c->ram[REG_A] | (updating ? A_UIP : 0);
-}
-
-static uint8_t read_c(struct rtc *c, const struct chipset_time *now, struct io *io)
-{
-    int64_t s = guest_now(c, now).s;
-
-    if (is_set(c) || s == c->seen_s)
+    if (rate == 0 || (c->ram[REG_A] & A_DIVIDER_RESET) == A_DIVIDER_RESET)
         return 0;
-    c->seen_s = s; /* reading clears the flag */
-    io->changed = true;
-    return C_UPDATE_ENDED;
+    return (unsigned)CRYSTAL_HZ >> (rate <= 2 ? rate + 6 : rate - 1); /* 1 and 2 are as 8 and 9 */
 }
 
-static uint8_t read_register(struct rtc *c, const struct chipset_time *now, struct io *io)
+/* Whole periods from the beginning of time. */
+static uint64_t periods(struct rtc_instant t, unsigned hz)
 {
+    return (uint64_t)(t.s - CALENDAR_FIRST_S) * hz + (uint64_t)t.ns * hz / NS_IN_S;
+}
+
+/* False when the alarm bytes are no time: they match never. */
+static bool decode_alarm(const struct rtc *c, struct civil *ret)
+{
+    uint8_t second = c->ram[REG_SECONDS_ALARM];
+    uint8_t minute = c->ram[REG_MINUTES_ALARM];
+    uint8_t hour = c->ram[REG_HOURS_ALARM];
+
+    ret->second = ret->minute = ret->hour = CALENDAR_ANY;
+    return (second >= ALARM_ANY || decode(c, second, 60, &ret->second)) &&
+           (minute >= ALARM_ANY || decode(c, minute, 60, &ret->minute)) &&
+           (hour >= ALARM_ANY || decode_hour(c, hour, &ret->hour));
+}
+
+/* The first second after s in which the alarm comes. False: never. */
+static bool alarm_after(const struct rtc *c, int64_t s, int64_t *ret)
+{
+    struct civil alarm = {0};
+
+    if (!decode_alarm(c, &alarm))
+        return false;
+    *ret = calendar_next(s, &alarm);
+    return true;
+}
+
+/*
+ * Raise the flags of all that happened since c->seen, and bring c->seen to now. What happened is a
+ * function of both alone: a successor that starts from an older c->seen finds the same.
+ */
+static void notice(struct rtc *c, const struct chipset_time *now)
+{
+    struct rtc_instant t = guest_now(c, now);
+    unsigned hz = rate_hz(c);
+    int64_t alarm_s;
+
+    if (hz != 0 && periods(t, hz) != periods(c->seen, hz))
+        c->ram[REG_C] |= C_PERIODIC;
+    if (!stands(c) && t.s != c->seen.s)
+        c->ram[REG_C] |= C_UPDATE_ENDED;
+    if (!stands(c) && alarm_after(c, c->seen.s, &alarm_s) && alarm_s <= t.s)
+        c->ram[REG_C] |= C_ALARM;
+    c->seen = t;
+}
+
+static bool interrupting(const struct rtc *c)
+{
+    return (c->ram[REG_C] & c->ram[REG_B] & C_FLAGS) != 0;
+}
+
+/* --- when the next flag will interrupt --- */
+
+static uint64_t until(struct rtc_instant from, struct rtc_instant to)
+{
+    int64_t ns;
+
+    if (to.s < from.s)
+        return 0;
+    ns = (to.s - from.s) * NS_IN_S + to.ns - from.ns; /* a day and a second at most */
+    return ns < 0 ? 0 : (uint64_t)ns;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static struct rtc_instant earlier(struct rtc_instant a, struct rtc_instant b)
+{
+    return a.s < b.s || (a.s == b.s && a.ns < b.ns) ? a : b;
+}
+
+static struct rtc_instant next_period(struct rtc_instant t, unsigned hz)
+{
+    uint64_t n = (uint64_t)t.ns * hz / NS_IN_S + 1;
+
+    t.ns = (uint32_t)((n * NS_IN_S + hz - 1) / hz);
+    return t;
+}
+
+bool rtc_armed(const struct rtc *c)
+{
+    return (c->ram[REG_B] & C_FLAGS) != 0 && !interrupting(c);
+}
+
+uint64_t rtc_due_ns(const struct rtc *c, const struct chipset_time *now)
+{
+    struct rtc_instant t = guest_now(c, now);
+    struct rtc_instant from = earlier(c->seen, t);
+    struct rtc_instant to = {.s = from.s + 1};
+    uint64_t due = NEVER_NS;
+
+    if (!rtc_armed(c))
+        return due;
+    if ((c->ram[REG_B] & C_PERIODIC) != 0 && rate_hz(c) != 0)
+        due = until(t, next_period(from, rate_hz(c)));
+    if ((c->ram[REG_B] & C_UPDATE_ENDED) != 0 && !stands(c))
+        due = sooner(due, until(t, to));
+    if ((c->ram[REG_B] & C_ALARM) != 0 && !stands(c) && alarm_after(c, from.s, &to.s))
+        due = sooner(due, until(t, to));
+    return due;
+}
+
+/* --- accesses: notice() has brought c->seen to now --- */
+
+void rtc_init(struct rtc *c, const struct chipset_time *now)
+{
+    *c = (struct rtc){0};
+    c->ram[REG_A] = A_RUNNING;
+    c->ram[REG_B] = B_24H;
+    c->seen = guest_now(c, now);
+}
+
+static uint8_t read_c(struct rtc *c, struct io *io)
+{
+    uint8_t v = c->ram[REG_C] | (interrupting(c) ? C_INTERRUPTING : 0);
+
+    c->ram[REG_C] = 0;
+    io->changed = v != 0;
+    return v;
+}
+
+static uint8_t read_register(struct rtc *c, struct io *io)
+{
+    bool updating = !stands(c) && c->seen.ns >= NS_IN_S - UIP_NS;
     struct civil t;
 
     switch (c->index) {
     case REG_A:
-        return read_a(c, now);
+        return c->ram[REG_A] | (updating ? A_UIP : 0);
     case REG_C:
-        return read_c(c, now, io);
+        return read_c(c, io);
     case REG_D:
         return D_VALID;
     default:
-        if (!is_time(c->index) || is_set(c))
+        if (!is_time(c->index) || stands(c))
             return c->ram[c->index];
-        t = calendar_civil(guest_now(c, now).s);
+        t = calendar_civil(c->seen.s);
         return encode_register(c, &t, c->index);
     }
 }
 
-/* SET rises: the registers stand still to be written. SET falls: they are the time. */
-static void write_b(struct rtc *c, uint8_t v, const struct chipset_time *now)
+/* The clock comes to a stand: its registers can be written. It runs again: they are the time. */
+static void control(struct rtc *c, uint8_t a, uint8_t b, const struct chipset_time *now)
 {
-    bool was_set = is_set(c);
+    bool stood = stands(c);
     struct civil t;
 
-    if (!was_set && (v & B_SET) != 0)
-        latch(c, now);
-    c->ram[REG_B] = v;
-    if (was_set && (v & B_SET) == 0 && decode_registers(c, &t)) {
+    if (!stood && standing(a, b))
+        latch(c);
+    if ((b & ~c->ram[REG_B] & B_SET) != 0)
+        b &= (uint8_t)~B_UPDATE_ENDED;
+    c->ram[REG_A] = a;
+    c->ram[REG_B] = b;
+    if (stood && !stands(c) && decode_registers(c, &t)) {
         /* The first update comes half a second later, as after a reset of the divider. */
-        set_clock(c, (struct instant){.s = calendar_seconds(&t), .ns = NS_IN_S / 2}, now);
+        set_clock(c, (struct rtc_instant){.s = calendar_seconds(&t), .ns = NS_IN_S / 2}, now);
     }
 }
 
@@ -238,21 +369,21 @@ static void write_time(struct rtc *c, uint8_t v, const struct chipset_time *now)
 {
     struct civil t;
 
-    if (!is_set(c))
-        latch(c, now);
+    if (!stands(c))
+        latch(c);
     c->ram[c->index] = v;
-    if (!is_set(c) && decode_registers(c, &t))
-        set_clock(c, (struct instant){.s = calendar_seconds(&t), .ns = guest_now(c, now).ns}, now);
+    if (!stands(c) && decode_registers(c, &t))
+        set_clock(c, (struct rtc_instant){.s = calendar_seconds(&t), .ns = c->seen.ns}, now);
 }
 
 static void write_register(struct rtc *c, uint8_t v, const struct chipset_time *now)
 {
     switch (c->index) {
     case REG_A:
-        c->ram[REG_A] = v & (uint8_t)~A_UIP;
+        control(c, v & (uint8_t)~A_UIP, c->ram[REG_B], now);
         break;
     case REG_B:
-        write_b(c, v, now);
+        control(c, c->ram[REG_A], v, now);
         break;
     case REG_C:
     case REG_D: /* read-only */
@@ -266,7 +397,7 @@ static void write_register(struct rtc *c, uint8_t v, const struct chipset_time *
     }
 }
 
-void rtc_access(struct rtc *c, struct io *io, const struct chipset_time *now)
+static void access_port(struct rtc *c, struct io *io, const struct chipset_time *now)
 {
     bool index_port = io->port % 2 == 0;
 
@@ -278,7 +409,33 @@ void rtc_access(struct rtc *c, struct io *io, const struct chipset_time *now)
             write_register(c, (uint8_t)io->data, now);
         return;
     }
-    io->data = index_port ? 0xff : read_register(c, now, io);
+    io->data = index_port ? 0xff : read_register(c, io);
+}
+
+/* The line is edge-triggered at the other end. True when it rose. */
+static bool announce(struct rtc *c, bool before)
+{
+    bool rose = !before && interrupting(c);
+
+    c->edge |= rose;
+    return rose;
+}
+
+void rtc_access(struct rtc *c, struct io *io, const struct chipset_time *now)
+{
+    bool before = interrupting(c);
+
+    notice(c, now);
+    access_port(c, io, now);
+    io->changed |= announce(c, before);
+}
+
+bool rtc_wake(struct rtc *c, const struct chipset_time *now)
+{
+    bool before = interrupting(c);
+
+    notice(c, now);
+    return announce(c, before);
 }
 
 void rtc_save(const struct rtc *c, struct wr *w)
@@ -287,10 +444,35 @@ void rtc_save(const struct rtc *c, struct wr *w)
     wr_bytes(w, c->ram, sizeof(c->ram));
     wr_le64(w, (uint64_t)c->offset_s);
     wr_le32(w, c->offset_ns);
-    wr_le64(w, (uint64_t)c->seen_s);
+    wr_le64(w, (uint64_t)c->seen.s);
+    wr_le32(w, c->seen.ns);
 }
 
-int rtc_load(struct rd *r, struct rtc *ret)
+/*
+ * Schema 1 had one flag, which it found out when asked: was there an update since c->seen.s? Its
+ * clock ran on while the divider was in reset.
+ */
+static void load_1(struct rtc *c, const struct chipset_time *now)
+{
+    int64_t seen_s = c->seen.s;
+
+    c->seen = guest_now(c, now);
+    if ((c->ram[REG_B] & B_SET) != 0)
+        return;
+    if (seen_s != c->seen.s)
+        c->ram[REG_C] |= C_UPDATE_ENDED;
+    if (stands(c))
+        latch(c);
+}
+
+static bool valid(const struct rtc *c)
+{
+    return c->index < RTC_RAM_BYTES && (c->ram[REG_A] & A_UIP) == 0 &&
+           (c->ram[REG_C] & ~C_FLAGS) == 0 && c->offset_ns < NS_IN_S &&
+           c->offset_s <= OFFSET_MAX_S && c->offset_s >= -OFFSET_MAX_S;
+}
+
+int rtc_load(struct rd *r, uint32_t schema, const struct chipset_time *now, struct rtc *ret)
 {
     struct rtc c = {0};
 
@@ -298,10 +480,15 @@ int rtc_load(struct rd *r, struct rtc *ret)
     rd_copy(r, c.ram, sizeof(c.ram));
     c.offset_s = (int64_t)rd_le64(r);
     c.offset_ns = rd_le32(r);
-    c.seen_s = (int64_t)rd_le64(r);
-    if (!rd_ok(r) || c.index >= RTC_RAM_BYTES || c.offset_ns >= NS_IN_S ||
-        c.offset_s > OFFSET_MAX_S || c.offset_s < -OFFSET_MAX_S || (c.ram[REG_A] & A_UIP) != 0)
+    c.seen.s = (int64_t)rd_le64(r);
+    c.seen.ns = schema == 1 ? 0 : rd_le32(r);
+    if (!rd_ok(r) || !valid(&c))
         return -EBADMSG;
+    if (schema == 1)
+        load_1(&c, now);
+    if (calendar_clamp(c.seen.s) != c.seen.s || c.seen.ns >= NS_IN_S)
+        return -EBADMSG;
+    c.edge = interrupting(&c); /* one may have died with its generation */
     *ret = c;
     return 0;
 }
