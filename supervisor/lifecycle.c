@@ -264,6 +264,15 @@ static void park(struct registry *reg, struct registry_row *row, uint32_t proces
     lifecycle_start(reg, process);
 }
 
+/*
+ * Without a device there is no error to serve, and operators who would revive it come through it: what
+ * serves no device is restarted for ever, as slowly as it gets.
+ */
+static bool can_park(const struct registry *reg, const struct registry_row *row)
+{
+    return row->port != NULL || !reg->announced;
+}
+
 static void after_fault(struct registry *reg, struct registry_row *row, uint32_t process,
                         uint32_t generation)
 {
@@ -278,8 +287,11 @@ static void after_fault(struct registry *reg, struct registry_row *row, uint32_t
             return;
         }
     } else if (health_fault(&row->health, now, &delay_ns) == HEALTH_PARK) {
-        park(reg, row, process);
-        return;
+        if (can_park(reg, row)) {
+            park(reg, row, process);
+            return;
+        }
+        delay_ns = HEALTH_BACKOFF_MAX_NS;
     }
     row->retry_ns = now + delay_ns;
     set_state(row, ROW_RESTARTING);

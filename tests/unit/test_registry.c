@@ -408,32 +408,30 @@ END_TEST
 
 /* --- deaths --- */
 
-/* The diag worker has no spare: each death is followed by a start. */
-static void die_of(int status, bool out_of_memory, unsigned times)
+/* No spare is made in between: each death is followed by a start. */
+static void die_of(uint32_t process, int status, bool out_of_memory, unsigned times)
 {
     for (uint32_t number = 1; number <= times; number++) {
-        say_died(PROCESS_DIAG, number, status, out_of_memory);
-        lifecycle_tick(&s.reg, row(PROCESS_DIAG)->retry_ns);
-        expect_spawn(PROCESS_DIAG, number + 1, false);
-        bring_up(PROCESS_DIAG, number + 1);
+        say_died(process, number, status, out_of_memory);
+        lifecycle_tick(&s.reg, row(process)->retry_ns);
+        expect_spawn(process, number + 1, false);
+        bring_up(process, number + 1);
     }
 }
 
 START_TEST(kills_from_outside_never_park)
 {
     begin_running();
-    s.reg.rows[PROCESS_VTPM].port = NULL; /* no spares in between */
-    die_of(STATUS_KILLED, false, 30);
-    ck_assert_int_eq(row(PROCESS_DIAG)->state, ROW_RUNNING);
+    die_of(PROCESS_VTPM, STATUS_KILLED, false, 30);
+    ck_assert_int_eq(row(PROCESS_VTPM)->state, ROW_RUNNING);
 }
 END_TEST
 
 START_TEST(exits_park)
 {
     begin_running();
-    s.reg.rows[PROCESS_VTPM].port = NULL;
-    die_of(STATUS_EXIT_1, false, HEALTH_BURST_FAULTS + 1);
-    ck_assert_int_eq(row(PROCESS_DIAG)->state, ROW_PARKED);
+    die_of(PROCESS_VTPM, STATUS_EXIT_1, false, HEALTH_BURST_FAULTS + 1);
+    ck_assert_int_eq(row(PROCESS_VTPM)->state, ROW_PARKED);
 }
 END_TEST
 
@@ -441,10 +439,22 @@ END_TEST
 START_TEST(taking_too_much_memory_parks)
 {
     begin_running();
-    s.reg.rows[PROCESS_VTPM].port = NULL;
-    die_of(STATUS_KILLED, true, HEALTH_BURST_FAULTS + 1);
-    ck_assert_int_eq(row(PROCESS_DIAG)->state, ROW_PARKED);
-    ck_assert_ptr_nonnull(strstr(row(PROCESS_DIAG)->shown.last_death->text, "out of memory"));
+    die_of(PROCESS_VTPM, STATUS_KILLED, true, HEALTH_BURST_FAULTS + 1);
+    ck_assert_int_eq(row(PROCESS_VTPM)->state, ROW_PARKED);
+    ck_assert_ptr_nonnull(strstr(row(PROCESS_VTPM)->shown.last_death->text, "out of memory"));
+}
+END_TEST
+
+/* Parked or dead, it could never be revived: operators come through it. */
+START_TEST(diag_comes_back_for_ever)
+{
+    begin_running();
+    s.reg.rows[PROCESS_VTPM].port = NULL; /* no spares by the way */
+    die_of(PROCESS_DIAG, STATUS_EXIT_1, false, 3 * HEALTH_BURST_FAULTS);
+    ck_assert_int_eq(row(PROCESS_DIAG)->state, ROW_RUNNING);
+    say_died(PROCESS_DIAG, 3 * HEALTH_BURST_FAULTS + 1, STATUS_EXIT_1, false);
+    ck_assert_int_eq(row(PROCESS_DIAG)->state, ROW_RESTARTING);
+    ck_assert_uint_gt(row(PROCESS_DIAG)->retry_ns, clock_now_ns() + HEALTH_BACKOFF_MAX_NS / 2);
 }
 END_TEST
 
@@ -476,6 +486,7 @@ static TCase *make_case(void)
     tcase_add_test(c, kills_from_outside_never_park);
     tcase_add_test(c, exits_park);
     tcase_add_test(c, taking_too_much_memory_parks);
+    tcase_add_test(c, diag_comes_back_for_ever);
     tcase_add_test(c, a_planned_death_stays_planned);
     return c;
 }

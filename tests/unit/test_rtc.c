@@ -366,14 +366,14 @@ static void libc_says(time_t t, uint8_t ret[8])
     ret[7] = (uint8_t)(tm.tm_wday + 1);
 }
 
-/* Every day of 10,000 years, and setting every 97th. */
+/* Every fifth day of 10,000 years, so every day of the 400 that repeat; and setting every 97th. */
 START_TEST(the_calendar_agrees_with_libc)
 {
     uint8_t expected[8];
     unsigned n = 0;
 
     out(B, B_24H | B_BINARY);
-    for (time_t t = -62167219200; t <= 253402300799; t += 86400 - 1, n++) {
+    for (time_t t = -62167219200; t <= 253402300799; t += 5 * 86400 - 1, n++) {
         libc_says(t, expected);
         now.real_s = t;
         if (!shows(expected))
@@ -387,7 +387,7 @@ START_TEST(the_calendar_agrees_with_libc)
         rtc.offset_s = 0;
         rtc.offset_ns = 0;
     }
-    ck_assert_uint_gt(n, 3652425);
+    ck_assert_uint_gt(n, 730485);
 }
 END_TEST
 
