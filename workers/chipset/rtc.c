@@ -47,7 +47,6 @@ enum {
 
 /* From the first moment to the last, and back: no offset is longer. */
 static const int64_t OFFSET_MAX_S = 1000000000000;
-static const uint64_t NEVER_NS = UINT64_MAX;
 
 /* The time registers, in the order of struct civil. */
 static const uint8_t time_registers[] = {REG_SECONDS, REG_MINUTES, REG_HOURS, REG_WEEKDAY,
@@ -231,6 +230,16 @@ static bool alarm_after(const struct rtc *c, int64_t s, int64_t *ret)
     return true;
 }
 
+/* From one second to another. */
+static void notice_update(struct rtc *c, int64_t s)
+{
+    int64_t alarm_s;
+
+    c->ram[REG_C] |= C_UPDATE_ENDED;
+    if (alarm_after(c, c->seen.s, &alarm_s) && alarm_s <= s)
+        c->ram[REG_C] |= C_ALARM;
+}
+
 /*
  * Raise the flags of all that happened since c->seen, and bring c->seen to now. What happened is a
  * function of both alone: a successor that starts from an older c->seen finds the same.
@@ -239,14 +248,11 @@ static void notice(struct rtc *c, const struct chipset_time *now)
 {
     struct rtc_instant t = guest_now(c, now);
     unsigned hz = rate_hz(c);
-    int64_t alarm_s;
 
     if (hz != 0 && periods(t, hz) != periods(c->seen, hz))
         c->ram[REG_C] |= C_PERIODIC;
     if (!stands(c) && t.s != c->seen.s)
-        c->ram[REG_C] |= C_UPDATE_ENDED;
-    if (!stands(c) && alarm_after(c, c->seen.s, &alarm_s) && alarm_s <= t.s)
-        c->ram[REG_C] |= C_ALARM;
+        notice_update(c, t.s);
     c->seen = t;
 }
 
@@ -295,7 +301,7 @@ uint64_t rtc_due_ns(const struct rtc *c, const struct chipset_time *now)
     struct rtc_instant t = guest_now(c, now);
     struct rtc_instant from = earlier(c->seen, t);
     struct rtc_instant to = {.s = from.s + 1};
-    uint64_t due = NEVER_NS;
+    uint64_t due = UINT64_MAX;
 
     if (!rtc_armed(c))
         return due;
