@@ -106,7 +106,9 @@ struct registry {
     struct board *board;
     struct registry_row rows[PROCESS_COUNT]; /* used: those with a program, but the supervisor */
     struct registry_callbacks callbacks;
-    bool announced; /* all_running was called */
+    bool announced;    /* all_running was called */
+    uint64_t tick_ns;  /* of the last tick */
+    uint64_t awake_ns; /* since when ticks have come in time */
 };
 
 /* Is this a process the registry runs? */

@@ -12,6 +12,7 @@
 #include "ipc/channel.h"
 #include "supervisor/admin.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/watch.h"
 
 enum {
     STATUS_KILLED = SIGKILL,
@@ -406,6 +407,49 @@ START_TEST(who_closes_its_channel_and_lives_is_killed)
 }
 END_TEST
 
+/* --- hangs --- */
+
+/* Time passes, and ticks come every 100 ms of it. */
+static uint64_t pass(uint64_t from_ns, uint64_t for_ns)
+{
+    for (uint64_t t = 0; t < for_ns; t += 100 * NS_PER_MS)
+        watch_tick(&s.reg, from_ns + t);
+    return from_ns + for_ns;
+}
+
+/* A request that the vtpm does not answer; it gives no sign of life either. */
+static uint64_t begin_hang(void)
+{
+    const struct port_request rq = {.addr = 0xfed4004c, .data = 1, .op = PORT_WRITE, .size = 4};
+
+    begin_running();
+    port_post(&s.port, 0, &rq);
+    return clock_now_ns();
+}
+
+START_TEST(who_hangs_is_killed)
+{
+    uint64_t limit_ns = manifest[PROCESS_VTPM].deadline_ms * NS_PER_MS;
+    uint64_t now = pass(begin_hang(), limit_ns - NS_PER_S);
+
+    expect_nothing();
+    (void)pass(now, 2 * NS_PER_S);
+    expect_kill(PROCESS_VTPM, 1);
+}
+END_TEST
+
+START_TEST(nobody_is_blamed_for_the_time_in_which_we_were_stopped)
+{
+    uint64_t limit_ns = manifest[PROCESS_VTPM].deadline_ms * NS_PER_MS;
+    uint64_t now = pass(begin_hang(), NS_PER_S);
+
+    now = pass(now + 60 * NS_PER_S, limit_ns - NS_PER_S);
+    expect_nothing();
+    (void)pass(now, 2 * NS_PER_S);
+    expect_kill(PROCESS_VTPM, 1);
+}
+END_TEST
+
 /* --- deaths --- */
 
 /* No spare is made in between: each death is followed by a start. */
@@ -483,6 +527,8 @@ static TCase *make_case(void)
     tcase_add_test(c, other_workers_ask_for_nothing);
     tcase_add_test(c, who_is_never_ready_is_killed);
     tcase_add_test(c, who_closes_its_channel_and_lives_is_killed);
+    tcase_add_test(c, who_hangs_is_killed);
+    tcase_add_test(c, nobody_is_blamed_for_the_time_in_which_we_were_stopped);
     tcase_add_test(c, kills_from_outside_never_park);
     tcase_add_test(c, exits_park);
     tcase_add_test(c, taking_too_much_memory_parks);
