@@ -42,10 +42,25 @@ expect_match() { # NAME REGEX ACTUAL
     fi
 }
 
-# Run ./run with these options, under a name of our own beside other VMs. Sets $status; the output is in $work/out, the rest in $work/err.
-run_bulkhead() { # OPTION...
+run_once() { # OPTION...
     status=0
-    "$top/run" --name "test-$$" --timeout "$guest_timeout" "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
+    "$top/run" --name "test-$$" --timeout "$guest_timeout" "$@" \
+        >"$work/out" 2>"$work/err" </dev/null || status=$?
+}
+
+# Run ./run with these options, under a name of our own beside other VMs. Sets $status; the output is in
+# $work/out, the rest in $work/err.
+#
+# Where QEMU emulates SVM, a nested guest is lost to a triple fault about once in an hour, QEMU's own
+# guests on the same KVM too (tests/bench/guest_tpm.sh has met both): that, and nothing else, is tried
+# once more.
+run_bulkhead() { # OPTION...
+    run_once "$@"
+    if [[ $status == 5 ]] && ! grep -q -w -E 'svm|vmx' /proc/cpuinfo; then
+        echo "# a triple fault under an emulated SVM: once more"
+        tail -n 12 -- "$work/err" | sed 's/^/# /'
+        run_once "$@"
+    fi
 }
 
 # Run a script of inside/ in a guest. Its checks become checks of this test, under the label; that

@@ -21,12 +21,22 @@ start_guest() {
         -serial file:$work/com2 -serial file:$work/com3 \
         -chardev socket,id=swtpm,path=$work/swtpm.sock \
         -tpmdev emulator,id=tpm,chardev=swtpm -device tpm-crb,tpmdev=tpm 2>&1 &
-    cat $work/com1.out >/dev/null &
+    qemu=$!
+    cat $work/com1.out >$work/com1.log &
     exec 7>$work/com1.in
+}
+
+# An emulated SVM now and then loses a guest, QEMU's too.
+give_up() {
+    turn CONT
+    echo "QEMU's guest ended by itself:"
+    tail -n 5 $work/com1.log
+    exit 1
 }
 
 await_lines() { # REGEX N, from QEMU's guest
     while [ "$(grep -c "$1" $work/com2 2>/dev/null)" -lt "$2" ]; do
+        kill -0 $qemu 2>/dev/null || give_up
         sleep 0.2
     done
 }
