@@ -51,9 +51,9 @@ run_once() { # OPTION...
 # Run ./run with these options, under a name of our own beside other VMs. Sets $status; the output is in
 # $work/out, the rest in $work/err.
 #
-# Where QEMU emulates SVM, a nested guest is lost to a triple fault about once in an hour, QEMU's own
-# guests on the same KVM too (tests/bench/guest_tpm.sh has met both): that, and nothing else, is tried
-# once more.
+# Where QEMU emulates SVM, a nested guest is lost to a triple fault about once in an hour. The cause is
+# not proved; a QEMU with a guest on the same KVM ended by itself as well, and without a word
+# (tests/bench/guest_tpm.sh has met both). That, and nothing else, is tried once more.
 run_bulkhead() { # OPTION...
     run_once "$@"
     if [[ $status == 5 ]] && ! grep -q -w -E 'svm|vmx' /proc/cpuinfo; then
