@@ -9,7 +9,8 @@
  *   starting --Ready, Verified--> running --death--> restarting --delay--> starting
  *   a device that runs has a spare: set up, jailed, verified, asleep; a death promotes it
  *   replacement: a standby of the new program; when verified, the live one is killed
- *   too many faults: parked (a generation that serves only the device's own error)
+ *   too many faults of a device: parked (a generation that serves only the device's own error)
+ *   of a process without one (diag): restarted for ever, as slowly as it gets
  *   even that one dies of faults: dead (the port is marked gone; all-ones)
  *
  * One thread: the loop's. The vCPU threads use the ports only.

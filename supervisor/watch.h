@@ -7,5 +7,8 @@
 
 #include "supervisor/registry.h"
 
-/* Kill what hangs, but for nothing that happened while we did not run ourselves; ask init to place workers where their requests come from. */
+/*
+ * Kill what hangs, but for nothing that waited while we did not run ourselves; ask init to place
+ * workers where their requests come from.
+ */
 void watch_tick(struct registry *reg, uint64_t now_ns);

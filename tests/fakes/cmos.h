@@ -9,30 +9,16 @@
 #include <stdint.h>
 
 #include "base/macro.h"
+#include "tests/fakes/cmos_registers.h"
 #include "workers/chipset/calendar.h"
 #include "workers/chipset/chipset.h"
 
 enum {
-    SECONDS = 0x00,
-    SECONDS_ALARM = 0x01,
-    MINUTES = 0x02,
-    MINUTES_ALARM = 0x03,
-    HOURS = 0x04,
-    HOURS_ALARM = 0x05,
-    A = 0x0a,
-    B = 0x0b,
-    C = 0x0c,
-    A_NO_RATE = 0x20,
     A_2_HZ = 0x2f,
     A_1024_HZ = 0x26,
     A_RESET_2_HZ = 0x6f,
     B_24H = 0x02,
     B_BINARY = 0x04,
-    UF = 0x10, /* register C; the same bits of register B enable them */
-    AF = 0x20,
-    PF = 0x40,
-    IRQF = 0x80,
-    B_SET = 0x80,
     ANY = 0xff,
     NS_IN_S = 1000000000,
 };

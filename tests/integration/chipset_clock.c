@@ -7,26 +7,12 @@
  */
 #include <poll.h>
 
+#include "tests/fakes/cmos_registers.h"
 #include "tests/integration/chipset_process.h"
 
 enum {
-    SECONDS = 0x00,
-    SECONDS_ALARM = 0x01,
-    MINUTES = 0x02,
-    MINUTES_ALARM = 0x03,
-    HOURS = 0x04,
-    HOURS_ALARM = 0x05,
-    A = 0x0a,
-    B = 0x0b,
-    C = 0x0c,
-    A_NO_RATE = 0x20,
     A_8192_HZ = 0x23,
     B_24H_BINARY = 0x06,
-    B_SET = 0x80,
-    UF = 0x10, /* register C; the same bits of register B enable them */
-    AF = 0x20,
-    PF = 0x40,
-    IRQF = 0x80,
     RING_MS = 60000, /* far more than a loaded machine needs */
 };
 
