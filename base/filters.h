@@ -10,4 +10,6 @@
 extern const struct sbx_filter supervisor_filter;
 extern const struct sbx_filter chipset_filter;
 extern const struct sbx_filter vtpm_filter;
+extern const struct sbx_filter vmbus_filter;
+extern const struct sbx_filter storage_filter;
 extern const struct sbx_filter diag_filter;

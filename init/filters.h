@@ -14,6 +14,8 @@ static inline const struct sbx_filter *filter_of(enum process process)
         [PROCESS_SUPERVISOR] = &supervisor_filter,
         [PROCESS_CHIPSET] = &chipset_filter,
         [PROCESS_VTPM] = &vtpm_filter,
+        [PROCESS_VMBUS] = &vmbus_filter,
+        [PROCESS_STORAGE] = &storage_filter,
         [PROCESS_DIAG] = &diag_filter,
     };
 

@@ -16,7 +16,7 @@
 #include "ipc/manifest.h"
 
 enum {
-    JAIL_MAX_FDS = FD_FIRST_GRANT + MANIFEST_MAX_GRANTS,
+    JAIL_MAX_FDS = MANIFEST_MAX_FDS,
     JAIL_SIGNALS_PENDING = 16,  /* of all processes of the uid */
     JAIL_STACK_BYTES = 8 << 20, /* a stack grows without a call: only this stops it */
 };

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -13,6 +15,10 @@
 _Static_assert((int)PROCESS_COUNT <= (int)OBJECT_MAX_INDEX, "every index fits");
 _Static_assert((int)IRQ_LINE_COUNT <= (int)OBJECT_MAX_INDEX, "every index fits");
 _Static_assert((int)COM_COUNT <= (int)OBJECT_MAX_INDEX, "every index fits");
+
+enum {
+    RING_ENTRIES = 1024,
+};
 
 struct maker {
     const Bulkhead__VmConfig *config;
@@ -105,6 +111,15 @@ static int open_initrd(struct maker *m)
     return fd < 0 ? why_errno(m->why, -errno, "/dev/null") : fd;
 }
 
+/* Sized for all that can be in flight. */
+static int make_ring(struct maker *m)
+{
+    struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED};
+    long fd = syscall(SYS_io_uring_setup, RING_ENTRIES, &params);
+
+    return fd < 0 ? why_errno(m->why, -errno, "io_uring") : (int)fd;
+}
+
 static int make_operator(struct maker *m)
 {
     int fd = -1;
@@ -128,8 +143,25 @@ static int make(struct maker *m, enum object_kind kind, unsigned index)
         return make_memory(m, "crb-buffer", manifest_object_bytes(kind, index));
     case OBJECT_RAM:
         return make_memory(m, "guest-memory", m->config->memory_bytes);
+    case OBJECT_POSTS:
+        return make_memory(m, "posts", manifest_object_bytes(kind, index));
+    case OBJECT_OUTBOX:
+        return make_memory(m, "outbox", manifest_object_bytes(kind, index));
+    case OBJECT_SYNIC:
+        return make_memory(m, "synic", manifest_object_bytes(kind, index));
+    case OBJECT_CHANNELS:
+        return make_shared(m, "channels", kind, index);
+    case OBJECT_ACKS:
+        return make_shared(m, "acks", kind, index);
+    case OBJECT_DISKS:
+        return make_memory(m, "disks", manifest_object_bytes(kind, index));
+    case OBJECT_INFLIGHT:
+        return make_memory(m, "inflight", manifest_object_bytes(kind, index));
+    case OBJECT_RING:
+        return make_ring(m);
     case OBJECT_BELL:
     case OBJECT_IRQ:
+    case OBJECT_VP_IRQ:
         return make_eventfd(m);
     case OBJECT_COM:
         return take_com(m, index);
@@ -145,18 +177,18 @@ static int make(struct maker *m, enum object_kind kind, unsigned index)
     return -EINVAL;
 }
 
-static int make_row(struct objects *o, struct maker *m, const struct process_row *row)
+static int make_row(struct objects *o, struct maker *m, enum process process)
 {
-    for (size_t i = 0; i < row->n_grants; i++) {
-        const struct grant *g = &row->grants[i];
+    for (unsigned i = 0; i < manifest_n_fds(process, m->config->vcpus); i++) {
+        const struct grant g = manifest_grant(process, i);
         int *fd;
 
-        if ((unsigned)g->kind >= OBJECT_KINDS || g->index >= OBJECT_MAX_INDEX)
-            return why_say(m->why, -EINVAL, "%s: grant %zu is not one", row->name, i);
-        fd = &o->fds[g->kind][g->index];
+        if ((unsigned)g.kind >= OBJECT_KINDS || g.index >= OBJECT_MAX_INDEX)
+            return why_say(m->why, -EINVAL, "%s: grant %u is not one", manifest[process].name, i);
+        fd = &o->fds[g.kind][g.index];
         if (*fd >= 0)
             continue;
-        *fd = make(m, g->kind, g->index);
+        *fd = make(m, g.kind, g.index);
         if (*fd < 0)
             return *fd;
     }
@@ -168,8 +200,8 @@ int objects_make(struct objects *o, const Bulkhead__VmConfig *config, int *com_f
     struct maker m = {.config = config, .com_fds = com_fds, .address = &o->address, .why = why};
     int r = 0;
 
-    for (unsigned i = 0; r == 0 && i < PROCESS_COUNT; i++)
-        r = make_row(o, &m, &manifest[i]);
+    for (enum process p = 0; r == 0 && p < PROCESS_COUNT; p++)
+        r = make_row(o, &m, p);
     for (unsigned i = 0; i < COM_COUNT; i++)
         fd_closep(&com_fds[i]);
     return r;
@@ -192,9 +224,9 @@ int objects_grant(const struct objects *o, const struct grant *grant)
     return r < 0 ? -errno : r;
 }
 
+/* Memory is kept: each new generation of a worker with rings in it needs it. */
 void objects_give_away(struct objects *o)
 {
-    fd_closep(&o->fds[OBJECT_RAM][0]);
     fd_closep(&o->fds[OBJECT_KVM][0]);
     fd_closep(&o->fds[OBJECT_KERNEL][0]);
     fd_closep(&o->fds[OBJECT_INITRD][0]);

@@ -14,7 +14,7 @@
 
 enum {
     OBJECT_KINDS = OBJECT_OPERATOR + 1,
-    OBJECT_MAX_INDEX = 8,
+    OBJECT_MAX_INDEX = VPS_MAX,
 };
 
 struct objects {

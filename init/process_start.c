@@ -14,12 +14,10 @@ enum {
     FILTERS_BEFORE_RUN = 1, /* the start filter */
 };
 
-void process_expect_grants(enum process process, struct verify_file *files)
+void process_expect_grants(enum process process, unsigned vcpus, struct verify_file *files)
 {
-    const struct process_row *row = &manifest[process];
-
-    for (size_t i = 0; i < row->n_grants; i++) {
-        if (!row->grants[i].writable)
+    for (unsigned i = 0; i < manifest_n_fds(process, vcpus); i++) {
+        if (!manifest_grant(process, i).writable)
             files[FD_FIRST_GRANT + i].access = O_RDONLY;
     }
 }
@@ -40,7 +38,7 @@ static int note_files(struct proc *p, const struct jail_spec *spec)
 
     if (r == 0)
         r = verify_files_own(extra, JAIL_EXTRA_FDS, files);
-    process_expect_grants(p->process, p->files);
+    process_expect_grants(p->process, p->owner->vcpus, p->files);
     p->n_files = spec->n_fds;
     files[JAIL_FD_GO].access = O_RDONLY;
     files[JAIL_FD_SAY].access = O_WRONLY;
@@ -50,14 +48,13 @@ static int note_files(struct proc *p, const struct jail_spec *spec)
 static int gather_fds(const struct procs *ps, enum process process, int control_fd,
                       struct jail_spec *spec)
 {
-    const struct process_row *row = &manifest[process];
-
     for (unsigned i = 0; i < FD_CONTROL; i++)
         spec->fds[i] = ps->null_fd;
     spec->fds[FD_CONTROL] = control_fd;
     spec->n_fds = FD_FIRST_GRANT;
-    for (size_t i = 0; i < row->n_grants; i++) {
-        int fd = objects_grant(ps->objects, &row->grants[i]);
+    for (unsigned i = 0; i < manifest_n_fds(process, ps->vcpus); i++) {
+        const struct grant g = manifest_grant(process, i);
+        int fd = objects_grant(ps->objects, &g);
 
         if (fd < 0)
             return fd;

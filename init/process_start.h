@@ -18,7 +18,7 @@ enum {
 int MUST_USE proc_start(struct proc *p, int binary_fd, struct why *why);
 
 /* In what /proc shows of the descriptors that were granted: those for reading must be no more. */
-void process_expect_grants(enum process process, struct verify_file *files);
+void process_expect_grants(enum process process, unsigned vcpus, struct verify_file *files);
 
 /* Compare what /proc shows of p with its row: at the pause before exec, or after its set-up. */
 int MUST_USE proc_look(const struct proc *p, bool before_exec, struct why *why);

@@ -49,7 +49,7 @@ struct jail_limits quota_limits(enum process process, unsigned vcpus, bool in_cg
     uint64_t own = quotas[process].own_fds + (process == PROCESS_SUPERVISOR ? vcpus : 0);
 
     return (struct jail_limits){
-        .descriptors = FD_FIRST_GRANT + row->n_grants + own,
+        .descriptors = FD_FIRST_GRANT + manifest_n_fds(process, vcpus) + own,
         .threads = (uint64_t)quota_threads(process, vcpus) * THREADS_PER_UID,
         .data_bytes = in_cgroup ? 0 : row->memory_max,
     };

@@ -4,7 +4,11 @@
 #include <string.h>
 
 #include "base/board.h"
+#include "base/num.h"
+#include "ipc/disks.h"
+#include "ipc/inflight.h"
 #include "ipc/port.h"
+#include "ipc/vmbus.h"
 
 static const struct grant supervisor_grants[] = {
     {OBJECT_BOARD,         PROCESS_SUPERVISOR, true,  "what it shows of itself"                },
@@ -24,6 +28,17 @@ static const struct grant supervisor_grants[] = {
     {OBJECT_IRQ,           IRQ_COM3,           true,  "registers it with the partition"        },
     {OBJECT_IRQ,           IRQ_COM4,           true,  "registers it with the partition"        },
     {OBJECT_IRQ,           IRQ_RTC,            true,  "registers it with the partition"        },
+    {OBJECT_PORT,          PROCESS_VMBUS,      true,  "forwards messages"                      },
+    {OBJECT_PORT,          PROCESS_STORAGE,    true,  "signs of life"                          },
+    {OBJECT_BELL,          PROCESS_VMBUS,      true,  "wakes it"                               },
+    {OBJECT_BELL,          PROCESS_STORAGE,    true,  "wakes it; doorbells ring it"            },
+    {OBJECT_BELL,          PROCESS_SUPERVISOR, true,  "is woken for messages"                  },
+    {OBJECT_REGION,        PROCESS_VMBUS,      false, "which request a dead generation was at" },
+    {OBJECT_REGION,        PROCESS_STORAGE,    false, "which request a dead generation was at" },
+    {OBJECT_POSTS,         0,                  true,  "the guest's messages"                   },
+    {OBJECT_OUTBOX,        0,                  true,  "messages for the guest"                 },
+    {OBJECT_SYNIC,         0,                  true,  "tells where event flags are"            },
+    {OBJECT_VP_IRQ,        0,                  true,  "registers it with the partition"        },
 };
 
 static const struct grant chipset_grants[] = {
@@ -50,6 +65,35 @@ static const struct grant vtpm_grants[] = {
     {OBJECT_CRB_BUFFER,    0,            true, "commands in, responses out"       },
 };
 
+static const struct grant vmbus_grants[] = {
+    {OBJECT_BOARD,    PROCESS_VMBUS,      true,  "what it shows of itself"       },
+    {OBJECT_PORT,     PROCESS_VMBUS,      true,  "takes messages"                },
+    {OBJECT_BELL,     PROCESS_VMBUS,      true,  "is woken by acknowledgements"  },
+    {OBJECT_REGION,   PROCESS_VMBUS,      true,  "its state"                     },
+    {OBJECT_POSTS,    0,                  false, "the guest's messages"          },
+    {OBJECT_OUTBOX,   0,                  true,  "messages for the guest"        },
+    {OBJECT_BELL,     PROCESS_SUPERVISOR, true,  "has messages delivered"        },
+    {OBJECT_CHANNELS, PROCESS_STORAGE,    true,  "what is to be open, and where" },
+    {OBJECT_ACKS,     PROCESS_STORAGE,    false, "what storage has taken note of"},
+    {OBJECT_BELL,     PROCESS_STORAGE,    true,  "wakes it for a channel"        },
+};
+
+static const struct grant storage_grants[] = {
+    {OBJECT_BOARD,    PROCESS_STORAGE, true,  "what it shows of itself"                   },
+    {OBJECT_PORT,     PROCESS_STORAGE, true,  "signs of life"                             },
+    {OBJECT_BELL,     PROCESS_STORAGE, true,  "is woken by the guest, completions, others"},
+    {OBJECT_REGION,   PROCESS_STORAGE, true,  "state of its units"                        },
+    {OBJECT_INFLIGHT, 0,               true,  "requests that are not answered"            },
+    {OBJECT_RAM,      0,               true,  "rings and data of requests"                },
+    {OBJECT_DISKS,    0,               false, "which disks there are"                     },
+    {OBJECT_RING,     0,               true,  "reads and writes them"                     },
+    {OBJECT_SYNIC,    0,               false, "where event flags are"                     },
+    {OBJECT_CHANNELS, PROCESS_STORAGE, false, "what is to be open, and where"             },
+    {OBJECT_ACKS,     PROCESS_STORAGE, true,  "what it has taken note of"                 },
+    {OBJECT_BELL,     PROCESS_VMBUS,   true,  "wakes it for an acknowledgement"           },
+    {OBJECT_VP_IRQ,   0,               true,  "interrupts the guest"                      },
+};
+
 /* The operators' socket stands before all that comes with each new process: the filter names it. */
 static const struct grant diag_grants[] = {
     {OBJECT_BOARD,    PROCESS_DIAG,       true,  "what it shows of itself"},
@@ -58,6 +102,8 @@ static const struct grant diag_grants[] = {
     {OBJECT_BOARD,    PROCESS_SUPERVISOR, false, "shows it to operators"  },
     {OBJECT_BOARD,    PROCESS_CHIPSET,    false, "shows it to operators"  },
     {OBJECT_BOARD,    PROCESS_VTPM,       false, "shows it to operators"  },
+    {OBJECT_BOARD,    PROCESS_VMBUS,      false, "shows it to operators"  },
+    {OBJECT_BOARD,    PROCESS_STORAGE,    false, "shows it to operators"  },
 };
 
 /* clang-format 14 shifts every row of this for a new one, and dies of the result. */
@@ -95,6 +141,28 @@ const struct process_row manifest[PROCESS_COUNT] = {
         .grants = vtpm_grants,
         .n_grants = COUNT_OF(vtpm_grants),
     },
+    [PROCESS_VMBUS] = {
+        .name = "vmbus",
+        .program = "bulkhead-vmbus",
+        .uid = 64005,
+        .threads = 1,
+        .memory_max = 16u << 20,
+        .deadline_ms = 1000,
+        .has_port = true,
+        .grants = vmbus_grants,
+        .n_grants = COUNT_OF(vmbus_grants),
+    },
+    [PROCESS_STORAGE] = {
+        .name = "storage",
+        .program = "bulkhead-storage",
+        .uid = 64006,
+        .threads = 1,
+        .memory_max = 64u << 20,
+        .deadline_ms = 1000,
+        .has_port = true,
+        .grants = storage_grants,
+        .n_grants = COUNT_OF(storage_grants),
+    },
     [PROCESS_DIAG] = {
         .name = "diag",
         .program = "bulkhead-diag",
@@ -107,6 +175,11 @@ const struct process_row manifest[PROCESS_COUNT] = {
 };
 /* clang-format on */
 
+static size_t whole_pages(size_t bytes)
+{
+    return (size_t)u64_align_up(bytes, 4096);
+}
+
 size_t manifest_object_bytes(enum object_kind kind, unsigned index)
 {
     switch (kind) {
@@ -115,13 +188,31 @@ size_t manifest_object_bytes(enum object_kind kind, unsigned index)
     case OBJECT_PORT:
         return PORT_BYTES;
     case OBJECT_REGION:
-        return index == PROCESS_VTPM ? REGION_VTPM_BYTES : REGION_CHIPSET_BYTES;
+        return index == PROCESS_VTPM      ? REGION_VTPM_BYTES
+               : index == PROCESS_STORAGE ? REGION_STORAGE_BYTES
+                                          : REGION_CHIPSET_BYTES;
     case OBJECT_CRB_REGISTERS:
         return CRB_REGISTERS_BYTES;
     case OBJECT_CRB_BUFFER:
         return CRB_BUFFER_BYTES;
+    case OBJECT_POSTS:
+        return VPS_MAX * sizeof(struct vmbus_post);
+    case OBJECT_OUTBOX:
+        return sizeof(struct vmbus_outbox);
+    case OBJECT_SYNIC:
+        return whole_pages(sizeof(struct vmbus_synic));
+    case OBJECT_CHANNELS:
+        return whole_pages(sizeof(struct vmbus_channels));
+    case OBJECT_ACKS:
+        return whole_pages(sizeof(struct vmbus_acks));
+    case OBJECT_DISKS:
+        return whole_pages(sizeof(struct disks_page));
+    case OBJECT_INFLIGHT:
+        return whole_pages(sizeof(struct inflight_page));
     case OBJECT_BELL:
     case OBJECT_IRQ:
+    case OBJECT_VP_IRQ:
+    case OBJECT_RING:
     case OBJECT_COM:
     case OBJECT_RAM:
     case OBJECT_KVM:
@@ -138,10 +229,35 @@ int manifest_fd(enum process process, enum object_kind kind, unsigned index)
     const struct process_row *row = &manifest[process];
 
     for (size_t i = 0; i < row->n_grants; i++) {
-        if (row->grants[i].kind == kind && row->grants[i].index == index)
+        const struct grant *g = &row->grants[i];
+
+        if (g->kind == kind && kind == OBJECT_VP_IRQ && index < VPS_MAX)
+            return FD_FIRST_GRANT + (int)(i + index);
+        if (g->kind == kind && g->index == index)
             return FD_FIRST_GRANT + (int)i;
     }
     return -ENOENT;
+}
+
+unsigned manifest_n_fds(enum process process, unsigned vcpus)
+{
+    const struct process_row *row = &manifest[process];
+    unsigned n = (unsigned)row->n_grants;
+
+    if (n > 0 && row->grants[n - 1].kind == OBJECT_VP_IRQ)
+        n += vcpus - 1;
+    return n;
+}
+
+struct grant manifest_grant(enum process process, unsigned i)
+{
+    const struct process_row *row = &manifest[process];
+    unsigned last = (unsigned)row->n_grants - 1;
+    struct grant g = row->grants[i < last ? i : last];
+
+    if (i > last)
+        g.index = i - last;
+    return g;
 }
 
 int manifest_find(const char *name)

@@ -18,6 +18,8 @@ enum process {
     PROCESS_SUPERVISOR,
     PROCESS_CHIPSET,
     PROCESS_VTPM,
+    PROCESS_VMBUS,
+    PROCESS_STORAGE,
     PROCESS_DIAG,
     PROCESS_COUNT,
 };
@@ -25,8 +27,10 @@ enum process {
 enum {
     FD_CONTROL = 3,
     FD_FIRST_GRANT = 4,
-    MANIFEST_MAX_GRANTS = 24,
+    MANIFEST_MAX_GRANTS = 32, /* rows */
     COM_COUNT = 4,
+    VPS_MAX = 64,
+    MANIFEST_MAX_FDS = FD_FIRST_GRANT + MANIFEST_MAX_GRANTS + VPS_MAX,
 };
 
 /* Interrupt lines: one eventfd each, from the worker that owns it to the partition. */
@@ -48,11 +52,21 @@ enum object_kind {
     OBJECT_CRB_BUFFER,    /* shared page: command and response */
     OBJECT_IRQ,           /* index: enum irq_line */
     OBJECT_COM,           /* index: 0 to COM_COUNT - 1; a byte stream, both directions */
-    OBJECT_RAM,           /* the guest's memory */
-    OBJECT_KVM,           /* /dev/kvm */
-    OBJECT_KERNEL,        /* the guest's kernel image, read-only */
-    OBJECT_INITRD,        /* the guest's initrd, read-only; /dev/null when there is none */
-    OBJECT_OPERATOR,      /* listening socket for operators */
+    OBJECT_VP_IRQ,   /* index: vCPU; eventfd that raises its VMBus interrupt. One row, the last of
+                             its process, grants those of all vCPUs there are. */
+    OBJECT_POSTS,    /* struct vmbus_post per vCPU */
+    OBJECT_OUTBOX,   /* struct vmbus_outbox */
+    OBJECT_SYNIC,    /* struct vmbus_synic */
+    OBJECT_CHANNELS, /* index: enum process, behind channels; struct vmbus_channels */
+    OBJECT_ACKS,     /* index: enum process, behind channels; struct vmbus_acks */
+    OBJECT_DISKS,    /* struct disks_page */
+    OBJECT_INFLIGHT, /* the storage worker's log of requests that are not answered */
+    OBJECT_RING,     /* io_uring with the disks as fixed files */
+    OBJECT_RAM,      /* the guest's memory */
+    OBJECT_KVM,      /* /dev/kvm */
+    OBJECT_KERNEL,   /* the guest's kernel image, read-only */
+    OBJECT_INITRD,   /* the guest's initrd, read-only; /dev/null when there is none */
+    OBJECT_OPERATOR, /* listening socket for operators */
 };
 
 struct grant {
@@ -80,6 +94,7 @@ extern const struct process_row manifest[PROCESS_COUNT];
 enum {
     REGION_CHIPSET_BYTES = 64 * 1024,
     REGION_VTPM_BYTES = 1024 * 1024,
+    REGION_STORAGE_BYTES = 256 * 1024,
     CRB_REGISTERS_BYTES = 6 * 4096, /* five localities, and a page that no guest sees */
     CRB_BUFFER_BYTES = 4096,
 };
@@ -89,6 +104,10 @@ size_t manifest_object_bytes(enum object_kind kind, unsigned index);
 
 /* The descriptor number at which process finds an object, or -ENOENT. */
 int MUST_USE manifest_fd(enum process process, enum object_kind kind, unsigned index);
+
+/* How many descriptors process is granted, with so many vCPUs, and what the i-th one is. */
+unsigned manifest_n_fds(enum process process, unsigned vcpus);
+struct grant manifest_grant(enum process process, unsigned i);
 
 /* The process of that name, or -ENOENT. */
 int MUST_USE manifest_find(const char *name);

@@ -175,6 +175,25 @@ bool port_ponged(const struct port_client *c)
     return atomic_load(&c->page->pong) == atomic_load(&c->page->ping);
 }
 
+uint32_t port_section(const struct port_client *c)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* what changed is seen by whoever enters later */
+    return atomic_load(&c->page->section);
+}
+
+bool port_section_left(const struct port_client *c, uint32_t seen)
+{
+    return seen % 2 == 0 || atomic_load_explicit(&c->page->section, memory_order_acquire) != seen;
+}
+
+void port_section_reset(struct port_client *c)
+{
+    uint32_t in = atomic_load(&c->page->section);
+
+    if (in % 2 != 0)
+        atomic_store(&c->page->section, in + 1);
+}
+
 /* --- server --- */
 
 int port_server_init(struct port_server *s, struct port_page *page, enum port_sleep mode)

@@ -26,6 +26,7 @@ enum {
 enum port_space {
     PORT_SPACE_IO = 0,
     PORT_SPACE_MMIO = 1,
+    PORT_SPACE_MESSAGE = 2, /* of VMBus: ipc/vmbus.h */
 };
 
 enum port_op {
@@ -91,8 +92,9 @@ struct port_page {
     /* the server's line */
     _Atomic uint32_t sleep; /* enum port_sleep */
     _Atomic uint32_t server_cpu;
-    _Atomic uint32_t pong; /* heartbeat: the last ping seen */
-    uint8_t pad1[52];
+    _Atomic uint32_t pong;    /* heartbeat: the last ping seen */
+    _Atomic uint32_t section; /* odd while it writes where the guest may take the memory back */
+    uint8_t pad1[48];
     /* the requesters' line */
     _Atomic uint64_t pending; /* bit per slot */
     _Atomic uint32_t bell;
@@ -141,6 +143,16 @@ void port_set_gone(struct port_client *c, bool gone);
 void port_ping(struct port_client *c);
 bool port_ponged(const struct port_client *c);
 
+/*
+ * Has the server left the section it was in when *seen was taken, or was it in none? For whoever takes
+ * memory away that it was told to write to: change what it looks at, take *seen, then ask until true.
+ */
+uint32_t port_section(const struct port_client *c);
+bool port_section_left(const struct port_client *c, uint32_t seen);
+
+/* The server is dead: it is in no section any more. */
+void port_section_reset(struct port_client *c);
+
 /* Wake the server if it sleeps; for whoever has something to say on another channel. */
 void port_ring(struct port_client *c);
 
@@ -182,3 +194,21 @@ void port_sleep(struct port_server *s, uint64_t timeout_ns);
 /* Announce sleep; false when there is something to do after all and the caller must not sleep. */
 bool port_sleep_begin(struct port_server *s);
 void port_sleep_end(struct port_server *s);
+
+/*
+ * A section: between these the server writes where the guest may soon take its memory back. What it was
+ * told about that memory is looked at inside. No system call, no wait: the supervisor waits for its end.
+ */
+static inline void port_section_enter(struct port_server *s)
+{
+    uint32_t in = atomic_load_explicit(&s->page->section, memory_order_relaxed) | 1;
+
+    atomic_store(&s->page->section, in); /* before the look: a full fence */
+}
+
+static inline void port_section_leave(struct port_server *s)
+{
+    uint32_t in = atomic_load_explicit(&s->page->section, memory_order_relaxed);
+
+    atomic_store_explicit(&s->page->section, (in | 1) + 1, memory_order_release);
+}

@@ -76,6 +76,10 @@ struct worker_ops {
 
     /* Instead of a port: the worker's own loop, entered after Activate. Others leave it NULL. */
     int (*run)(void *self, struct worker *w);
+
+    /* With region and port, but its own loop instead of access(); it answers the port's heartbeat
+     * (port_pong) and sleeps by port_sleep_begin(). Never returns. Others leave it NULL. */
+    void (*loop)(void *self, struct worker *w);
 };
 
 struct worker {

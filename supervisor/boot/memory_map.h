@@ -13,11 +13,10 @@
 #include <stdint.h>
 
 #include "base/macro.h"
+#include "ipc/ram.h"
 
 static const uint64_t RAM_MIN_BYTES = UINT64_C(64) << 20;
 static const uint64_t RAM_MAX_BYTES = UINT64_C(512) << 30; /* what 40 address bits hold, halved */
-static const uint64_t RAM_LOW_END = 0xc0000000;
-static const uint64_t RAM_HIGH_START = UINT64_C(1) << 32;
 
 enum {
     ZERO_PAGE_GPA = 0x7000,

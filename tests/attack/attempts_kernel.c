@@ -285,7 +285,7 @@ static long k40_saturate(const struct evil *e)
     for (unsigned i = 0; i < manifest[e->process].n_grants; i++) {
         enum object_kind kind = manifest[e->process].grants[i].kind;
 
-        if (kind != OBJECT_BELL && kind != OBJECT_IRQ)
+        if (kind != OBJECT_BELL && kind != OBJECT_IRQ && kind != OBJECT_VP_IRQ)
             continue;
         last = result(write(FD_FIRST_GRANT + (int)i, &most, sizeof(most)));
     }

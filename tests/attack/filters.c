@@ -23,7 +23,7 @@
 #include "ipc/manifest.h"
 
 extern const struct sbx_profile sbx_profile_supervisor, sbx_profile_chipset, sbx_profile_vtpm,
-    sbx_profile_diag;
+    sbx_profile_vmbus, sbx_profile_storage, sbx_profile_diag;
 
 enum {
     MAX_INSNS = 4096,
@@ -282,6 +282,8 @@ int main(void)
         {&sbx_profile_supervisor, &supervisor_filter},
         {&sbx_profile_chipset,    &chipset_filter   },
         {&sbx_profile_vtpm,       &vtpm_filter      },
+        {&sbx_profile_vmbus,      &vmbus_filter     },
+        {&sbx_profile_storage,    &storage_filter   },
         {&sbx_profile_diag,       &diag_filter      },
     };
     bool ok = true;

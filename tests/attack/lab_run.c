@@ -64,11 +64,12 @@ void lab_spec(struct lab *lab, enum process process, enum evil_mode mode, size_t
         ret->fds[i] = lab->null_fd;
     ret->fds[FD_CONTROL] = pair[1];
     ret->n_fds = FD_FIRST_GRANT;
-    for (size_t i = 0; i < row->n_grants; i++) {
-        int fd = objects_grant(&lab->objects, &row->grants[i]);
+    for (unsigned i = 0; i < manifest_n_fds(process, VCPUS); i++) {
+        const struct grant g = manifest_grant(process, i);
+        int fd = objects_grant(&lab->objects, &g);
 
         if (fd < 0)
-            errx(2, "grant %zu of %s", i, row->name);
+            errx(2, "grant %u of %s", i, row->name);
         ret->fds[ret->n_fds++] = fd;
     }
     if (landlock_ruleset(lab->evil_fd, &ret->landlock_fd) < 0)
@@ -235,7 +236,7 @@ static void expect_of(const struct lab *lab, enum process process, const struct 
 {
     if (verify_files_own(spec->fds, spec->n_fds, files) < 0)
         errx(2, "/proc/self/fd");
-    process_expect_grants(process, files);
+    process_expect_grants(process, VCPUS, files);
     *e = (struct verify_expect){.uid = manifest[process].uid,
                                 .filters = 1,
                                 .net_ns = lab->net_ns,

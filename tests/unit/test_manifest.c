@@ -143,12 +143,12 @@ START_TEST(a_port_is_between_the_supervisor_and_its_owner_alone)
 }
 END_TEST
 
-START_TEST(no_worker_reaches_guest_memory_or_kvm)
+START_TEST(only_storage_among_workers_reaches_guest_memory_and_none_kvm)
 {
     for (int p = 0; p < PROCESS_COUNT; p++) {
         bool wanted = p == PROCESS_SUPERVISOR;
 
-        ck_assert(has((enum process)p, OBJECT_RAM) == wanted);
+        ck_assert(has((enum process)p, OBJECT_RAM) == (wanted || p == PROCESS_STORAGE));
         ck_assert(has((enum process)p, OBJECT_KVM) == wanted);
         ck_assert(has((enum process)p, OBJECT_KERNEL) == wanted);
         ck_assert(has((enum process)p, OBJECT_INITRD) == wanted);
@@ -170,6 +170,52 @@ START_TEST(only_the_vtpm_and_the_guest_share_the_crb)
 
         ck_assert(has((enum process)p, OBJECT_CRB_BUFFER) == wanted);
         ck_assert(has((enum process)p, OBJECT_CRB_REGISTERS) == wanted);
+    }
+}
+END_TEST
+
+START_TEST(only_storage_reaches_the_disks)
+{
+    for (int p = 0; p < PROCESS_COUNT; p++) {
+        ck_assert(has((enum process)p, OBJECT_RING) == (p == PROCESS_STORAGE));
+        ck_assert(has((enum process)p, OBJECT_INFLIGHT) == (p == PROCESS_STORAGE));
+        ck_assert(has((enum process)p, OBJECT_DISKS) == (p == PROCESS_STORAGE));
+    }
+}
+END_TEST
+
+/* Who writes a page is the only one who can. */
+START_TEST(pages_of_vmbus_have_one_writer_each)
+{
+    for (int p = 0; p < PROCESS_COUNT; p++) {
+        const struct grant *posts = find((enum process)p, OBJECT_POSTS, 0);
+        const struct grant *synic = find((enum process)p, OBJECT_SYNIC, 0);
+        const struct grant *channels = find((enum process)p, OBJECT_CHANNELS, PROCESS_STORAGE);
+        const struct grant *acks = find((enum process)p, OBJECT_ACKS, PROCESS_STORAGE);
+
+        ck_assert(posts == NULL || posts->writable == (p == PROCESS_SUPERVISOR));
+        ck_assert(synic == NULL || synic->writable == (p == PROCESS_SUPERVISOR));
+        ck_assert(channels == NULL || channels->writable == (p == PROCESS_VMBUS));
+        ck_assert(acks == NULL || acks->writable == (p == PROCESS_STORAGE));
+    }
+}
+END_TEST
+
+START_TEST(what_each_vcpu_has_comes_last)
+{
+    unsigned one = manifest_n_fds(PROCESS_STORAGE, 1);
+
+    ck_assert_uint_eq(one, manifest[PROCESS_STORAGE].n_grants);
+    ck_assert_uint_eq(manifest_n_fds(PROCESS_STORAGE, 5), one + 4);
+    ck_assert_uint_eq(manifest_n_fds(PROCESS_CHIPSET, 5), manifest[PROCESS_CHIPSET].n_grants);
+    ck_assert_int_eq(manifest_grant(PROCESS_STORAGE, one + 3).kind, OBJECT_VP_IRQ);
+    ck_assert_uint_eq(manifest_grant(PROCESS_STORAGE, one + 3).index, 4);
+    ck_assert_int_eq(manifest_grant(PROCESS_STORAGE, 0).kind, OBJECT_BOARD);
+    ck_assert_int_eq(manifest_fd(PROCESS_STORAGE, OBJECT_VP_IRQ, 4), FD_FIRST_GRANT + (int)one + 3);
+    ck_assert_int_eq(manifest_fd(PROCESS_STORAGE, OBJECT_VP_IRQ, VPS_MAX), -ENOENT);
+    for (int p = 0; p < PROCESS_COUNT; p++) {
+        for (size_t i = 0; i + 1 < manifest[p].n_grants; i++)
+            ck_assert_int_ne(manifest[p].grants[i].kind, OBJECT_VP_IRQ);
     }
 }
 END_TEST
@@ -217,9 +263,12 @@ int main(void)
     tcase_add_test(c, diag_reads_every_board);
     tcase_add_test(c, a_worker_with_a_port_has_a_region_that_the_supervisor_reads);
     tcase_add_test(c, a_port_is_between_the_supervisor_and_its_owner_alone);
-    tcase_add_test(c, no_worker_reaches_guest_memory_or_kvm);
+    tcase_add_test(c, only_storage_among_workers_reaches_guest_memory_and_none_kvm);
     tcase_add_test(c, only_diag_hears_operators);
     tcase_add_test(c, only_the_vtpm_and_the_guest_share_the_crb);
+    tcase_add_test(c, only_storage_reaches_the_disks);
+    tcase_add_test(c, pages_of_vmbus_have_one_writer_each);
+    tcase_add_test(c, what_each_vcpu_has_comes_last);
     tcase_add_test(c, serial_lines_belong_to_the_chipset);
     tcase_add_test(c, shared_memory_has_a_size_and_nothing_else_has);
     suite_add_tcase(s, c);
