@@ -77,8 +77,8 @@ struct vmbus_post {
 _Static_assert(sizeof(struct vmbus_post) == 256, "layout");
 
 /*
- * The request: op PORT_WRITE, space PORT_SPACE_MESSAGE, addr the connection id, data the length. The
- * answer's data is the hypercall's status (enum hv_status).
+ * The request: op PORT_WRITE, space PORT_SPACE_MESSAGE, addr the number of the post, which is that of
+ * the vCPU and the slot. The answer's data is the hypercall's status (enum hv_status).
  */
 
 /* @spec TLFS 4 (hypercall status values) */
@@ -113,8 +113,9 @@ struct vmbus_outbox {
     _Atomic uint64_t tail; /* messages ever put in; written after the entry, and after the commit */
     _Atomic uint64_t discard; /* those before this are not delivered any more: a new connection */
     uint8_t pad0[112];
-    _Atomic uint64_t head; /* messages the guest has got: the supervisor's */
-    uint8_t pad1[120];
+    _Atomic uint64_t head;  /* messages the guest has got: the supervisor's */
+    _Atomic uint32_t n_vps; /* the supervisor's, from the start */
+    uint8_t pad1[116];
     struct vmbus_message entries[VMBUS_OUTBOX_ENTRIES];
 };
 _Static_assert(sizeof(struct vmbus_outbox) == 65536, "layout");
