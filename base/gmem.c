@@ -1,5 +1,6 @@
 #include "base/gmem.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -52,4 +53,103 @@ int gmem_copy_out(const struct gmem *m, struct gpa to, const void *bytes, size_t
         return -EFAULT;
     memcpy(host, bytes, len);
     return 0;
+}
+
+int gmem_zero(const struct gmem *m, struct gpa to, size_t len)
+{
+    uint8_t *host = host_of(m, to, len);
+
+    if (host == NULL)
+        return -EFAULT;
+    memset(host, 0, len);
+    return 0;
+}
+
+int gmem_iovec(const struct gmem *m, struct gpa at, size_t len, struct iovec *ret)
+{
+    uint8_t *host = host_of(m, at, len);
+
+    if (host == NULL)
+        return -EFAULT;
+    *ret = (struct iovec){.iov_base = host, .iov_len = len};
+    return 0;
+}
+
+int gmem_set_bit(const struct gmem *m, struct gpa word, unsigned bit)
+{
+    uint8_t *host = host_of(m, word, sizeof(uint32_t));
+    uint32_t mask = UINT32_C(1) << bit % 32;
+
+    if (host == NULL || word.v % sizeof(uint32_t) != 0)
+        return -EFAULT;
+    return (__atomic_fetch_or((uint32_t *)(void *)host, mask, __ATOMIC_SEQ_CST) & mask) != 0;
+}
+
+/* --- pages --- */
+
+int gmem_pages_init(struct gmem_pages *ret, const struct gmem *m, const uint64_t *pfns, unsigned n,
+                    uint8_t **host)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const struct gpa at = {pfns[i] * GMEM_PAGE_BYTES};
+
+        if (pfns[i] > UINT64_MAX / GMEM_PAGE_BYTES)
+            return -EFAULT;
+        host[i] = host_of(m, at, GMEM_PAGE_BYTES);
+        if (host[i] == NULL)
+            return -EFAULT;
+    }
+    *ret = (struct gmem_pages){.host = host, .n = n};
+    return 0;
+}
+
+static uint8_t *in_pages(const struct gmem_pages *p, size_t offset)
+{
+    assert(offset / GMEM_PAGE_BYTES < p->n);
+    return p->host[offset / GMEM_PAGE_BYTES] + offset % GMEM_PAGE_BYTES;
+}
+
+uint32_t gmem_pages_load(const struct gmem_pages *p, size_t offset)
+{
+    return __atomic_load_n((uint32_t *)(void *)in_pages(p, offset), __ATOMIC_ACQUIRE);
+}
+
+void gmem_pages_store(const struct gmem_pages *p, size_t offset, uint32_t value)
+{
+    __atomic_store_n((uint32_t *)(void *)in_pages(p, offset), value, __ATOMIC_RELEASE);
+}
+
+static size_t left_in_page(size_t offset, size_t len)
+{
+    size_t left = GMEM_PAGE_BYTES - offset % GMEM_PAGE_BYTES;
+
+    return len < left ? len : left;
+}
+
+void gmem_pages_copy_in(const struct gmem_pages *p, size_t offset, void *out, size_t len)
+{
+    uint8_t *to = out;
+
+    while (len > 0) {
+        size_t n = left_in_page(offset, len);
+
+        memcpy(to, in_pages(p, offset), n);
+        to += n;
+        offset += n;
+        len -= n;
+    }
+}
+
+void gmem_pages_copy_out(const struct gmem_pages *p, size_t offset, const void *bytes, size_t len)
+{
+    const uint8_t *from = bytes;
+
+    while (len > 0) {
+        size_t n = left_in_page(offset, len);
+
+        memcpy(in_pages(p, offset), from, n);
+        from += n;
+        offset += n;
+        len -= n;
+    }
 }

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "base/macro.h"
 
@@ -42,3 +43,39 @@ int MUST_USE gmem_copy_in(const struct gmem *m, struct gpa from, void *out, size
 
 /* Copy len bytes to the guest. -EFAULT, and the guest untouched, unless one range holds all. */
 int MUST_USE gmem_copy_out(const struct gmem *m, struct gpa to, const void *bytes, size_t len);
+
+/* Fill with zeros. Errors as gmem_copy_out. */
+int MUST_USE gmem_zero(const struct gmem *m, struct gpa to, size_t len);
+
+/*
+ * Where len bytes are in this process, for the kernel to read or write (preadv and the like), and for
+ * nobody else. -EFAULT unless one range holds all of them.
+ */
+int MUST_USE gmem_iovec(const struct gmem *m, struct gpa at, size_t len, struct iovec *ret);
+
+/* Set a bit of a 32-bit word that the guest changes at the same time: 1 when it was set before. */
+int MUST_USE gmem_set_bit(const struct gmem *m, struct gpa word, unsigned bit);
+
+/*
+ * Whole pages of the guest, in an order it chose, resolved once: for rings that are looked at all the
+ * time. Offsets are bytes into the pages as one stretch; the caller has checked that they are inside.
+ */
+struct gmem_pages {
+    uint8_t **host; /* private to gmem.c */
+    unsigned n;
+};
+
+enum {
+    GMEM_PAGE_BYTES = 4096,
+};
+
+/*
+ * Resolve n page frame numbers; host has room for n pointers and stays the caller's. -EFAULT, and *ret
+ * untouched, when one is not RAM.
+ */
+int MUST_USE gmem_pages_init(struct gmem_pages *ret, const struct gmem *m, const uint64_t *pfns,
+                             unsigned n, uint8_t **host);
+uint32_t gmem_pages_load(const struct gmem_pages *p, size_t offset);
+void gmem_pages_store(const struct gmem_pages *p, size_t offset, uint32_t value);
+void gmem_pages_copy_in(const struct gmem_pages *p, size_t offset, void *out, size_t len);
+void gmem_pages_copy_out(const struct gmem_pages *p, size_t offset, const void *bytes, size_t len);
