@@ -53,6 +53,7 @@ struct block_spec {
     uint32_t files[BLOCK_MEMBERS_MAX];      /* numbers for block_io and block_extent */
     uint64_t file_bytes[BLOCK_MEMBERS_MAX]; /* how long each is now */
     bool is_device[BLOCK_MEMBERS_MAX];      /* cannot grow */
+    uint8_t random[16]; /* for the identifiers by which a VHDX tells that it was changed */
 };
 
 enum block_kind {
@@ -72,7 +73,7 @@ struct block_info {
     uint64_t bytes;
     uint32_t block_bytes;    /* what the format says a sector is; 0: nothing */
     uint32_t physical_bytes; /* the same of the physical one */
-    uint32_t discard_bytes;  /* block_discard() works in such units; 0: not at all */
+    uint32_t discard_bytes;  /* block_discard() works in such units */
     bool read_only;          /* the image can only be read, whatever was asked for */
     uint8_t identity[16];    /* of the image; all 0: it has none */
 };
@@ -107,9 +108,10 @@ void block_map(const struct block *b, uint64_t offset, uint64_t len, struct bloc
 int MUST_USE block_allocate(struct block *b, uint64_t offset, uint64_t len);
 
 /*
- * The guest does not need the range any more. The parts that are whole units are given back and read
- * as zeros from then on; *ret_zeroed says whether all of the range does. Data of the files that is to
- * be punched out is the caller's to do first, extent by extent. -EROFS, or of block_io.
+ * The guest does not need the range any more; no request for it is under way. The parts that are whole
+ * units are given back and read as zeros from then on; *ret_zeroed says whether all of the range does.
+ * Data of the files that is to be punched out is the caller's to do first, extent by extent: where
+ * the format gives nothing back (raw, fixed), only that makes zeros. -EROFS, or of block_io.
  */
 int MUST_USE block_discard(struct block *b, uint64_t offset, uint64_t len, bool *ret_zeroed);
 
