@@ -2,28 +2,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/io_uring.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/shm.h"
+#include "init/ring.h"
 
 _Static_assert((int)PROCESS_COUNT <= (int)OBJECT_MAX_INDEX, "every index fits");
 _Static_assert((int)IRQ_LINE_COUNT <= (int)OBJECT_MAX_INDEX, "every index fits");
 _Static_assert((int)COM_COUNT <= (int)OBJECT_MAX_INDEX, "every index fits");
 
-enum {
-    RING_ENTRIES = 1024,
-};
-
 struct maker {
     const Bulkhead__VmConfig *config;
     int *com_fds;
     struct operator_address *address;
+    struct ring_shape *ring;
     struct why *why;
 };
 
@@ -111,13 +107,12 @@ static int open_initrd(struct maker *m)
     return fd < 0 ? why_errno(m->why, -errno, "/dev/null") : fd;
 }
 
-/* Sized for all that can be in flight. */
 static int make_ring(struct maker *m)
 {
-    struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED};
-    long fd = syscall(SYS_io_uring_setup, RING_ENTRIES, &params);
+    int fd = -1;
+    int r = ring_new(&fd, m->ring, m->why);
 
-    return fd < 0 ? why_errno(m->why, -errno, "io_uring") : (int)fd;
+    return r < 0 ? r : fd;
 }
 
 static int make_operator(struct maker *m)
@@ -197,7 +192,13 @@ static int make_row(struct objects *o, struct maker *m, enum process process)
 
 int objects_make(struct objects *o, const Bulkhead__VmConfig *config, int *com_fds, struct why *why)
 {
-    struct maker m = {.config = config, .com_fds = com_fds, .address = &o->address, .why = why};
+    struct maker m = {
+        .config = config,
+        .com_fds = com_fds,
+        .address = &o->address,
+        .ring = &o->ring,
+        .why = why,
+    };
     int r = 0;
 
     for (enum process p = 0; r == 0 && p < PROCESS_COUNT; p++)

@@ -11,6 +11,7 @@
 #include "init/operator.h"
 #include "init/why.h"
 #include "ipc/manifest.h"
+#include "ipc/ring.h"
 
 enum {
     OBJECT_KINDS = OBJECT_OPERATOR + 1,
@@ -20,6 +21,7 @@ enum {
 struct objects {
     int fds[OBJECT_KINDS][OBJECT_MAX_INDEX]; /* -1: not made, or given away for good */
     struct operator_address address;
+    struct ring_shape ring; /* of OBJECT_RING */
 };
 
 /* All -1. */

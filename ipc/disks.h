@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/macro.h"
+#include "ipc/ring.h"
 
 enum {
     DISK_CONTROLLERS = 4,
@@ -70,6 +71,8 @@ struct disks_page {
     uint32_t n_rows;
     struct disk_row rows[DISK_ROWS];
     struct disk_file files[DISK_FILES];
+    struct ring_shape
+        ring; /* written once, before there is a worker; outside the protocol of seq */
 };
 
 /*

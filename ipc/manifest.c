@@ -8,6 +8,7 @@
 #include "ipc/disks.h"
 #include "ipc/inflight.h"
 #include "ipc/port.h"
+#include "ipc/ring.h"
 #include "ipc/vmbus.h"
 
 static const struct grant supervisor_grants[] = {
@@ -156,7 +157,7 @@ const struct process_row manifest[PROCESS_COUNT] = {
         .name = "storage",
         .program = "bulkhead-storage",
         .uid = 64006,
-        .threads = 1,
+        .threads = 1 + RING_THREADS + 1, /* and of the kernel */
         .memory_max = 64u << 20,
         .deadline_ms = 1000,
         .has_port = true,
