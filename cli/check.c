@@ -331,5 +331,12 @@ int check_run(const struct cli_args *args, const struct machine *m, struct run_p
         r = check_hosted(args, m, plan, error);
     else if (r == 0)
         r = check_nested(args, plan, error);
+    if (r == 0)
+        r = disks_check(args->name, &args->disks, plan->mode == RUN_NESTED, &plan->disks, error);
     return r;
+}
+
+void check_done(struct run_plan *plan)
+{
+    disks_done(&plan->disks);
 }

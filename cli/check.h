@@ -8,12 +8,13 @@
 #include <stdint.h>
 
 #include "base/macro.h"
+#include "cli/disks.h"
 #include "cli/options.h"
 
 struct machine;
 
 enum {
-    CHECK_ERROR_BYTES = 512,
+    CHECK_ERROR_BYTES = DISKS_ERROR_BYTES,
 };
 
 /* What the checks settled. */
@@ -28,6 +29,7 @@ struct run_plan {
     char vtl2_image[PATH_MAX];
     char qemu[PATH_MAX];
     char socket[108]; /* sun_path */
+    struct disks_plan disks;
 };
 
 enum kernel_verdict {
@@ -52,10 +54,13 @@ enum kernel_verdict check_kernel_head(const uint8_t *head, size_t len, uint32_t 
 
 /*
  * Check the arguments against the machine and settle the plan.
- * 0, or the exit status: EXIT_USAGE or EXIT_FAILED, and error holds one line.
+ * 0, or the exit status: EXIT_USAGE or EXIT_FAILED, and error holds one line. In any case the plan
+ * is to be taken apart by check_done().
  */
 int MUST_USE check_run(const struct cli_args *args, const struct machine *m, struct run_plan *ret,
                        char error[CHECK_ERROR_BYTES]);
+
+void check_done(struct run_plan *plan);
 
 /* The mode for these wishes and that machine; the reason goes to why. */
 enum run_mode check_mode(enum run_mode wish, const struct machine *m, char *why, size_t why_len);

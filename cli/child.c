@@ -16,20 +16,20 @@
 #include "base/fd.h"
 
 enum {
-    FIRST_FREE = CHILD_FD_STREAMS + STREAM_COUNT,
-    PARKING = 64, /* above every number of the layout, and all that a child could hold before */
+    PARKING = 512, /* above every number of the layout, and all that a child could hold before */
     END_GRACE_MS = 2000,
     EXIT_NO_EXEC = 127,
 };
 
 /* What the child will hold, by its own numbers; -1: not yet made. */
 struct child_fds {
-    int at[FIRST_FREE];
+    int at[CHILD_FD_EXTRA + CHILD_EXTRA_MAX];
+    int n;
 };
 
 static void fds_done(struct child_fds *f)
 {
-    for (size_t i = 0; i < FIRST_FREE; i++) {
+    for (size_t i = 0; i < CHILD_FD_EXTRA; i++) {
         if (i != CHILD_FD_MEMORY) /* the caller's */
             fd_closep(&f->at[i]);
     }
@@ -61,16 +61,16 @@ static int make_streams(struct child *c, struct child_fds *f)
 /* In the child: each descriptor to its number, nothing else. First out of each other's way. */
 static int place_fds(struct child_fds *f)
 {
-    for (int i = 0; i < FIRST_FREE; i++) {
+    for (int i = 0; i < f->n; i++) {
         f->at[i] = fcntl(f->at[i], F_DUPFD_CLOEXEC, PARKING);
         if (f->at[i] < 0)
             return -errno;
     }
-    for (int i = 0; i < FIRST_FREE; i++) {
+    for (int i = 0; i < f->n; i++) {
         if (dup2(f->at[i], i) < 0) /* without close-on-exec */
             return -errno;
     }
-    return syscall(SYS_close_range, FIRST_FREE, ~0u, 0) < 0 ? -errno : 0;
+    return syscall(SYS_close_range, (unsigned)f->n, ~0u, 0) < 0 ? -errno : 0;
 }
 
 /* The parent cannot be asked for across a PID namespace; its end of a stream can. */
@@ -121,7 +121,8 @@ static int clone_child(bool namespaces, struct child *c)
     return 0;
 }
 
-int child_start(char *const argv[], int memory, bool namespaces, struct child *ret)
+int child_start(char *const argv[], int memory, bool namespaces, const struct child_extra *extra,
+                struct child *ret)
 {
     struct child c = {.pidfd = -1, .log = -1};
     struct child_fds f;
@@ -130,6 +131,9 @@ int child_start(char *const argv[], int memory, bool namespaces, struct child *r
     memset(&f, -1, sizeof(f));
     memset(c.streams, -1, sizeof(c.streams));
     f.at[CHILD_FD_MEMORY] = memory;
+    f.n = CHILD_FD_EXTRA + (extra != NULL ? (int)extra->n : 0);
+    for (int i = CHILD_FD_EXTRA; i < f.n; i++)
+        f.at[i] = extra->at[i - CHILD_FD_EXTRA];
     r = make_streams(&c, &f);
     if (r == 0)
         r = clone_child(namespaces, &c);

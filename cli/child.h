@@ -7,6 +7,7 @@
  *   1, 2    what it says when something goes wrong (nested: also the outer kernel's console)
  *   3       a memfd: the configuration (hosted), the initramfs (nested)
  *   4 to 9  the streams, in the order of enum stream
+ *   10 on   what else the caller hands down (nested: the images)
  */
 #pragma once
 
@@ -29,6 +30,14 @@ enum {
     CHILD_FD_LOG = 1,
     CHILD_FD_MEMORY = 3,
     CHILD_FD_STREAMS = 4,
+    CHILD_FD_EXTRA = CHILD_FD_STREAMS + STREAM_COUNT,
+    CHILD_EXTRA_MAX = 128,
+};
+
+/* Descriptors for CHILD_FD_EXTRA and on; they stay the caller's. */
+struct child_extra {
+    int at[CHILD_EXTRA_MAX];
+    unsigned n;
 };
 
 struct child {
@@ -42,9 +51,10 @@ struct child {
 
 /*
  * Start argv[0], a path, with memory as descriptor 3; namespaces: as PID 1 of new PID and mount
- * namespaces. 0 and *ret, which child_end() takes apart, or negative errno.
+ * namespaces. extra may be NULL. 0 and *ret, which child_end() takes apart, or negative errno.
  */
-int MUST_USE child_start(char *const argv[], int memory, bool namespaces, struct child *ret);
+int MUST_USE child_start(char *const argv[], int memory, bool namespaces,
+                         const struct child_extra *extra, struct child *ret);
 
 /* Reap it if it is dead; true when it is. */
 bool child_reap(struct child *c);

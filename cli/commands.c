@@ -10,7 +10,7 @@
     }
 #define SOCKET_ROW                                                                                 \
     {                                                                                              \
-        "socket", 's', OPTION_TEXT, offsetof(struct cli_args, socket), "PATH",                     \
+        "socket", 's', OPTION_PATH, offsetof(struct cli_args, socket), "PATH",                     \
             "the operators' socket (default: /run/bulkhead/NAME.sock)"                             \
     }
 #define JSON_ROW(help_text)                                                                        \
@@ -20,28 +20,30 @@
 
 /* clang-format off */
 static const struct option_row run_options[] = {
-    {"kernel", 'k', OPTION_TEXT, offsetof(struct cli_args, kernel), "FILE",
+    {"kernel", 'k', OPTION_PATH, offsetof(struct cli_args, kernel), "FILE",
      "the guest's kernel, a 64-bit bzImage (needed)"},
-    {"initrd", 'i', OPTION_TEXT, offsetof(struct cli_args, initrd), "FILE", "the guest's initrd"},
+    {"initrd", 'i', OPTION_PATH, offsetof(struct cli_args, initrd), "FILE", "the guest's initrd"},
     {"append", 'a', OPTION_TEXT, offsetof(struct cli_args, append), "TEXT",
      "added to the guest's kernel command line"},
     {"vcpus", 'c', OPTION_NUMBER, offsetof(struct cli_args, vcpus), "N",
      "virtual CPUs (1 to 64, default: 1)", 1, 64},
     {"memory", 'm', OPTION_SIZE, offsetof(struct cli_args, memory_bytes), "SIZE",
      "guest memory (default: 512M)"},
+    {"disk", 'd', OPTION_DISKS, offsetof(struct cli_args, disks), "FILE[,KEY=VALUE]...",
+     "a SCSI disk, or a DVD drive (repeatable; the keys follow below)"},
     {"mode", 0, OPTION_CHOICE, offsetof(struct cli_args, mode), "auto|hosted|nested",
      "where Bulkhead runs: on this machine, or in a VM made for it"},
     {"exec", 0, OPTION_FLAG, offsetof(struct cli_args, exec), NULL,
      "the initrd runs a script: its output on stdout, its status as ours"},
-    {"vtl2-exec", 0, OPTION_TEXT, offsetof(struct cli_args, vtl2_exec), "FILE",
+    {"vtl2-exec", 0, OPTION_PATH, offsetof(struct cli_args, vtl2_exec), "FILE",
      "run a script beside Bulkhead's processes (development images)"},
     {"timeout", 't', OPTION_NUMBER, offsetof(struct cli_args, timeout_s), "SECONDS",
      "end everything after that time, with status 124", 1, 1000000},
-    {"programs", 0, OPTION_TEXT, offsetof(struct cli_args, programs), "DIR",
+    {"programs", 0, OPTION_PATH, offsetof(struct cli_args, programs), "DIR",
      "where bulkhead-init and its kind are (hosted)"},
-    {"vtl2-kernel", 0, OPTION_TEXT, offsetof(struct cli_args, vtl2_kernel), "FILE",
+    {"vtl2-kernel", 0, OPTION_PATH, offsetof(struct cli_args, vtl2_kernel), "FILE",
      "the kernel below Bulkhead (nested)"},
-    {"vtl2-image", 0, OPTION_TEXT, offsetof(struct cli_args, vtl2_image), "FILE",
+    {"vtl2-image", 0, OPTION_PATH, offsetof(struct cli_args, vtl2_image), "FILE",
      "the initramfs that holds Bulkhead (nested)"},
     NAME_ROW,
     SOCKET_ROW,

@@ -7,12 +7,21 @@
 #include <stdlib.h>
 
 #include "base/fd.h"
+#include "base/mem.h"
 #include "cli/payload.h"
+#include "cli/payload_disks.h"
 
 enum {
-    MAX_ARGUMENTS = 64,
-    TEXT_BYTES = 2048 + 3 * PATH_MAX,
+    DISK_ARGUMENTS = 6, /* of one file */
+    DISK_TEXT_BYTES = 384,
+    MAX_ARGUMENTS = 64 + DISK_ARGUMENTS * DISKS_NESTED_FILES,
+    TEXT_BYTES = 2048 + 3 * PATH_MAX + DISK_TEXT_BYTES * DISKS_NESTED_FILES,
+    /* PCI slots of the outer VM, eight functions each. Below are those of the machine itself. */
+    DISK_FIRST_SLOT = 8,
+    SLOT_FUNCTIONS = 8,
 };
+_Static_assert(DISK_FIRST_SLOT + DISKS_NESTED_FILES / SLOT_FUNCTIONS <= 32, "slots of a bus");
+_Static_assert((int)DISKS_NESTED_FILES <= (int)CHILD_EXTRA_MAX, "each is handed down");
 
 /* An argument vector whose texts are made on the way. */
 struct arguments {
@@ -44,18 +53,16 @@ static void add(struct arguments *a, const char *fmt, ...)
 static int launch_hosted(const struct cli_args *args, const struct run_plan *plan,
                          struct child *ret)
 {
-    struct arguments a = {0};
     char program[PATH_MAX + 32];
     static char mode[] = "hosted";
+    char *argv[] = {program, mode, NULL};
     AUTO_FD config = -1;
     int r = payload_hosted(args, plan, &config);
 
     if (r < 0)
         return r;
     (void)snprintf(program, sizeof(program), "%s/bulkhead-init", plan->programs);
-    a.at[0] = program;
-    a.at[1] = mode;
-    return child_start(a.at, config, true, ret);
+    return child_start(argv, config, true, NULL, ret);
 }
 
 /*
@@ -120,27 +127,73 @@ static void add_machine(struct arguments *a, const struct cli_args *args, const 
     add(a, "chardev:log");
 }
 
+/*
+ * An image is a virtio disk of the outer VM, known there by its serial number. QEMU gets it open and
+ * locked. What the guest flushes goes through to the host's storage: QEMU passes flushes on, and
+ * nothing in the outer VM caches.
+ */
+static void add_image(struct arguments *a, const struct disk_plan *p, uint32_t member,
+                      struct child_extra *extra)
+{
+    unsigned n = extra->n;
+    const char *driver = p->is_device[member] ? "host_device" : "file";
+
+    extra->at[extra->n++] = p->fds[member];
+    add(a, "-add-fd");
+    add(a, "set=%u,fd=%u", n, CHILD_FD_EXTRA + n);
+    add(a, "-blockdev");
+    add(a,
+        "driver=raw,node-name=disk%u,read-only=%s,discard=unmap,detect-zeroes=off,"
+        "file.driver=%s,file.filename=/dev/fdset/%u,file.locking=off,file.discard=unmap",
+        n, p->read_only ? "on" : "off", driver, n);
+    add(a, "-device");
+    add(a,
+        "virtio-blk-pci,drive=disk%u,serial=" NESTED_SERIAL
+        ",addr=0x%x.%u,multifunction=on,rerror=report,werror=report",
+        n, n, DISK_FIRST_SLOT + n / SLOT_FUNCTIONS, n % SLOT_FUNCTIONS);
+}
+
+static void add_images(struct arguments *a, const struct disks_plan *plan,
+                       struct child_extra *extra)
+{
+    for (size_t i = 0; i < plan->n; i++) {
+        for (uint32_t member = 0; member < plan->at[i].n_files; member++)
+            add_image(a, &plan->at[i], member, extra);
+    }
+}
+
+static void add_outer(struct arguments *a, const struct cli_args *args, const struct run_plan *plan,
+                      const struct machine *m)
+{
+    add(a, "%s", plan->qemu);
+    add_machine(a, args, m);
+    add(a, "-kernel");
+    add(a, "%s", plan->vtl2_kernel);
+    add(a, "-initrd");
+    add(a, "/proc/self/fd/%d", CHILD_FD_MEMORY);
+    add(a, "-append");
+    add(a, "%s", outer_append);
+    add_ports(a);
+}
+
 static int launch_nested(const struct cli_args *args, const struct run_plan *plan,
                          const struct machine *m, struct child *ret)
 {
-    struct arguments a = {0};
+    AUTO_FREE struct arguments *a = calloc(1, sizeof(*a));
+    struct child_extra extra = {.n = 0};
     AUTO_FD initramfs = -1;
-    int r = payload_nested(args, plan, &initramfs);
+    int r;
 
+    if (a == NULL)
+        return -ENOMEM;
+    r = payload_nested(args, plan, &initramfs);
     if (r < 0)
         return r;
-    add(&a, "%s", plan->qemu);
-    add_machine(&a, args, m);
-    add(&a, "-kernel");
-    add(&a, "%s", plan->vtl2_kernel);
-    add(&a, "-initrd");
-    add(&a, "/proc/self/fd/%d", CHILD_FD_MEMORY);
-    add(&a, "-append");
-    add(&a, "%s", outer_append);
-    add_ports(&a);
-    if (a.err < 0)
-        return a.err;
-    return child_start(a.at, initramfs, false, ret);
+    add_outer(a, args, plan, m);
+    add_images(a, &plan->disks, &extra);
+    if (a->err < 0)
+        return a->err;
+    return child_start(a->at, initramfs, false, &extra, ret);
 }
 
 int launch(const struct cli_args *args, const struct run_plan *plan, const struct machine *m,

@@ -37,5 +37,7 @@ int main(int argc, char **argv)
     if (r < 0)
         return say(EXIT_USAGE, "%s: %s (try `bulkhead %s --help`)", command->name, error,
                    command->name);
-    return command->run(&args);
+    r = command->run(&args);
+    options_done(&args);
+    return r;
 }

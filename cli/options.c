@@ -5,10 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "base/num.h"
-
 enum {
-    MAX_OPTIONS = 24,
+    MAX_OPTIONS = 32,
     LONG_BASE = 256, /* getopt's value of row i is LONG_BASE + i, whichever form was written */
     HELP_COLUMN = 30,
 };
@@ -70,106 +68,16 @@ static void make_tables(const struct command *c, struct getopt_tables *t)
     t->longs[c->n_options] = (struct option){.name = "help", .val = 'h'};
 }
 
-static int parse_number(const char *text, uint64_t *ret, const char **ret_end)
-{
-    uint64_t v = 0;
-    const char *at = text;
-
-    for (; *at >= '0' && *at <= '9'; at++) {
-        int r = u64_mul(v, 10, &v);
-
-        if (r == 0)
-            r = u64_add(v, (uint64_t)(*at - '0'), &v);
-        if (r < 0)
-            return r;
-    }
-    if (at == text)
-        return -EINVAL;
-    *ret = v;
-    *ret_end = at;
-    return 0;
-}
-
-int options_size(const char *text, uint64_t *ret_bytes)
-{
-    static const char units[] = "KMGT";
-    uint64_t scale = 1;
-    uint64_t v;
-    const char *end;
-    int r = parse_number(text, &v, &end);
-
-    if (r < 0)
-        return r;
-    if (*end != '\0') {
-        const char *unit = strchr(units, *end & ~0x20);
-
-        if (unit == NULL || *unit == '\0')
-            return -EINVAL;
-        scale = UINT64_C(1) << (10 * (unit - units + 1));
-        end++;
-        if (strcmp(end, "") != 0 && strcmp(end, "B") != 0 && strcmp(end, "iB") != 0)
-            return -EINVAL;
-    }
-    return u64_mul(v, scale, ret_bytes);
-}
-
-static int parse_choice(const char *text, const char *choices, unsigned *ret)
-{
-    size_t len = strlen(text);
-
-    for (unsigned i = 0; len > 0; i++) {
-        const char *end = strchrnul(choices, '|');
-
-        if ((size_t)(end - choices) == len && strncmp(choices, text, len) == 0) {
-            *ret = i;
-            return 0;
-        }
-        if (*end == '\0')
-            break;
-        choices = end + 1;
-    }
-    return -EINVAL;
-}
-
-static int set_number(const struct option_row *row, const char *text, uint64_t *field, char *error)
-{
-    const char *end = "";
-    uint64_t v = 0;
-
-    if (parse_number(text, &v, &end) < 0 || *end != '\0' || v < row->min || v > row->max)
-        return wrong(error, "--%s %s: a number from %llu to %llu is wanted", row->name, text,
-                     (unsigned long long)row->min, (unsigned long long)row->max);
-    *field = v;
-    return 0;
-}
-
-/* The field's type follows from the row's kind. */
+/* "--NAME VALUE: what is wanted instead". */
 static int set_field(const struct option_row *row, const char *text, struct cli_args *args,
                      char *error)
 {
-    void *field = (char *)args + row->offset;
+    char why[OPTION_WHY_BYTES];
+    bool shown = text != NULL && *text != '\0';
 
-    switch (row->kind) {
-    case OPTION_FLAG:
-        *(bool *)field = true;
+    if (option_set(row, text, args, &args->pool, why) == 0)
         return 0;
-    case OPTION_TEXT:
-        if (*text == '\0')
-            return wrong(error, "--%s: the value is empty", row->name);
-        *(const char **)field = text;
-        return 0;
-    case OPTION_NUMBER:
-        return set_number(row, text, field, error);
-    case OPTION_SIZE:
-        if (options_size(text, field) < 0)
-            return wrong(error, "--%s %s: a size like 512M or 2G is wanted", row->name, text);
-        return 0;
-    case OPTION_CHOICE:
-        if (parse_choice(text, row->value, field) < 0)
-            return wrong(error, "--%s %s: one of %s is wanted", row->name, text, row->value);
-        return 0;
-    }
-    return -EINVAL;
+    return wrong(error, "--%s%s%s: %s", row->name, shown ? " " : "", shown ? text : "", why);
 }
 
 static const struct option_row *find_row(const struct command *c, int value)
@@ -205,11 +113,10 @@ static int take_target(const struct command *c, int argc, char **argv, struct cl
     return 0;
 }
 
-int options_parse(const struct command *command, int argc, char **argv, struct cli_args *ret,
-                  char error[OPTIONS_ERROR_BYTES])
+static int parse_words(const struct command *command, int argc, char **argv, struct cli_args *args,
+                       char *error)
 {
     struct getopt_tables t;
-    struct cli_args args = defaults;
     int value;
 
     make_tables(command, &t);
@@ -225,13 +132,49 @@ int options_parse(const struct command *command, int argc, char **argv, struct c
         if (value == ':')
             return bad_option("this option needs a value", argv, error);
         row = find_row(command, value);
-        if (row == NULL || set_field(row, optarg, &args, error) < 0)
+        if (row == NULL || set_field(row, optarg, args, error) < 0)
             return -EINVAL;
     }
-    if (take_target(command, argc, argv, &args, error) < 0)
-        return -EINVAL;
-    *ret = args;
-    return 0;
+    return take_target(command, argc, argv, args, error);
+}
+
+int options_parse(const struct command *command, int argc, char **argv, struct cli_args *ret,
+                  char error[OPTIONS_ERROR_BYTES])
+{
+    struct cli_args args = defaults;
+    int r = parse_words(command, argc, argv, &args, error);
+
+    if (r == 0)
+        *ret = args;
+    else
+        pool_done(&args.pool);
+    return r;
+}
+
+void options_done(struct cli_args *args)
+{
+    pool_done(&args->pool);
+}
+
+static bool has_disks(const struct command *c)
+{
+    for (size_t i = 0; i < c->n_options; i++) {
+        if (c->options[i].kind == OPTION_DISKS)
+            return true;
+    }
+    return false;
+}
+
+static void help_disk_keys(FILE *out)
+{
+    (void)fprintf(out, "\nkeys of --disk (a comma in a value is written twice):\n");
+    for (size_t i = 0; i < DISK_ROW_COUNT; i++) {
+        const struct option_row *row = &disk_rows[i];
+        int width = fprintf(out, "      %s%s%s", row->name, row->value != NULL ? "=" : "",
+                            row->value != NULL ? row->value : "");
+
+        (void)fprintf(out, "%*s%s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 2, "", row->help);
+    }
 }
 
 static void help_row(char letter, const char *name, const char *value, const char *help, FILE *out)
@@ -253,4 +196,6 @@ void options_help(const struct command *command, FILE *out)
         help_row(row->letter, row->name, row->value, row->help, out);
     }
     help_row('h', "help", NULL, "this text", out);
+    if (has_disks(command))
+        help_disk_keys(out);
 }

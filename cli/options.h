@@ -1,7 +1,8 @@
 /*
  * cli/options.h - command lines as tables: one row per option gives parsing, checking and --help.
  *
- * Everything parsed borrows from argv. Nothing here prints or exits.
+ * What is parsed borrows from argv and from a pool that options_done() frees. Nothing here prints or
+ * exits.
  */
 #pragma once
 
@@ -11,6 +12,9 @@
 #include <stdio.h>
 
 #include "base/macro.h"
+#include "cli/disk_option.h"
+#include "cli/option.h"
+#include "cli/pool.h"
 
 enum run_mode {
     RUN_AUTO,
@@ -38,30 +42,14 @@ struct cli_args {
     uint64_t memory_bytes;
     uint64_t timeout_s; /* 0: none */
     bool exec;
+    struct disk_list disks;
 
     /* logs, restart */
     bool follow;
     const char *binary;
 
     const char *target; /* the one positional argument; NULL: none was given */
-};
-
-enum option_kind {
-    OPTION_FLAG,   /* bool */
-    OPTION_TEXT,   /* const char *, not empty */
-    OPTION_NUMBER, /* uint64_t, decimal, min to max */
-    OPTION_SIZE,   /* uint64_t bytes, with K, M, G or T */
-    OPTION_CHOICE, /* unsigned: which word of value, "auto|hosted|nested" */
-};
-
-struct option_row {
-    const char *name; /* the long one */
-    char letter;      /* the short one; 0: none */
-    enum option_kind kind;
-    size_t offset;     /* of the field in struct cli_args */
-    const char *value; /* as help shows it; NULL for a flag */
-    const char *help;
-    uint64_t min, max; /* OPTION_NUMBER */
+    struct pool pool;   /* what was made on the way */
 };
 
 struct command {
@@ -82,20 +70,20 @@ const struct command *command_find(const char *name);
 
 enum {
     OPTIONS_HELP = 1,
-    OPTIONS_ERROR_BYTES = 256,
+    OPTIONS_ERROR_BYTES = 768,
 };
 
 /*
  * Parse argv (argv[0] is the command's name) into *ret, which starts from the defaults.
- *   0             parsed
+ *   0             parsed; options_done() frees
  *   OPTIONS_HELP  --help was among them
  *   -EINVAL       error holds one line that says what is wrong
  */
 int MUST_USE options_parse(const struct command *command, int argc, char **argv,
                            struct cli_args *ret, char error[OPTIONS_ERROR_BYTES]);
 
+/* Free what parsing made; fine on a zeroed struct. */
+void options_done(struct cli_args *args);
+
 /* The command's --help. */
 void options_help(const struct command *command, FILE *out);
-
-/* Bytes of "64M", "2G", "1024"; -EINVAL for anything else, -EOVERFLOW past 64 bits. */
-int MUST_USE options_size(const char *text, uint64_t *ret_bytes);

@@ -12,6 +12,8 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "cli/cpio.h"
+#include "cli/payload_disks.h"
+#include "cli/pool.h"
 #include "control.pb-c.h"
 
 /* Paths in the outer VM. */
@@ -82,6 +84,7 @@ int payload_hosted(const struct cli_args *args, const struct run_plan *plan, int
     AUTO_FD fd = memfd_create("bulkhead-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     AUTO_FREE char *append = payload_append(args->append);
     AUTO_FREE uint8_t *bytes = NULL;
+    CLEANUP(pool_done) struct pool pool = {0};
     Bulkhead__VmConfig config;
     size_t len;
     int r;
@@ -96,7 +99,9 @@ int payload_hosted(const struct cli_args *args, const struct run_plan *plan, int
     config.programs_dir = text_of(plan->programs);
     config.operator_socket = text_of(plan->socket);
     config.vtl2_script = text_of(plan->vtl2_exec);
-    r = pack_config(&config, &bytes, &len);
+    r = payload_disks(&plan->disks, false, &pool, &config);
+    if (r == 0)
+        r = pack_config(&config, &bytes, &len);
     if (r == 0)
         r = write_all(fd, bytes, len);
     if (r < 0)
@@ -112,7 +117,9 @@ static int nested_config(const struct cli_args *args, const struct run_plan *pla
                          size_t *ret_len)
 {
     AUTO_FREE char *append = payload_append(args->append);
+    CLEANUP(pool_done) struct pool pool = {0};
     Bulkhead__VmConfig config;
+    int r;
 
     if (append == NULL)
         return -ENOMEM;
@@ -122,7 +129,8 @@ static int nested_config(const struct cli_args *args, const struct run_plan *pla
     config.programs_dir = text_of(NESTED_PROGRAMS);
     config.operator_socket = text_of(NESTED_SOCKET);
     config.vtl2_script = text_of(plan->vtl2_exec[0] != '\0' ? NESTED_SCRIPT : "");
-    return pack_config(&config, ret, ret_len);
+    r = payload_disks(&plan->disks, true, &pool, &config);
+    return r < 0 ? r : pack_config(&config, ret, ret_len);
 }
 
 /* Copy a file to the end of fd; *ret_len is its length. */

@@ -117,7 +117,9 @@ int run_command(const struct cli_args *args)
 
     if (plan == NULL)
         return say(EXIT_FAILED, "%s", strerror(ENOMEM));
+    *plan = (struct run_plan){0};
     status = run_planned(&run, plan);
+    check_done(plan);
     free(plan);
     return status;
 }

@@ -13,10 +13,12 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "init/config.h"
+#include "init/nested_disks.h"
 #include "init/vtl2.h"
 
 enum {
     REPORT_FLUSH_MS = 2000,
+    DISKS_WAIT_S = 5, /* for what QEMU plugged in to appear */
     MAX_REAPED_AT_ONCE = 1024,
     SUPERVISOR_GENERATION = 1,
 };
@@ -209,6 +211,8 @@ int vm_start(struct vm *vm, struct why *why)
     fd_closep(&vm->place.config_fd);
     if (r == 0)
         r = check_memory(vm, why);
+    if (r == 0 && vm->place.nested)
+        r = nested_disks_find(vm->config, "/sys/block", DISKS_WAIT_S * NS_PER_S, why);
     if (r == 0)
         r = procs_open(&vm->procs, vm->config, vm->place.nested, why);
     if (r == 0)

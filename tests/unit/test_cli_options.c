@@ -115,21 +115,21 @@ START_TEST(sizes)
 {
     uint64_t bytes = 7;
 
-    ck_assert_int_eq(options_size("0", &bytes), 0);
+    ck_assert_int_eq(option_size("0", &bytes), 0);
     ck_assert_uint_eq(bytes, 0);
-    ck_assert_int_eq(options_size("64m", &bytes), 0);
+    ck_assert_int_eq(option_size("64m", &bytes), 0);
     ck_assert_uint_eq(bytes, 64 << 20);
-    ck_assert_int_eq(options_size("1TiB", &bytes), 0);
+    ck_assert_int_eq(option_size("1TiB", &bytes), 0);
     ck_assert_uint_eq(bytes, UINT64_C(1) << 40);
     bytes = 7;
-    ck_assert_int_eq(options_size("", &bytes), -EINVAL);
-    ck_assert_int_eq(options_size("M", &bytes), -EINVAL);
-    ck_assert_int_eq(options_size("1X", &bytes), -EINVAL);
-    ck_assert_int_eq(options_size("1Mi", &bytes), -EINVAL);
-    ck_assert_int_eq(options_size("1 M", &bytes), -EINVAL);
-    ck_assert_int_eq(options_size("-1", &bytes), -EINVAL);
-    ck_assert_int_eq(options_size("16777216T", &bytes), -EOVERFLOW);
-    ck_assert_int_eq(options_size("18446744073709551616", &bytes), -EOVERFLOW);
+    ck_assert_int_eq(option_size("", &bytes), -EINVAL);
+    ck_assert_int_eq(option_size("M", &bytes), -EINVAL);
+    ck_assert_int_eq(option_size("1X", &bytes), -EINVAL);
+    ck_assert_int_eq(option_size("1Mi", &bytes), -EINVAL);
+    ck_assert_int_eq(option_size("1 M", &bytes), -EINVAL);
+    ck_assert_int_eq(option_size("-1", &bytes), -EINVAL);
+    ck_assert_int_eq(option_size("16777216T", &bytes), -EOVERFLOW);
+    ck_assert_int_eq(option_size("18446744073709551616", &bytes), -EOVERFLOW);
     ck_assert_uint_eq(bytes, 7);
 }
 END_TEST
