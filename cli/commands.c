@@ -33,6 +33,8 @@ static const struct option_row run_options[] = {
      "a SCSI disk, or a DVD drive (repeatable; the keys follow below)"},
     {"mode", 0, OPTION_CHOICE, offsetof(struct cli_args, mode), "auto|hosted|nested",
      "where Bulkhead runs: on this machine, or in a VM made for it"},
+    {"reboot", 0, OPTION_CHOICE, offsetof(struct cli_args, reboot), "restart|exit",
+     "when the guest resets itself (default: restart; with scripts: exit)"},
     {"exec", 0, OPTION_FLAG, offsetof(struct cli_args, exec), NULL,
      "the initrd runs a script: its output on stdout, its status as ours"},
     {"vtl2-exec", 0, OPTION_PATH, offsetof(struct cli_args, vtl2_exec), "FILE",

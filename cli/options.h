@@ -22,6 +22,12 @@ enum run_mode {
     RUN_NESTED,
 };
 
+/* When the guest resets itself. */
+enum reboot_mode {
+    REBOOT_RESTART,
+    REBOOT_EXIT,
+};
+
 /* All that any subcommand can be told; a row says which field it fills. */
 struct cli_args {
     const char *name;   /* of the VM */
@@ -43,6 +49,7 @@ struct cli_args {
     uint64_t timeout_s; /* 0: none */
     bool exec;
     struct disk_list disks;
+    unsigned reboot; /* enum reboot_mode */
 
     /* logs, restart */
     bool follow;

@@ -67,6 +67,11 @@ void report_started_json(const struct cli_args *args, const struct run_plan *pla
               out);
 }
 
+void report_restart_json(const char *why, FILE *out)
+{
+    json_line(json_pack("{s:s, s:s}", "event", "restart", "reason", why), out);
+}
+
 void report_ended_json(int status, const char *why, FILE *out)
 {
     json_line(json_pack("{s:s, s:i, s:s}", "event", "ended", "status", status, "reason", why), out);

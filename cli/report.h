@@ -21,5 +21,8 @@ void report_started(const struct cli_args *args, const struct run_plan *plan,
 void report_started_json(const struct cli_args *args, const struct run_plan *plan,
                          const Bulkhead__Report *r, const struct report_times *times, FILE *out);
 
+/* That the guest starts again, and why, as one line of JSON. */
+void report_restart_json(const char *why, FILE *out);
+
 /* How it ended, as one line of JSON. */
 void report_ended_json(int status, const char *why, FILE *out);

@@ -10,13 +10,17 @@
 #include "cli/lock.h"
 #include "cli/outcome.h"
 #include "cli/pump.h"
+#include "cli/reboot.h"
 #include "cli/report.h"
 #include "cli/say.h"
 
 struct run {
     const struct cli_args *args;
     const struct run_plan *plan;
-    uint64_t start_ns;
+    uint64_t start_ns; /* of this start of the VM */
+    uint64_t end_ns;   /* when the timeout is over; 0: never */
+    bool again;        /* not the first start */
+    struct reboot_guard guard;
 };
 
 static void on_started(void *self, const Bulkhead__Report *report)
@@ -26,6 +30,8 @@ static void on_started(void *self, const Bulkhead__Report *report)
 
     if (run->args->json)
         report_started_json(run->args, run->plan, report, &times, stderr);
+    else if (run->again)
+        return;
     else if (run->args->verbose || (!run->args->exec && run->args->vtl2_exec == NULL))
         report_started(run->args, run->plan, report, &times, stderr);
 }
@@ -52,15 +58,46 @@ static int tell(const struct run *run, const struct outcome *o, const struct pum
     return status;
 }
 
-static int run_vm(const struct run *run, const struct machine *m)
+/* Scripts are told of a reset by the exit status. */
+static bool restarts(struct run *run, const struct outcome *o)
+{
+    char why[OUTCOME_TEXT_BYTES];
+    const struct cli_args *args = run->args;
+
+    if (args->reboot != REBOOT_RESTART || args->exec || args->vtl2_exec != NULL ||
+        outcome_judge(o, why) != EXIT_RESET)
+        return false;
+    if (!reboot_again(&run->guard, clock_now_ns())) {
+        (void)say(0, "the guest reset itself more than %d times in %d s", REBOOT_MAX,
+                  REBOOT_WINDOW_S);
+        return false;
+    }
+    if (args->json)
+        report_restart_json(why, stderr);
+    else
+        (void)say(0, "%s: it starts again, with the same disks and a new TPM", why);
+    return true;
+}
+
+static unsigned seconds_left(const struct run *run)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    if (run->end_ns == 0)
+        return 0;
+    return now_ns >= run->end_ns ? 1 : (unsigned)((run->end_ns - now_ns) / NS_PER_S) + 1;
+}
+
+/* *ret_again: the guest reset itself, and is to start again. */
+static int run_once(struct run *run, const struct machine *m, bool *ret_again)
 {
     struct pump_options options = {
         .exec = run->args->exec,
         .vtl2_exec = run->args->vtl2_exec != NULL,
         .verbose = run->args->verbose,
-        .timeout_s = (unsigned)run->args->timeout_s,
+        .timeout_s = seconds_left(run),
         .started = on_started,
-        .self = (void *)(uintptr_t)run,
+        .self = run,
     };
     struct pump_logs logs = {0};
     struct outcome outcome = {0};
@@ -73,10 +110,28 @@ static int run_vm(const struct run *run, const struct machine *m)
     child_end(&child);
     if (r < 0)
         return say(EXIT_INTERNAL, "%s", strerror(-r));
-    return tell(run, &outcome, &logs);
+    outcome.timeout_s = (unsigned)run->args->timeout_s;
+    *ret_again = restarts(run, &outcome);
+    return *ret_again ? EXIT_RESET : tell(run, &outcome, &logs);
 }
 
-static int run_locked(const struct run *run, const struct machine *m)
+static int run_vm(struct run *run, const struct machine *m)
+{
+    bool again;
+    int status;
+
+    if (run->args->timeout_s != 0)
+        run->end_ns = run->start_ns + run->args->timeout_s * NS_PER_S;
+    do {
+        again = false;
+        status = run_once(run, m, &again);
+        run->again = true;
+        run->start_ns = clock_now_ns();
+    } while (again);
+    return status;
+}
+
+static int run_locked(struct run *run, const struct machine *m)
 {
     int lock = -1;
     int status;

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "cli/escape.h"
 #include "cli/frames.h"
 #include "cli/outcome.h"
+#include "cli/reboot.h"
 #include "cli/tail.h"
 
 /* --- frames --- */
@@ -245,6 +247,31 @@ START_TEST(other_ends)
 }
 END_TEST
 
+/* --- resets --- */
+
+START_TEST(a_loop_of_resets_ends)
+{
+    struct reboot_guard guard = {0};
+    uint64_t now_ns = NS_PER_S;
+
+    for (unsigned i = 0; i < REBOOT_MAX; i++)
+        ck_assert(reboot_again(&guard, now_ns + i * NS_PER_S));
+    ck_assert(!reboot_again(&guard, now_ns + REBOOT_MAX * NS_PER_S));
+    ck_assert(!reboot_again(&guard, now_ns + REBOOT_WINDOW_S * NS_PER_S - 1));
+    ck_assert(reboot_again(&guard, now_ns + REBOOT_WINDOW_S * NS_PER_S));
+    ck_assert(!reboot_again(&guard, now_ns + REBOOT_WINDOW_S * NS_PER_S));
+}
+END_TEST
+
+START_TEST(resets_now_and_then_go_on_for_ever)
+{
+    struct reboot_guard guard = {0};
+
+    for (unsigned i = 0; i < 1000; i++)
+        ck_assert(reboot_again(&guard, i * 6 * NS_PER_S));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cli_run");
@@ -263,6 +290,8 @@ int main(void)
     tcase_add_test(tests, a_scripts_status_is_ours);
     tcase_add_test(tests, a_script_beside_bulkhead_alone);
     tcase_add_test(tests, other_ends);
+    tcase_add_test(tests, a_loop_of_resets_ends);
+    tcase_add_test(tests, resets_now_and_then_go_on_for_ever);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
