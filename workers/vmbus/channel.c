@@ -1,10 +1,8 @@
 #include "workers/vmbus/channel.h"
 
 #include <errno.h>
-#include <string.h>
 
 enum {
-    MODIFIES_MAX = 8, /* answers due at once; a guest that does not wait for them gets refusals */
     PAGE_BYTES = 4096,
     RING_PAGES_MIN = 2, /* of one direction: its control page and one of data */
 };
@@ -43,6 +41,12 @@ static enum process process_of(unsigned index)
     return vmbus_devices[vmbus_device_of(index)].process;
 }
 
+/* Also while it is closing: the worker behind it may still be at them. */
+static bool uses_rings(const struct channel *c)
+{
+    return c->state == CHANNEL_OPENING || c->state == CHANNEL_OPEN || c->state == CHANNEL_CLOSING;
+}
+
 /* --- offers --- */
 
 static bool is_present(const struct vmbus *v, unsigned device)
@@ -79,11 +83,30 @@ static void rescind(struct vmbus *v, struct channel *c)
     channel_say(v, message_one(channel_say_at(v), VMBUS_RESCIND, relid_of(v, c)));
 }
 
-/* Subchannels come when the primary is open and the device asks for them. */
-static bool sync_subchannels(struct vmbus *v, unsigned device)
+/* With its primary a subchannel goes; what the guest has opened of it, it closes itself first. */
+static bool drop_subchannels(struct vmbus *v, unsigned device)
 {
-    struct channel *all = &v->channels[device * VMBUS_SUBCHANNELS];
-    unsigned wanted = all[0].state == CHANNEL_OPEN ? wanted_subchannels(v, device) : 0;
+    bool changed = false;
+
+    for (unsigned s = 1; s < VMBUS_SUBCHANNELS; s++) {
+        struct channel *c = &v->channels[device * VMBUS_SUBCHANNELS + s];
+
+        if (c->state != CHANNEL_OFFERED && c->state != CHANNEL_RELEASED)
+            continue;
+        if (c->state == CHANNEL_OFFERED)
+            rescind(v, c);
+        else
+            c->state = CHANNEL_ABSENT;
+        changed = true;
+    }
+    return changed;
+}
+
+/* Subchannels come when the primary is open and the device asks for them. */
+static bool offer_subchannels(struct vmbus *v, unsigned device)
+{
+    const struct channel *all = &v->channels[device * VMBUS_SUBCHANNELS];
+    unsigned wanted = wanted_subchannels(v, device);
     bool changed = false;
 
     for (unsigned s = 1; s <= wanted; s++) {
@@ -95,33 +118,46 @@ static bool sync_subchannels(struct vmbus *v, unsigned device)
     return changed;
 }
 
-bool channel_sync_devices(struct vmbus *v)
+static bool sync_primary(struct vmbus *v, unsigned device, bool present)
 {
-    for (unsigned d = 0; d < VMBUS_DEVICES; d++) {
-        struct channel *primary = &v->channels[d * VMBUS_SUBCHANNELS];
-        bool present = is_present(v, d);
+    struct channel *primary = &v->channels[device * VMBUS_SUBCHANNELS];
 
-        if (present && primary->state == CHANNEL_ABSENT) {
-            offer(v, d, 0);
-            return true; /* the rest at the next look: room for messages is counted in calls */
-        }
-        if (!present && primary->state == CHANNEL_OFFERED) {
-            rescind(v, primary);
-            return true;
-        }
-        if (present && sync_subchannels(v, d))
-            return true;
-    }
-    return false;
+    if (present && primary->state == CHANNEL_ABSENT)
+        offer(v, device, 0);
+    else if (!present && primary->state == CHANNEL_OFFERED)
+        rescind(v, primary);
+    else if (!present && primary->state == CHANNEL_RELEASED)
+        primary->state = CHANNEL_ABSENT;
+    else
+        return false;
+    return true;
 }
 
+bool channel_sync_device(struct vmbus *v, unsigned device)
+{
+    const struct channel *primary = &v->channels[device * VMBUS_SUBCHANNELS];
+    bool present = is_present(v, device);
+    bool changed = sync_primary(v, device, present);
+
+    if (!uses_rings(primary))
+        changed |= drop_subchannels(v, device);
+    else if (present && primary->state == CHANNEL_OPEN)
+        changed |= offer_subchannels(v, device);
+    return changed;
+}
+
+/*
+ * Linux tears down no memory of a channel that was rescinded. It also gives a channel back that it
+ * could make no device of: offered again at once, it would fail again.
+ */
 int channel_released(struct vmbus *v, uint32_t relid)
 {
     struct channel *c = find(v, relid);
 
-    if (c == NULL || c->state != CHANNEL_RESCINDED)
+    if (c == NULL || (c->state != CHANNEL_RESCINDED && c->state != CHANNEL_OFFERED))
         return -EINVAL;
-    c->state = CHANNEL_ABSENT;
+    c->state = c->state == CHANNEL_RESCINDED ? CHANNEL_ABSENT : CHANNEL_RELEASED;
+    gpadls_free_of(&v->gpadls, relid);
     return 0;
 }
 
@@ -139,15 +175,11 @@ bool channel_may_have_memory(const struct vmbus *v, uint32_t relid)
         return v->shared[process_of(vmbus_index(relid))] != NULL;
     case CHANNEL_ABSENT:
     case CHANNEL_RESCINDED:
+    case CHANNEL_RELEASED:
     case CHANNEL_STATES:
         break;
     }
     return false;
-}
-
-static bool uses_rings(const struct channel *c)
-{
-    return c->state == CHANNEL_OPENING || c->state == CHANNEL_OPEN || c->state == CHANNEL_CLOSING;
 }
 
 void channel_return_memory(struct vmbus *v, uint32_t relid)
@@ -172,14 +204,28 @@ static bool is_target(const struct vmbus *v, uint32_t vp)
 }
 
 /* Can the list be the rings of a channel, split at that page? */
-static bool can_be_rings(struct vmbus *v, uint32_t relid, uint32_t gpadl, uint32_t downstream)
+static bool can_be_rings(const struct gpadl *g, uint32_t relid, uint32_t downstream)
 {
-    const struct gpadl *g = gpadls_find(&v->gpadls, gpadl);
-
-    return g != NULL && g->relid == relid && g->state == GPADL_CREATED && g->offset == 0 &&
+    return g != NULL && g->relid == relid && g->state != GPADL_BUILDING && g->offset == 0 &&
            g->bytes % PAGE_BYTES == 0 && g->pages <= VMBUS_RING_PAGES_MAX &&
            downstream >= RING_PAGES_MIN && downstream < g->pages &&
            g->pages - downstream >= RING_PAGES_MIN;
+}
+
+static bool is_primary(unsigned index)
+{
+    return index % VMBUS_SUBCHANNELS == 0;
+}
+
+static bool may_open(struct vmbus *v, const struct message_open *m)
+{
+    unsigned index = vmbus_index(m->relid);
+    const struct gpadl *g = gpadls_find(&v->gpadls, m->gpadl);
+
+    if (!is_primary(index) && v->channels[index - index % VMBUS_SUBCHANNELS].state != CHANNEL_OPEN)
+        return false;
+    return is_target(v, m->target_vp) && can_be_rings(g, m->relid, m->downstream) &&
+           g->state == GPADL_CREATED;
 }
 
 static void begin_open(struct channel *c, const struct message_open *m)
@@ -215,7 +261,7 @@ int channel_open(struct vmbus *v, const struct message_open *m)
 
     if (c == NULL || c->state == CHANNEL_RESCINDED) /* a real host is silent too */
         return -EINVAL;
-    if (is_target(v, m->target_vp) && can_be_rings(v, m->relid, m->gpadl, m->downstream)) {
+    if (may_open(v, m)) {
         if (c->state == CHANNEL_OFFERED) {
             begin_open(c, m);
             return 0;
@@ -237,14 +283,13 @@ static void begin_close(struct channel *c)
     c->reopen = 0;
 }
 
-/* With its primary a subchannel goes; what the guest has opened of it, it closes itself. */
-static void rescind_subchannels(struct vmbus *v, unsigned device)
+/* Answer the modifications that are due. */
+static void say_modified(struct vmbus *v, struct channel *c, uint32_t status)
 {
-    for (unsigned s = 1; s < VMBUS_SUBCHANNELS; s++) {
-        struct channel *c = &v->channels[device * VMBUS_SUBCHANNELS + s];
-
-        if (c->state == CHANNEL_OFFERED)
-            rescind(v, c);
+    for (; c->modifies > 0; c->modifies--) {
+        if (v->version >= VERSION_MODIFY_ANSWERED)
+            channel_say(
+                v, message_two(channel_say_at(v), VMBUS_MODIFY_RESPONSE, relid_of(v, c), status));
     }
 }
 
@@ -252,8 +297,15 @@ int channel_close(struct vmbus *v, uint32_t relid)
 {
     struct channel *c = find(v, relid);
 
-    if (c == NULL || (c->state != CHANNEL_OPENING && c->state != CHANNEL_OPEN))
+    if (c == NULL)
         return -EINVAL;
+    if (c->state == CHANNEL_CLOSING && c->reopen != 0) {
+        c->reopen = 0;
+        return 0;
+    }
+    if (c->state != CHANNEL_OPENING && c->state != CHANNEL_OPEN)
+        return -EINVAL;
+    say_modified(v, c, VMBUS_STATUS_UNSUCCESSFUL);
     begin_close(c);
     return 0;
 }
@@ -264,7 +316,8 @@ int channel_modify(struct vmbus *v, const struct message_modify *m)
 
     if (c == NULL)
         return -EINVAL;
-    if (c->state == CHANNEL_OPEN && c->modifies < MODIFIES_MAX && is_target(v, m->target_vp)) {
+    if (c->state == CHANNEL_OPEN && c->modifies < CHANNEL_MODIFIES_MAX &&
+        is_target(v, m->target_vp)) {
         c->target_vp = m->target_vp;
         c->epoch++;
         c->modifies++;
@@ -308,11 +361,15 @@ void channel_forget_all(struct vmbus *v)
 
 /* --- acknowledgements --- */
 
+/* A worker that could not open it was told of the rings: it lets go of them as of any others. */
 static void opened(struct vmbus *v, struct channel *c, uint32_t status)
 {
-    c->state = status == 0 ? CHANNEL_OPEN : CHANNEL_OFFERED;
     say_open_result(v, relid_of(v, c), c->open_id,
                     status == 0 ? VMBUS_STATUS_SUCCESS : VMBUS_STATUS_UNSUCCESSFUL);
+    if (status == 0)
+        c->state = CHANNEL_OPEN;
+    else
+        begin_close(c);
 }
 
 static void open_next(struct vmbus *v, struct channel *c)
@@ -331,27 +388,15 @@ static void open_next(struct vmbus *v, struct channel *c)
 static void closed(struct vmbus *v, struct channel *c)
 {
     uint32_t relid = relid_of(v, c);
-    unsigned device = vmbus_device_of(vmbus_index(relid));
 
     c->state = CHANNEL_OFFERED;
     if (v->phase != VMBUS_OFFERED)
         return;
     channel_return_memory(v, relid);
+    if (is_primary(vmbus_index(relid))) /* now: opened again, it has others */
+        (void)drop_subchannels(v, vmbus_device_of(vmbus_index(relid)));
     if (c->reopen != 0)
         open_next(v, c);
-    if (c == &v->channels[device * VMBUS_SUBCHANNELS])
-        rescind_subchannels(v, device);
-    else if (v->channels[device * VMBUS_SUBCHANNELS].state == CHANNEL_OFFERED)
-        rescind(v, c);
-}
-
-static void modified(struct vmbus *v, struct channel *c)
-{
-    for (; c->modifies > 0; c->modifies--) {
-        if (v->version >= VERSION_MODIFY_ANSWERED)
-            channel_say(v, message_two(channel_say_at(v), VMBUS_MODIFY_RESPONSE, relid_of(v, c),
-                                       VMBUS_STATUS_SUCCESS));
-    }
 }
 
 bool channel_look(struct vmbus *v, unsigned index)
@@ -375,11 +420,12 @@ bool channel_look(struct vmbus *v, unsigned index)
     case CHANNEL_OPEN:
         if (c->modifies == 0)
             return false;
-        modified(v, c);
+        say_modified(v, c, VMBUS_STATUS_SUCCESS);
         return true;
     case CHANNEL_ABSENT:
     case CHANNEL_OFFERED:
     case CHANNEL_RESCINDED:
+    case CHANNEL_RELEASED:
     case CHANNEL_STATES:
         break;
     }
@@ -415,30 +461,36 @@ void channel_publish(const struct vmbus *v, unsigned index)
 
 /* --- the state --- */
 
-enum {
-    CHANNEL_WORDS = sizeof(struct channel) / sizeof(uint32_t),
-};
-_Static_assert(sizeof(struct channel) == 13 * sizeof(uint32_t), "words and nothing else");
-
-void channel_save(const struct channel *c, struct wr *w)
+static bool rings_are_sound(struct vmbus *v, const struct channel *c)
 {
-    uint32_t words[CHANNEL_WORDS];
+    const struct gpadl *g = gpadls_find(&v->gpadls, c->gpadl);
 
-    memcpy(words, c, sizeof(words));
-    for (size_t i = 0; i < CHANNEL_WORDS; i++)
-        wr_le32(w, words[i]);
+    return is_target(v, c->target_vp) && can_be_rings(g, relid_of(v, c), c->downstream);
 }
 
-int channel_load(struct channel *c, struct rd *r)
+bool channel_is_sound(struct vmbus *v, unsigned index)
 {
-    uint32_t words[CHANNEL_WORDS];
-    struct channel n;
+    const struct channel *c = &v->channels[index];
+    enum process p = process_of(index);
+    bool open = c->state == CHANNEL_OPENING || c->state == CHANNEL_OPEN;
 
-    for (size_t i = 0; i < CHANNEL_WORDS; i++)
-        words[i] = rd_le32(r);
-    memcpy(&n, words, sizeof(n));
-    if (!rd_ok(r) || n.state >= CHANNEL_STATES || n.modifies > MODIFIES_MAX || n.reopen > 1)
-        return -EBADMSG;
-    *c = n;
-    return 0;
+    if (c->state == CHANNEL_ABSENT)
+        return c->modifies == 0 && c->reopen == 0;
+    if (v->shared[p] == NULL || v->acks[p] == NULL)
+        return false;
+    if (v->phase != VMBUS_OFFERED && (open || v->phase != VMBUS_RESETTING))
+        return false;
+    if ((c->modifies != 0 && c->state != CHANNEL_OPEN) ||
+        (c->reopen != 0 && c->state != CHANNEL_CLOSING))
+        return false;
+    return !uses_rings(c) || rings_are_sound(v, c);
+}
+
+bool channel_may_own(const struct vmbus *v, const struct gpadl *g)
+{
+    const struct channel *c = &v->channels[vmbus_index(g->relid)];
+
+    if (c->state == CHANNEL_ABSENT || c->state == CHANNEL_RELEASED)
+        return false;
+    return g->state != GPADL_TEARING || (uses_rings(c) && c->gpadl == g->id);
 }

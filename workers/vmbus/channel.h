@@ -10,13 +10,18 @@
 
 #include "workers/vmbus/vmbus.h"
 
+enum {
+    /* Answers due at once; a guest that does not wait for them gets refusals. */
+    CHANNEL_MODIFIES_MAX = 8,
+};
+
 /* Where the next message is put together, and that it is there, len bytes long. */
 uint8_t *channel_say_at(struct vmbus *v);
 void channel_say(struct vmbus *v, uint32_t len);
 
-/* Offer what the devices' workers have; offer and rescind what has changed since. */
+/* Offer what the devices' workers have; offer and rescind what of a device has changed since. */
 void channel_offer_devices(struct vmbus *v);
-bool channel_sync_devices(struct vmbus *v);
+bool channel_sync_device(struct vmbus *v, unsigned device);
 
 int MUST_USE channel_open(struct vmbus *v, const struct message_open *m);
 int MUST_USE channel_close(struct vmbus *v, uint32_t relid);
@@ -40,5 +45,6 @@ bool channel_look(struct vmbus *v, unsigned index);
 /* Write its entry for the worker behind it. */
 void channel_publish(const struct vmbus *v, unsigned index);
 
-void channel_save(const struct channel *c, struct wr *w);
-int MUST_USE channel_load(struct channel *c, struct rd *r);
+/* Could what was loaded have been saved by us? The second: of a list, whose relid is one. */
+bool channel_is_sound(struct vmbus *v, unsigned index);
+bool channel_may_own(const struct vmbus *v, const struct gpadl *g);

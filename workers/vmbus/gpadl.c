@@ -5,6 +5,10 @@
 #include "base/num.h"
 #include "ipc/vmbus.h"
 
+enum {
+    PAGE_BYTES = 4096,
+};
+
 struct gpadl *gpadls_find(struct gpadls *g, uint32_t id)
 {
     for (unsigned i = 0; i < GPADLS_MAX; i++) {
@@ -90,6 +94,14 @@ void gpadl_free(struct gpadl *one)
     *one = (struct gpadl){0};
 }
 
+void gpadls_free_of(struct gpadls *g, uint32_t relid)
+{
+    for (unsigned i = 0; i < GPADLS_MAX; i++) {
+        if (g->rows[i].state != GPADL_FREE && g->rows[i].relid == relid)
+            gpadl_free(&g->rows[i]);
+    }
+}
+
 void gpadls_free_all(struct gpadls *g)
 {
     *g = (struct gpadls){0};
@@ -118,12 +130,21 @@ void gpadls_save(const struct gpadls *g, struct wr *w)
     }
 }
 
+static bool range_is_sound(const struct gpadl *row)
+{
+    uint64_t end = (uint64_t)row->offset + row->bytes;
+
+    return row->bytes != 0 && row->offset < PAGE_BYTES &&
+           (end + PAGE_BYTES - 1) / PAGE_BYTES == row->pages;
+}
+
 static bool is_sound(struct gpadls *so_far, const struct gpadl *row)
 {
     return row->state > GPADL_FREE && row->state < GPADL_STATES && row->relid >= 1 &&
            row->relid <= VMBUS_CHANNELS && row->pages >= 1 && row->pages <= GPADL_PAGES_MAX &&
-           row->received <= row->pages &&
-           range_inside(row->pool_at, row->pages, VMBUS_POOL_PAGES) &&
+           (row->state == GPADL_BUILDING ? row->received < row->pages
+                                         : row->received == row->pages) &&
+           range_is_sound(row) && range_inside(row->pool_at, row->pages, VMBUS_POOL_PAGES) &&
            gpadls_find(so_far, row->id) == NULL &&
            taken(so_far, process_of(row->relid), row->pool_at, row->pages) == NULL;
 }

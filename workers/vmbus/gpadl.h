@@ -19,7 +19,7 @@
 enum {
     GPADLS_MAX = 256,
     GPADLS_PER_CHANNEL = 32,
-    GPADL_PAGES_MAX = 8191, /* what one range can describe */
+    GPADL_PAGES_MAX = 8190, /* what one range can describe */
 };
 
 enum gpadl_state {
@@ -56,8 +56,9 @@ struct gpadl *gpadls_find(struct gpadls *g, uint32_t id);
 int MUST_USE gpadls_add(struct gpadls *g, uint32_t relid, uint32_t id, uint32_t pages,
                         struct gpadl **ret);
 
-/* Forget one, or all. */
+/* Forget one, those of a channel, or all. */
 void gpadl_free(struct gpadl *one);
+void gpadls_free_of(struct gpadls *g, uint32_t relid);
 void gpadls_free_all(struct gpadls *g);
 
 void gpadls_save(const struct gpadls *g, struct wr *w);

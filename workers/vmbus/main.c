@@ -10,8 +10,13 @@
 
 #include "base/clock.h"
 #include "base/filters.h"
+#include "base/heap.h"
 #include "workers/vmbus/vmbus.h"
 #include "workers/worker.h"
+
+enum {
+    HEAP_BYTES = 96 * 1024, /* more than all that is allocated later */
+};
 
 static const uint64_t RETRY_NS = 5 * NS_PER_MS; /* the guest is slow to take its messages */
 
@@ -54,8 +59,10 @@ static int setup(void *self, struct worker *w)
 {
     struct vmbus_worker *vw = self;
     void *posts, *outbox;
-    int r;
+    int r = heap_take(HEAP_BYTES);
 
+    if (r < 0)
+        return r;
     vw->worker = w;
     vw->bell_fd = worker_fd(w, OBJECT_BELL, PROCESS_VMBUS);
     vw->supervisor_bell_fd = worker_fd(w, OBJECT_BELL, PROCESS_SUPERVISOR);
@@ -141,7 +148,8 @@ static int load(void *self, struct rd *state, uint32_t schema)
         return r;
     add_rows(vw);
     if (state != NULL && !vw->worker->parked)
-        released(vw); /* a predecessor may have died before it could */
+        released(vw);  /* a predecessor may have died before it could */
+    ring(vw->bell_fd); /* which it may have heard, and died before it looked */
     return 0;
 }
 

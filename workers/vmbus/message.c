@@ -52,7 +52,7 @@ int message_read_gpadl(struct rd *r, struct message_gpadl *ret)
     m.offset = rd_le32(r);
     m.pfns = rd_span(r, r->left & ~(size_t)7);
     pages = ((uint64_t)m.offset + m.bytes + PAGE_BYTES - 1) / PAGE_BYTES;
-    if (!rd_ok(r) || m.bytes == 0 || m.offset >= PAGE_BYTES)
+    if (!rd_ok(r))
         return -EBADMSG;
     m.pages = (uint32_t)pages;
     *ret = m;

@@ -78,7 +78,7 @@ struct message_modify {
     uint32_t relid, target_vp;
 };
 
-/* Read the fields after the head. -EBADMSG when there are too few bytes, or a number cannot be. */
+/* Read the fields after the head. -EBADMSG when there are too few bytes. */
 int MUST_USE message_read_contact(struct rd *r, struct message_contact *ret);
 int MUST_USE message_read_open(struct rd *r, struct message_open *ret);
 int MUST_USE message_read_gpadl(struct rd *r, struct message_gpadl *ret);

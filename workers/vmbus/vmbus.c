@@ -9,7 +9,8 @@
 enum {
     MESSAGE_CONNECTION = 1,     /* of guests before 5.0 */
     MESSAGE_CONNECTION_5_0 = 4, /* and of later ones */
-    ROOM = 64,                  /* more messages than one call can have to say */
+    ROOM = 32,                  /* more messages than one step can have to say */
+    PAGE_BYTES = 4096,
 };
 
 static const uint32_t VERSION_WIN10_5_0 = 0x00050000;
@@ -18,11 +19,11 @@ static const uint32_t VERSION_WIN10_5_0 = 0x00050000;
 static const uint32_t versions[] = {0x00020004, 0x00030000, 0x00040000, 0x00040001,
                                     0x00050000, 0x00050001, 0x00050002, 0x00050003};
 
-static bool has_room(const struct vmbus *v)
+static bool has_room(const struct vmbus *v, unsigned messages)
 {
     uint64_t head = atomic_load_explicit(&v->outbox->head, memory_order_acquire);
 
-    return v->tail - head <= VMBUS_OUTBOX_ENTRIES - ROOM;
+    return v->tail - head <= VMBUS_OUTBOX_ENTRIES - messages;
 }
 
 /* --- connecting --- */
@@ -131,9 +132,8 @@ static int on_gpadl_header(struct vmbus *v, struct rd *r)
 
     if (e < 0)
         return e;
-    if (!channel_may_have_memory(v, m.relid))
-        return -EINVAL;
-    if (m.n_ranges != 1 || m.said != 8 + 8 * (uint64_t)m.pages)
+    if (!channel_may_have_memory(v, m.relid) || m.n_ranges != 1 || m.bytes == 0 ||
+        m.offset >= PAGE_BYTES || m.said != 8 + 8 * (uint64_t)m.pages)
         e = -EINVAL;
     else
         e = gpadls_add(&v->gpadls, m.relid, m.gpadl, m.pages, &g);
@@ -220,21 +220,25 @@ enum {
     IN_ANY = (1 << VMBUS_PHASES) - 1,
 };
 
-static const struct {
+struct row {
     enum vmbus_type type;
     unsigned phases; /* mask of 1 << enum vmbus_phase */
+    unsigned room;   /* in messages */
     int (*handle)(struct vmbus *v, struct rd *r);
-} rows[] = {
-    {VMBUS_INITIATE_CONTACT, IN_ANY,       on_contact       },
-    {VMBUS_UNLOAD,           IN_ANY,       on_unload        },
-    {VMBUS_REQUEST_OFFERS,   IN_CONNECTED, on_request_offers},
-    {VMBUS_GPADL_HEADER,     IN_OFFERED,   on_gpadl_header  },
-    {VMBUS_GPADL_BODY,       IN_OFFERED,   on_gpadl_body    },
-    {VMBUS_GPADL_TEARDOWN,   IN_OFFERED,   on_gpadl_teardown},
-    {VMBUS_OPEN,             IN_OFFERED,   on_open          },
-    {VMBUS_CLOSE,            IN_OFFERED,   on_close         },
-    {VMBUS_MODIFY_CHANNEL,   IN_OFFERED,   on_modify        },
-    {VMBUS_RELID_RELEASED,   IN_OFFERED,   on_released      },
+};
+
+/* A guest that took over from one that reads no messages any more can always begin anew. */
+static const struct row rows[] = {
+    {VMBUS_INITIATE_CONTACT, IN_ANY,       1,    on_contact       },
+    {VMBUS_UNLOAD,           IN_ANY,       1,    on_unload        },
+    {VMBUS_REQUEST_OFFERS,   IN_CONNECTED, ROOM, on_request_offers},
+    {VMBUS_GPADL_HEADER,     IN_OFFERED,   ROOM, on_gpadl_header  },
+    {VMBUS_GPADL_BODY,       IN_OFFERED,   ROOM, on_gpadl_body    },
+    {VMBUS_GPADL_TEARDOWN,   IN_OFFERED,   ROOM, on_gpadl_teardown},
+    {VMBUS_OPEN,             IN_OFFERED,   ROOM, on_open          },
+    {VMBUS_CLOSE,            IN_OFFERED,   ROOM, on_close         },
+    {VMBUS_MODIFY_CHANNEL,   IN_OFFERED,   ROOM, on_modify        },
+    {VMBUS_RELID_RELEASED,   IN_OFFERED,   ROOM, on_released      },
 };
 
 static void count(struct vmbus *v, int e)
@@ -247,12 +251,19 @@ static void count(struct vmbus *v, int e)
         v->counters.refused++;
 }
 
-static int dispatch_message(struct vmbus *v, uint32_t type, struct rd *r)
+static int dispatch_message(struct vmbus *v, struct rd *r)
 {
+    uint32_t type = rd_le32(r);
+
+    (void)rd_le32(r);
+    if (!rd_ok(r))
+        return -EBADMSG;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         if ((uint32_t)rows[i].type != type)
             continue;
-        return (rows[i].phases & 1u << v->phase) != 0 ? rows[i].handle(v, r) : -EPROTO;
+        if ((rows[i].phases & 1u << v->phase) == 0)
+            return -EPROTO;
+        return has_room(v, rows[i].room) ? rows[i].handle(v, r) : -ENOSPC;
     }
     return -ENOENT;
 }
@@ -260,8 +271,10 @@ static int dispatch_message(struct vmbus *v, uint32_t type, struct rd *r)
 /* A guest that says nonsense is not told: a real host ignores what it does not know. */
 bool vmbus_message(struct vmbus *v, const struct vmbus_post *post, enum hv_status *ret_status)
 {
-    struct rd r;
-    uint32_t type;
+    uint64_t tail = v->tail;
+    struct rd r = rd_over(post->payload,
+                          post->len < sizeof(post->payload) ? post->len : sizeof(post->payload));
+    int e = -EBADMSG;
 
     *ret_status = HV_SUCCESS;
     v->counters.messages++;
@@ -269,28 +282,37 @@ bool vmbus_message(struct vmbus *v, const struct vmbus_post *post, enum hv_statu
         *ret_status = HV_INVALID_CONNECTION;
         return false;
     }
-    if (!has_room(v)) {
+    if (post->type == VMBUS_MESSAGE_TYPE)
+        e = dispatch_message(v, &r);
+    if (e == -ENOSPC)
         *ret_status = HV_INSUFFICIENT_BUFFERS;
-        return false;
-    }
-    r = rd_over(post->payload,
-                post->len < sizeof(post->payload) ? post->len : sizeof(post->payload));
-    type = rd_le32(&r);
-    (void)rd_le32(&r);
-    count(v, !rd_ok(&r) || post->type != VMBUS_MESSAGE_TYPE ? -EBADMSG
-                                                            : dispatch_message(v, type, &r));
-    return true;
+    else
+        count(v, e);
+    return e == 0 || v->tail != tail;
+}
+
+/* The head may move at any time: that a step was left out is kept, or nobody would come back to it. */
+static bool may_step(struct vmbus *v, unsigned messages)
+{
+    if (has_room(v, messages))
+        return true;
+    v->blocked = true;
+    return false;
 }
 
 bool vmbus_look(struct vmbus *v)
 {
+    unsigned room = v->phase == VMBUS_RESETTING ? 0 : ROOM; /* what closes then says nothing */
     bool changed = false;
 
-    for (unsigned i = 0; i < VMBUS_CHANNELS && has_room(v); i++)
+    v->blocked = false;
+    for (unsigned i = 0; i < VMBUS_CHANNELS && may_step(v, room); i++)
         changed |= channel_look(v, i);
-    if (v->phase == VMBUS_OFFERED && has_room(v))
-        changed |= channel_sync_devices(v);
-    if (v->phase == VMBUS_RESETTING && channel_all_closed(v)) {
+    if (v->phase == VMBUS_OFFERED) {
+        for (unsigned d = 0; d < VMBUS_DEVICES && may_step(v, ROOM); d++)
+            changed |= channel_sync_device(v, d);
+    }
+    if (v->phase == VMBUS_RESETTING && channel_all_closed(v) && may_step(v, 1)) {
         end_reset(v);
         changed = true;
     }
@@ -299,7 +321,7 @@ bool vmbus_look(struct vmbus *v)
 
 bool vmbus_is_blocked(const struct vmbus *v)
 {
-    return !has_room(v);
+    return v->blocked;
 }
 
 void vmbus_publish(const struct vmbus *v)
@@ -309,8 +331,6 @@ void vmbus_publish(const struct vmbus *v)
     atomic_store_explicit(&v->outbox->discard, v->discard, memory_order_relaxed);
     atomic_store_explicit(&v->outbox->tail, v->tail, memory_order_release);
 }
-
-/* --- the state --- */
 
 static void clear_state(struct vmbus *v)
 {
@@ -330,45 +350,5 @@ void vmbus_init(struct vmbus *v)
 {
     clear_state(v);
     v->counters = (struct vmbus_counters){0};
-}
-
-void vmbus_save(const struct vmbus *v, struct wr *w)
-{
-    wr_le32(w, v->phase);
-    wr_le32(w, v->version);
-    wr_le32(w, v->target_vp);
-    wr_le32(w, v->has_contact);
-    wr_le32(w, v->next_version);
-    wr_le32(w, v->next_target_vp);
-    wr_le64(w, v->tail);
-    wr_le64(w, v->discard);
-    for (unsigned i = 0; i < VMBUS_CHANNELS; i++)
-        channel_save(&v->channels[i], w);
-    gpadls_save(&v->gpadls, w);
-}
-
-int vmbus_load(struct vmbus *v, struct rd *r)
-{
-    struct vmbus n = *v;
-    int e = 0;
-
-    n.phase = rd_le32(r);
-    n.version = rd_le32(r);
-    n.target_vp = rd_le32(r);
-    n.has_contact = rd_le32(r);
-    n.next_version = rd_le32(r);
-    n.next_target_vp = rd_le32(r);
-    n.tail = rd_le64(r);
-    n.discard = rd_le64(r);
-    if (!rd_ok(r) || n.phase >= VMBUS_PHASES || n.discard > n.tail)
-        return -EBADMSG;
-    for (unsigned i = 0; e == 0 && i < VMBUS_CHANNELS; i++)
-        e = channel_load(&n.channels[i], r);
-    if (e == 0)
-        e = gpadls_load(&n.gpadls, r);
-    if (e == 0)
-        e = rd_finish(r);
-    if (e == 0)
-        *v = n;
-    return e;
+    v->blocked = false;
 }

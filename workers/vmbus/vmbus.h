@@ -11,6 +11,7 @@
  *
  * A channel:  absent -> offered -> opening -> open -> closing -> offered; rescinded until the guest
  * has released it. A device's worker acknowledges each change of an open channel before the guest is told.
+ * One that it cannot open is closing after that.
  */
 #pragma once
 
@@ -44,6 +45,7 @@ enum channel_state {
     CHANNEL_OPEN,
     CHANNEL_CLOSING,
     CHANNEL_RESCINDED,
+    CHANNEL_RELEASED, /* by the guest, of itself: not offered again until its device comes anew */
     CHANNEL_STATES,
 };
 
@@ -82,6 +84,7 @@ struct vmbus {
     const struct vmbus_acks *acks[PROCESS_COUNT];
 
     struct vmbus_counters counters; /* of this generation */
+    bool blocked;                   /* the last look ended for want of room in the outbox */
 };
 
 /* Nothing connected. The mappings are put in before. */
@@ -96,7 +99,7 @@ bool vmbus_message(struct vmbus *v, const struct vmbus_post *post, enum hv_statu
 /* Take note of acknowledgements. True as above. */
 bool vmbus_look(struct vmbus *v);
 
-/* Is there something that waits for room in the outbox? Then look again soon. */
+/* Did the last look leave something undone, for want of room in the outbox? Then look again soon. */
 bool vmbus_is_blocked(const struct vmbus *v);
 
 /* Show the committed state to the others; they are to be woken after it. */
