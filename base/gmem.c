@@ -91,11 +91,11 @@ int gmem_pages_init(struct gmem_pages *ret, const struct gmem *m, const uint64_t
                     uint8_t **host)
 {
     for (unsigned i = 0; i < n; i++) {
-        const struct gpa at = {pfns[i] * GMEM_PAGE_BYTES};
+        uint64_t pfn = *(const volatile uint64_t *)&pfns[i]; /* once: they may be shared */
 
-        if (pfns[i] > UINT64_MAX / GMEM_PAGE_BYTES)
+        if (pfn > UINT64_MAX / GMEM_PAGE_BYTES)
             return -EFAULT;
-        host[i] = host_of(m, at, GMEM_PAGE_BYTES);
+        host[i] = host_of(m, (struct gpa){pfn * GMEM_PAGE_BYTES}, GMEM_PAGE_BYTES);
         if (host[i] == NULL)
             return -EFAULT;
     }

@@ -3,8 +3,8 @@
  *
  * Shared memory that outlives every generation: a successor finds here what a dead one was at. A process
  * that is killed is no power failure, what it stored is there: so only the order of stores matters.
- * What each field means, and the order, is in workers/storage/inflight.h; here is the layout alone,
- * because init makes the memory.
+ * What each field means, and the order, is in workers/storage/flow.h; here is the layout alone, because
+ * init makes the memory.
  */
 #pragma once
 
@@ -28,6 +28,8 @@ struct inflight_slot {
     uint32_t data_len;    /* bytes at the pages */
     uint32_t data_offset; /* into the first page */
     uint32_t n_pages;
+    uint32_t flags; /* mask of enum inflight_flag */
+    int32_t error;  /* errno of its I/O; 0: none is known. Told, whoever asked for it has died */
     uint64_t pages[INFLIGHT_PAGES]; /* page frame numbers, as the guest sent them */
     uint8_t answer[64];             /* as it will be sent, once state says so */
 };

@@ -1,0 +1,127 @@
+#include <errno.h>
+#include <linux/falloc.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "workers/storage/storage.h"
+
+static const uint64_t METADATA_TAG = UINT64_MAX - 1; /* of the one step that is waited for */
+static const uint64_t LOOK_AROUND_NS = 100 * NS_PER_MS;
+
+/*
+ * Take completions until ours is among them. Those of requests are kept for later: their data is where it
+ * belongs, and an error is written into the log at once, so that a successor tells of it too.
+ */
+static bool take_ours(struct storage *s, int32_t *ret)
+{
+    struct uring_done done;
+    bool found = false;
+
+    while (!found && s->n_stash < COUNT_OF(s->stash) && uring_peek(&s->ring, 0, &done)) {
+        unsigned channel, slot;
+        uint8_t step;
+
+        found = done.user_data == METADATA_TAG;
+        if (found) {
+            *ret = done.res;
+        } else if (request_tag(done.user_data, &channel, &slot, &step)) {
+            if (request_is_final(done.res))
+                flow_slot(&s->flows[channel], slot)->error = -done.res;
+            s->stash[s->n_stash++] = done;
+        }
+        uring_advance(&s->ring, 1);
+    }
+    return found;
+}
+
+static int await(struct storage *s)
+{
+    int32_t res;
+
+    for (;;) {
+        int r = uring_submit(&s->ring);
+
+        if (r < 0 && r != -EAGAIN && r != -EBUSY)
+            return r;
+        s->n_iovecs = r == 0 ? 0 : s->n_iovecs;
+        if (take_ours(s, &res))
+            return res;
+        port_pong(&s->worker->port);
+        r = uring_wait(&s->ring, 1, clock_now_ns() + LOOK_AROUND_NS);
+        if (r < 0 && r != -ETIME && r != -EINTR)
+            return r;
+    }
+}
+
+static int move(struct storage *s, bool write, uint32_t file, uint64_t offset, uint8_t *buf,
+                size_t len)
+{
+    while (len > 0) {
+        const struct iovec iov = {.iov_base = buf, .iov_len = len};
+        int r = write ? uring_writev(&s->ring, file, offset, &iov, 1, false, METADATA_TAG)
+                      : uring_readv(&s->ring, file, offset, &iov, 1, METADATA_TAG);
+
+        if (r == 0)
+            r = await(s);
+        if (r == -EINTR || r == -EAGAIN || r == -ECANCELED)
+            continue;
+        if (r <= 0)
+            return r < 0 ? r : -EIO; /* the file is shorter than it was */
+        buf += r;
+        offset += (uint64_t)r;
+        len -= (size_t)r;
+    }
+    return 0;
+}
+
+static int metadata_read(void *self, uint32_t file, uint64_t offset, void *buf, size_t len)
+{
+    return move(self, false, file, offset, buf, len);
+}
+
+static int metadata_write(void *self, uint32_t file, uint64_t offset, const void *buf, size_t len)
+{
+    return move(self, true, file, offset, (uint8_t *)(uintptr_t)buf, len);
+}
+
+static int metadata_flush(void *self, uint32_t file)
+{
+    struct storage *s = self;
+    int r = uring_fdatasync(&s->ring, file, METADATA_TAG);
+
+    return r < 0 ? r : await(s);
+}
+
+/* Where a file system cannot, write zeros. */
+static int write_zeros(struct storage *s, uint32_t file, uint64_t offset, uint64_t len)
+{
+    while (len > 0) {
+        size_t n = len < STORAGE_FILL_BYTES ? (size_t)len : STORAGE_FILL_BYTES;
+        int r = metadata_write(s, file, offset, s->zeros, n);
+
+        if (r < 0)
+            return r;
+        offset += n;
+        len -= n;
+    }
+    return 0;
+}
+
+static int metadata_zero(void *self, uint32_t file, uint64_t offset, uint64_t len)
+{
+    struct storage *s = self;
+    int r = uring_fallocate(&s->ring, file, FALLOC_FL_ZERO_RANGE, offset, len, METADATA_TAG);
+
+    if (r == 0)
+        r = await(s);
+    return r == -EOPNOTSUPP ? write_zeros(s, file, offset, len) : r;
+}
+
+struct block_io metadata_io(struct storage *s)
+{
+    return (struct block_io){.read = metadata_read,
+                             .write = metadata_write,
+                             .flush = metadata_flush,
+                             .zero = metadata_zero,
+                             .self = s};
+}

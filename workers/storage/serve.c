@@ -1,0 +1,408 @@
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "workers/journal.h"
+#include "workers/storage/storage.h"
+
+enum {
+    BATCH = 32,         /* requests taken from a channel before others get their turn */
+    BLOCKED_MS = 10,    /* a guest that does not say that it has made room */
+    EXIT_NO_DISKS = 84, /* an image cannot be opened, or the ring cannot be used */
+};
+
+static const int32_t NOT_KNOWN = INT32_MIN;
+static const uint64_t DRAIN_DEADLINE_NS = 300 * NS_PER_S; /* of a dead generation's I/O */
+static const uint64_t DRAIN_LOOK_NS = 20 * NS_PER_MS;
+static const uint64_t SPIN_MAX_NS = 50 * NS_PER_US;
+static const uint64_t SPIN_MIN_NS = 1 * NS_PER_US;
+static const uint64_t SHOW_NS = 100 * NS_PER_MS;
+
+/* --- interrupts --- */
+
+static void ring(int fd)
+{
+    static const uint64_t one = 1;
+
+    (void)!write(fd, &one, sizeof(one)); /* full means that it is rung already */
+}
+
+/*
+ * Set the channel's event flag, and interrupt if nobody else has. Where the flags are is looked at inside
+ * the section: once the supervisor has seen us outside of it, we write to the new place or to none.
+ */
+static void interrupt(struct storage *s, unsigned channel, bool anyway)
+{
+    uint32_t vp = s->opened[channel].target_vp;
+    uint32_t relid = channel + 1;
+    uint64_t flags;
+    int was;
+
+    if (vp >= VPS_MAX || vp >= s->synic->n_vps)
+        return;
+    port_section_enter(&s->worker->port);
+    flags = atomic_load(&s->synic->vps[vp].flags_gpa);
+    if ((flags & SYNIC_ENABLED) != 0) {
+        const struct gpa word = {(flags & ~UINT64_C(0xff)) + relid / 32 * 4};
+
+        was = gmem_set_bit(&s->memory, word, relid % 32);
+        if ((was == 0 || anyway) && (flags & SYNIC_UNMASKED) != 0) {
+            ring(s->irq_fds[vp]);
+            board_inc(s->rows.interrupts);
+        }
+    }
+    port_section_leave(&s->worker->port);
+}
+
+/* --- channels --- */
+
+static void acknowledge(struct storage *s, unsigned channel, const struct vmbus_channel *c,
+                        int status)
+{
+    s->opened[channel] = *c;
+    s->acks->channels[channel].status = (uint32_t)-status;
+    atomic_store_explicit(&s->acks->channels[channel].epoch, c->epoch, memory_order_release);
+    ring(s->vmbus_bell_fd);
+}
+
+/* What the dead one had taken and not answered, in its order. */
+static void take_up(struct storage *s, unsigned channel, uint64_t now_ns)
+{
+    struct flow *f = &s->flows[channel];
+    uint32_t from = f->taken - INFLIGHT_SLOTS;
+    int slot;
+
+    for (unsigned left = INFLIGHT_SLOTS; left > 0; left--) {
+        const int32_t *known;
+
+        slot = flow_claimed_from(f, from);
+        if (slot < 0 || flow_slot(f, (unsigned)slot)->seq - from >= INFLIGHT_SLOTS)
+            break;
+        from = flow_slot(f, (unsigned)slot)->seq + 1;
+        known = &s->known[channel][slot];
+        board_inc(s->rows.again);
+        request_begin(s, channel, (unsigned)slot, now_ns, *known == NOT_KNOWN ? NULL : known);
+    }
+}
+
+static void begin_controller(struct storage *s, unsigned device, uint32_t opening)
+{
+    struct controller *c = &s->controllers[device];
+
+    if (c->opening == opening)
+        return;
+    controller_open(c, opening);
+    journal_commit(s->worker);
+    atomic_store(&s->acks->subchannels[device], 0);
+}
+
+static void open_channel(struct storage *s, unsigned channel, const struct vmbus_channel *c,
+                         uint64_t now_ns)
+{
+    struct flow *f = &s->flows[channel];
+    bool resume = f->log->opening == c->opening;
+    int r;
+
+    if (channel % VMBUS_SUBCHANNELS == 0)
+        begin_controller(s, channel / VMBUS_SUBCHANNELS, c->opening);
+    r = flow_open(f, &s->memory, c, &s->channels->pool[c->pool_at], resume);
+    acknowledge(s, channel, c, f->open ? 0 : r);
+    if (!f->open)
+        return;
+    if (resume)
+        take_up(s, channel, now_ns);
+    interrupt(s, channel, true); /* a signal may have died with its generation */
+}
+
+/* False while its requests are on their way. */
+static bool close_channel(struct storage *s, unsigned channel, const struct vmbus_channel *c)
+{
+    struct flow *f = &s->flows[channel];
+
+    if (f->open && f->n_claimed > 0)
+        return false;
+    flow_close(f);
+    acknowledge(s, channel, c, 0);
+    return true;
+}
+
+/* Is there nothing left to take note of? */
+static bool look_at_channel(struct storage *s, unsigned channel, uint64_t now_ns)
+{
+    struct flow *f = &s->flows[channel];
+    struct vmbus_channel c;
+
+    if (!vmbus_channel_read(s->channels, channel, &c) || c.epoch == s->opened[channel].epoch)
+        return true;
+    if (c.open == 0 || (f->open && f->log->opening != c.opening)) {
+        f->stopped = true; /* nothing is taken any more */
+        return close_channel(s, channel, &c);
+    }
+    if (f->open)
+        acknowledge(s, channel, &c, 0); /* another target of its interrupts */
+    else
+        open_channel(s, channel, &c, now_ns);
+    return true;
+}
+
+static bool look_at_channels(struct storage *s, uint64_t now_ns)
+{
+    bool settled = true;
+
+    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++)
+        settled &= look_at_channel(s, i, now_ns);
+    return settled;
+}
+
+/* --- requests --- */
+
+static bool take_requests(struct storage *s, unsigned channel, uint64_t now_ns)
+{
+    struct flow *f = &s->flows[channel];
+    uint16_t slots[BATCH];
+    unsigned n = 0;
+    int r = 0;
+
+    if (!f->open || f->stopped)
+        return false;
+    while (n < BATCH) {
+        r = flow_take(f);
+        if (r < 0)
+            break;
+        slots[n++] = (uint16_t)r;
+    }
+    if (f->stopped) {
+        board_inc(s->rows.stopped);
+        board_log(&s->worker->board, LOG_LEVEL_WARN,
+                  "channel %u: the guest broke its ring: stopped until it is closed", channel + 1);
+    }
+    if (flow_taken(f))
+        interrupt(s, channel, false);
+    for (unsigned i = 0; i < n; i++)
+        request_begin(s, channel, slots[i], now_ns, NULL);
+    return n > 0;
+}
+
+static void give_to_kernel(struct storage *s)
+{
+    int r = uring_submit(&s->ring);
+
+    if (r == 0)
+        s->n_iovecs = 0;
+}
+
+static bool take_completions(struct storage *s, uint64_t now_ns)
+{
+    struct uring_done done;
+    bool any = s->n_stash > 0;
+
+    for (unsigned i = 0; i < s->n_stash; i++)
+        request_completed(s, &s->stash[i], now_ns);
+    s->n_stash = 0;
+    for (unsigned left = RING_COMPLETIONS; left > 0 && uring_peek(&s->ring, 0, &done); left--) {
+        request_completed(s, &done, now_ns);
+        uring_advance(&s->ring, 1);
+        any = true;
+    }
+    return any;
+}
+
+static void publish(struct storage *s)
+{
+    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++) {
+        if (s->flows[i].open && flow_is_blocked(&s->flows[i]) && flow_publish(&s->flows[i]))
+            interrupt(s, i, false);
+    }
+}
+
+static bool work(struct storage *s, uint64_t now_ns)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++)
+        any |= take_requests(s, i, now_ns);
+    give_to_kernel(s);
+    any |= take_completions(s, now_ns);
+    any |= request_feed(s, now_ns);
+    give_to_kernel(s);
+    publish(s);
+    return any;
+}
+
+/* --- sleeping --- */
+
+static void want_signals(struct storage *s, bool wanted)
+{
+    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++) {
+        if (s->flows[i].open && !s->flows[i].stopped)
+            vmring_set_wanted(&s->flows[i].in, wanted);
+    }
+    uring_bell(&s->ring, wanted);
+}
+
+static bool has_work(const struct storage *s)
+{
+    struct uring_done done;
+
+    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++) {
+        const struct flow *f = &s->flows[i];
+        uint32_t available;
+
+        if (!f->open || f->stopped || f->n_free == 0)
+            continue;
+        if (vmring_available(&f->in, f->read, &available) < 0 || available > 0)
+            return true;
+    }
+    return uring_peek(&s->ring, 0, &done);
+}
+
+static bool is_blocked(const struct storage *s)
+{
+    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++) {
+        if (s->flows[i].open && flow_is_blocked(&s->flows[i]))
+            return true;
+    }
+    return false;
+}
+
+/* How long is worth it shows in how long the sleeps were: what came soon could have been waited for. */
+static void tune(struct storage *s, uint64_t slept_ns)
+{
+    if (slept_ns < 2 * SPIN_MAX_NS)
+        s->spin_ns = s->spin_ns * 2 < SPIN_MAX_NS ? s->spin_ns * 2 : SPIN_MAX_NS;
+    else
+        s->spin_ns = s->spin_ns / 2 > SPIN_MIN_NS ? s->spin_ns / 2 : SPIN_MIN_NS;
+}
+
+/* Yielding lets a guest on the same CPU run; on another one it costs little. */
+static bool spin(struct storage *s)
+{
+    uint64_t end_ns = clock_now_ns() + s->spin_ns;
+
+    do {
+        if (has_work(s))
+            return true;
+        (void)sched_yield();
+    } while (clock_now_ns() < end_ns);
+    board_inc(s->rows.spins);
+    return has_work(s);
+}
+
+static void sleep_until_rung(struct storage *s, bool settled)
+{
+    struct pollfd bell = {.fd = s->bell_fd, .events = POLLIN};
+    uint64_t began_ns = clock_now_ns();
+    uint64_t rings;
+
+    if (!port_sleep_begin(&s->worker->port))
+        return;
+    want_signals(s, true);
+    if (!has_work(s)) {
+        board_inc(s->rows.sleeps);
+        (void)poll(&bell, 1, is_blocked(s) || !settled ? BLOCKED_MS : -1);
+        (void)!read(s->bell_fd, &rings, sizeof(rings)); /* empty when the time was up */
+        tune(s, clock_now_ns() - began_ns);
+    }
+    want_signals(s, false);
+    port_sleep_end(&s->worker->port);
+}
+
+/* --- the beginning --- */
+
+static void note_completion(struct storage *s, const struct uring_done *done)
+{
+    unsigned channel, slot;
+    uint8_t step;
+
+    if (!request_tag(done->user_data, &channel, &slot, &step))
+        return;
+    board_inc(s->rows.drained);
+    if (request_is_final(done->res))
+        flow_slot(&s->flows[channel], slot)->error = -done->res;
+    else if (done->res >= 0 && step == 0)
+        s->known[channel][slot] = done->res;
+}
+
+/*
+ * What a dead generation submitted may still be written. Nothing of ours is submitted before all of that
+ * has ended; what is known of it then is told, what is not is done again.
+ */
+static int drain(struct storage *s)
+{
+    uint64_t deadline_ns = clock_now_ns() + DRAIN_DEADLINE_NS;
+    struct uring_done done;
+    int r = uring_take_over(&s->ring);
+
+    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++) {
+        for (unsigned j = 0; j < INFLIGHT_SLOTS; j++)
+            s->known[i][j] = NOT_KNOWN;
+    }
+    while (r == 0) {
+        while (uring_peek(&s->ring, 0, &done)) {
+            note_completion(s, &done);
+            uring_advance(&s->ring, 1);
+        }
+        if (uring_fence(&s->ring) == 0)
+            return 0;
+        port_pong(&s->worker->port);
+        r = clock_now_ns() > deadline_ns ? -ETIMEDOUT
+                                         : uring_wait(&s->ring, 1, clock_now_ns() + DRAIN_LOOK_NS);
+        if (r == -ETIME || r == -EINTR)
+            r = 0;
+    }
+    return r;
+}
+
+static int begin(struct storage *s)
+{
+    int r = 0;
+
+    if (!s->worker->parked)
+        r = drain(s);
+    if (r < 0)
+        board_log(&s->worker->board, LOG_LEVEL_ERROR, "I/O of the last generation: %s",
+                  strerror(-r));
+    if (r == 0)
+        r = units_look(s);
+    if (r < 0)
+        return r;
+    atomic_store(&s->acks->present, unit_controllers(s));
+    for (unsigned i = 0; i < DISK_CONTROLLERS; i++)
+        atomic_store(&s->acks->subchannels[i], s->controllers[i].subchannels);
+    ring(s->vmbus_bell_fd);
+    return 0;
+}
+
+static void show(struct storage *s, uint64_t now_ns)
+{
+    if (now_ns < s->shown_ns + SHOW_NS)
+        return;
+    s->shown_ns = now_ns;
+    units_show(s);
+    board_set(s->rows.spin_ns, s->spin_ns);
+}
+
+void storage_serve(struct storage *s)
+{
+    bool settled = false;
+
+    if (begin(s) < 0)
+        _exit(EXIT_NO_DISKS);
+    s->spin_ns = SPIN_MIN_NS;
+    for (;;) {
+        uint64_t now_ns = clock_now_ns();
+
+        port_pong(&s->worker->port);
+        if (work(s, now_ns))
+            continue;
+        settled = look_at_channels(s, now_ns);
+        show(s, now_ns);
+        if (has_work(s) || s->ready_first != NULL || spin(s))
+            continue;
+        sleep_until_rung(s, settled);
+    }
+}

@@ -1,0 +1,78 @@
+#include <errno.h>
+#include <string.h>
+
+#include "workers/storage/storage.h"
+
+static bool is_plain(const struct scsi_state *state)
+{
+    static const struct scsi_state nothing;
+
+    return memcmp(state, &nothing, sizeof(nothing)) == 0;
+}
+
+static void save_units(const struct storage *s, struct wr *w)
+{
+    uint32_t n = 0;
+
+    for (unsigned i = 0; i < STORAGE_UNITS; i++)
+        n += !is_plain(&s->units[i].lun.state);
+    wr_le32(w, n);
+    for (unsigned i = 0; i < STORAGE_UNITS; i++) {
+        const struct unit *u = &s->units[i];
+
+        if (is_plain(&u->lun.state))
+            continue;
+        wr_le32(w, i);
+        wr_bytes(w, u->row.identity, sizeof(u->row.identity));
+        scsi_state_save(&u->lun.state, w);
+    }
+}
+
+void state_save(const struct storage *s, struct wr *w)
+{
+    for (unsigned i = 0; i < DISK_CONTROLLERS; i++)
+        controller_save(&s->controllers[i], w);
+    wr_le32(w, s->last.channel);
+    wr_le32(w, s->last.opening);
+    wr_le32(w, s->last.seq);
+    wr_le32(w, s->last.answer_len);
+    wr_bytes(w, s->last.answer, sizeof(s->last.answer));
+    save_units(s, w);
+}
+
+static int load_units(struct storage *s, struct rd *r)
+{
+    uint32_t n = rd_le32(r);
+
+    if (n > STORAGE_UNITS)
+        return -EBADMSG;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = rd_le32(r);
+        struct unit *u = &s->units[at % STORAGE_UNITS];
+        int e;
+
+        rd_copy(r, u->row.identity, sizeof(u->row.identity));
+        e = scsi_state_load(r, &u->lun.state);
+        if (e < 0 || at >= STORAGE_UNITS)
+            return -EBADMSG;
+    }
+    return 0;
+}
+
+int state_load(struct storage *s, struct rd *r)
+{
+    int e = 0;
+
+    for (unsigned i = 0; e == 0 && i < DISK_CONTROLLERS; i++)
+        e = controller_load(&s->controllers[i], r);
+    s->last.channel = rd_le32(r);
+    s->last.opening = rd_le32(r);
+    s->last.seq = rd_le32(r);
+    s->last.answer_len = rd_le32(r);
+    rd_copy(r, s->last.answer, sizeof(s->last.answer));
+    if (e == 0)
+        e = load_units(s, r);
+    if (e == 0 && s->last.answer_len > STORVSP_PACKET_BYTES)
+        e = -EBADMSG;
+    return e < 0 ? e : rd_finish(r);
+}

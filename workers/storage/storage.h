@@ -1,0 +1,231 @@
+/*
+ * workers/storage/storage.h - the storage worker: its channels, controllers, units and requests.
+ *
+ *   serve.c     the loop: rings, completions, bell, sleep; drains a dead generation's I/O first
+ *   request.c   one request: what it takes step by step, until its answer is in the log
+ *   unit.c      disks by controller and number: from init's page, opened and closed
+ *   lock.c      which requests of a unit must not overlap
+ *   data.c      a request's data in the guest's memory
+ *   metadata.c  how an image's driver reads and writes while it is waited for
+ *   state.c     what survives besides the log
+ *   flow.c      a channel's rings and log      storvsp.c   the protocol      scsi*.c   the commands
+ *
+ * One thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/board.h"
+#include "base/gmem.h"
+#include "drivers/block.h"
+#include "drivers/uring.h"
+#include "ipc/disks.h"
+#include "ipc/inflight.h"
+#include "ipc/vmbus.h"
+#include "workers/storage/flow.h"
+#include "workers/storage/scsi.h"
+#include "workers/storage/storvsp.h"
+#include "workers/worker.h"
+
+enum {
+    STORAGE_SCHEMA = 1,
+    STORAGE_STATE_MAX = 96 * 1024,
+    STORAGE_UNITS = DISK_CONTROLLERS * DISK_LUNS,
+    STORAGE_RANGE_LISTS = 64,   /* requests with many ranges, at once */
+    STORAGE_IOVECS = 4096,      /* prepared and not yet submitted */
+    STORAGE_FILL_BYTES = 65536, /* of the buffer for zeros and patterns */
+};
+_Static_assert((int)INFLIGHT_CHANNELS == (int)DISK_CONTROLLERS * (int)VMBUS_SUBCHANNELS,
+               "a log for each channel");
+
+/* One bucket per power of two of microseconds: under 1, under 2, ... */
+enum {
+    LATENCY_BUCKETS = 24,
+};
+
+enum unit_op {
+    UNIT_READ,
+    UNIT_WRITE,
+    UNIT_FLUSH,
+    UNIT_DISCARD,
+    UNIT_OPS,
+};
+
+struct unit_stats {
+    uint64_t ops[UNIT_OPS], bytes[UNIT_OPS], errors[UNIT_OPS];
+    uint32_t latency[UNIT_OPS][LATENCY_BUCKETS];
+    struct board_row *row_ops[UNIT_OPS], *row_bytes[UNIT_OPS], *row_errors;
+    struct board_row *row_p50_us[UNIT_OPS], *row_p99_us[UNIT_OPS];
+};
+
+/* A list of requests, in order. */
+struct request_list {
+    struct request *first, *last;
+};
+
+struct unit {
+    bool present;
+    bool grows; /* its image moves data when it discards: reads must not overlap that */
+    unsigned controller, number;
+    struct disk_row row;
+    struct block *block; /* NULL: no medium */
+    struct scsi_lun lun;
+    struct request_list active, waiting; /* what takes part in locking */
+    unsigned n_requests;                 /* on their way */
+    struct unit_stats stats;
+};
+
+enum request_what {
+    REQUEST_DATA, /* ranges, one step after the other */
+    REQUEST_SYNC, /* the files of the unit, one after the other */
+};
+
+struct request {
+    bool in_use;
+    bool locked;
+    bool fua;
+    bool may_discard;
+    bool must_write; /* zeros are to be written: the file system cannot make them */
+    bool has_known;  /* the result of its first step is known from a dead generation */
+    uint8_t channel;
+    uint8_t what; /* enum request_what */
+    uint8_t step; /* of it, modulo 256, so that a completion is of the step that waits for one */
+    uint16_t slot;
+    uint16_t list; /* of ranges; STORAGE_RANGE_LISTS: one */
+    int32_t known;
+    uint32_t kind; /* enum scsi_io_kind */
+    uint32_t n_ranges, range, member;
+    uint32_t step_bytes; /* that the step in flight moves */
+    uint64_t progress;   /* bytes of the range that are done */
+    uint64_t began_ns;
+    uint64_t lock_from, lock_to;
+    struct scsi_range one;
+    struct unit *unit;
+    struct request *next, *prev; /* in a list of the unit */
+    struct request_list *on;     /* that list */
+    struct request *ready_next;  /* of those that can go on */
+};
+
+/* A command that changed a unit's state, and its answer: committed with the state. */
+struct last_change {
+    uint32_t channel, opening, seq;
+    uint8_t answer[STORVSP_PACKET_BYTES];
+    uint32_t answer_len; /* 0: none yet */
+};
+
+struct storage {
+    struct worker *worker;
+    struct gmem memory;
+    struct uring ring;
+    int bell_fd, vmbus_bell_fd;
+    int irq_fds[VPS_MAX];
+    const struct disks_page *disks;
+    const struct vmbus_channels *channels;
+    const struct vmbus_synic *synic;
+    struct vmbus_acks *acks;
+    struct inflight_page *log;
+
+    uint32_t disks_seq;     /* of the page that was taken note of */
+    struct disks_page page; /* and a copy of it */
+    struct controller controllers[DISK_CONTROLLERS];
+    struct unit units[STORAGE_UNITS];
+    struct flow flows[INFLIGHT_CHANNELS];
+    struct vmbus_channel opened[INFLIGHT_CHANNELS]; /* as acknowledged */
+    struct request requests[INFLIGHT_CHANNELS][INFLIGHT_SLOTS];
+    struct request *ready_first, *ready_last; /* can go on, as soon as the ring has room */
+    struct last_change last;
+    struct scsi_io io; /* of the command that is being looked at */
+    struct scsi_answer answer;
+    uint8_t out[SCSI_OUT_MAX];
+
+    struct iovec iovecs[STORAGE_IOVECS];
+    unsigned n_iovecs;
+    struct scsi_range lists[STORAGE_RANGE_LISTS][SCSI_RANGES_MAX];
+    bool list_used[STORAGE_RANGE_LISTS];
+    struct request *fill_owner; /* whose pattern is in fill; NULL: zeros or nobody's */
+    uint8_t fill[STORAGE_FILL_BYTES];
+    const uint8_t *zeros; /* STORAGE_FILL_BYTES */
+    struct uring_done
+        stash[RING_COMPLETIONS]; /* completions that came while metadata was awaited */
+    unsigned n_stash;
+    int32_t known[INFLIGHT_CHANNELS][INFLIGHT_SLOTS]; /* first steps of a dead generation */
+
+    uint8_t random[16]; /* for identifiers that an image gets */
+    uint64_t spin_ns;   /* how long to look before sleeping: tunes itself */
+    uint64_t shown_ns;
+
+    struct {
+        struct board_row *state, *kicks, *interrupts, *sleeps, *spins, *stopped, *malformed;
+        struct board_row *drained, *again, *spin_ns;
+    } rows;
+};
+
+/* --- data.c --- */
+
+/* Copy from and to the data of a request. -EFAULT: not the guest's memory, or more than there is. */
+int MUST_USE data_copy_in(const struct storage *s, const struct inflight_slot *slot, uint32_t at,
+                          void *out, uint32_t len);
+int MUST_USE data_copy_out(const struct storage *s, const struct inflight_slot *slot, uint32_t at,
+                           const void *bytes, uint32_t len);
+int MUST_USE data_zero(const struct storage *s, const struct inflight_slot *slot, uint32_t at,
+                       uint32_t len);
+
+/* Describe [at, at + len) for the kernel in iov, INFLIGHT_PAGES of them; how many, or -EFAULT. */
+int MUST_USE data_iovecs(const struct storage *s, const struct inflight_slot *slot, uint32_t at,
+                         uint32_t len, struct iovec *iov);
+
+/* --- lock.c --- */
+
+/* May the request run now? If not it waits in the unit's list. */
+bool MUST_USE lock_take(struct request *q);
+
+/* It has run. Those that can run now, linked by ready_next, in order. */
+struct request *lock_release(struct request *q);
+
+void list_append(struct request_list *list, struct request *q);
+void list_remove(struct request *q);
+
+/* --- metadata.c --- */
+
+struct block_io metadata_io(struct storage *s);
+
+/* --- unit.c --- */
+
+/* Take note of init's page. 0, or why the worker cannot serve: it was logged. */
+int MUST_USE units_look(struct storage *s);
+
+/* The unit at an address of a controller; NULL: none. */
+struct unit *unit_find(struct storage *s, unsigned controller, const struct storvsp_packet *p);
+uint64_t unit_mask(const struct storage *s, unsigned controller);
+uint32_t unit_controllers(const struct storage *s);
+void unit_count(struct unit *u, enum unit_op op, uint64_t bytes, bool failed, uint64_t took_ns);
+void units_show(struct storage *s);
+
+/* --- request.c --- */
+
+/* Begin the request in a slot that was taken. known: the result of its first step, or NULL. */
+void request_begin(struct storage *s, unsigned channel, unsigned slot, uint64_t now_ns,
+                   const int32_t *known);
+
+/* A completion of the ring. */
+void request_completed(struct storage *s, const struct uring_done *done, uint64_t now_ns);
+
+/* Go on with those that can. True when there were any. */
+bool request_feed(struct storage *s, uint64_t now_ns);
+
+/* Does a completion belong to a request, and to which slot and step? */
+bool request_tag(uint64_t user_data, unsigned *ret_channel, unsigned *ret_slot, uint8_t *ret_step);
+
+/* A result of a step that is an error for good: told even if the one who asked died. */
+bool request_is_final(int32_t res);
+
+/* --- state.c --- */
+
+void state_save(const struct storage *s, struct wr *w);
+int MUST_USE state_load(struct storage *s, struct rd *r);
+
+/* --- serve.c --- */
+
+void storage_serve(struct storage *s);
