@@ -75,14 +75,41 @@ int gmem_iovec(const struct gmem *m, struct gpa at, size_t len, struct iovec *re
     return 0;
 }
 
+static uint32_t *word_at(const struct gmem *m, struct gpa at)
+{
+    if (at.v % sizeof(uint32_t) != 0)
+        return NULL;
+    return (uint32_t *)(void *)host_of(m, at, sizeof(uint32_t)); /* ranges begin at pages */
+}
+
 int gmem_set_bit(const struct gmem *m, struct gpa word, unsigned bit)
 {
-    uint8_t *host = host_of(m, word, sizeof(uint32_t));
+    uint32_t *at = word_at(m, word);
     uint32_t mask = UINT32_C(1) << bit % 32;
 
-    if (host == NULL || word.v % sizeof(uint32_t) != 0)
+    if (at == NULL)
         return -EFAULT;
-    return (__atomic_fetch_or((uint32_t *)(void *)host, mask, __ATOMIC_SEQ_CST) & mask) != 0;
+    return (__atomic_fetch_or(at, mask, __ATOMIC_SEQ_CST) & mask) != 0;
+}
+
+int gmem_load_le32(const struct gmem *m, struct gpa from, uint32_t *ret)
+{
+    const uint32_t *at = word_at(m, from);
+
+    if (at == NULL)
+        return -EFAULT;
+    *ret = __atomic_load_n(at, __ATOMIC_ACQUIRE);
+    return 0;
+}
+
+int gmem_store_le32(const struct gmem *m, struct gpa to, uint32_t v)
+{
+    uint32_t *at = word_at(m, to);
+
+    if (at == NULL)
+        return -EFAULT;
+    __atomic_store_n(at, v, __ATOMIC_RELEASE);
+    return 0;
 }
 
 /* --- pages --- */

@@ -57,6 +57,14 @@ int MUST_USE gmem_iovec(const struct gmem *m, struct gpa at, size_t len, struct 
 int MUST_USE gmem_set_bit(const struct gmem *m, struct gpa word, unsigned bit);
 
 /*
+ * One aligned 32-bit word that the guest changes at the same time: read, so that what is read later is
+ * not older than it; written, so that what was written before it is seen first. -EFAULT as above, and when
+ * it is not aligned.
+ */
+int MUST_USE gmem_load_le32(const struct gmem *m, struct gpa from, uint32_t *ret);
+int MUST_USE gmem_store_le32(const struct gmem *m, struct gpa to, uint32_t v);
+
+/*
  * Whole pages of the guest, in an order it chose, resolved once: for rings that are looked at all the
  * time. Offsets are bytes into the pages as one stretch; the caller has checked that they are inside.
  */

@@ -354,6 +354,8 @@ void lifecycle_died(struct registry *reg, struct generation *g, int wait_status)
         standby_died(reg, row, process, wait_status);
         return;
     }
+    if (row->port != NULL)
+        port_section_reset(row->port); /* whoever waits for it to leave need not */
     board_inc(row->shown.restarts);
     generation_done(&row->live);
     board_set(row->shown.pid, 0);

@@ -30,6 +30,7 @@ static const struct sbx_rule rules[] = {
     {"tgkill",          SBX_ARG32_EQ, 2, 10,                                               SBX_START, "vcpu_kick: SIGUSR1 between threads"     },
 
     {"ioctl",           SBX_ARG32_EQ, 1, KVM_RUN,                                          SBX_RUN,   "vcpu_run"                               },
+    {"ioctl",           SBX_ARG32_EQ, 1, KVM_SET_GSI_ROUTING,                              SBX_RUN,   "vectors of virtual processors"          },
     {"futex",           SBX_ARG32_EQ, 1, FUTEX_WAIT,                                       SBX_RUN,   "ports: sleep until the answer"          },
     {"futex",           SBX_ARG32_EQ, 1, FUTEX_WAKE,                                       SBX_RUN,   "ports: wake a worker"                   },
     {"futex",           SBX_ARG32_EQ, 1, FUTEX_WAIT_PRIVATE,                               SBX_RUN,   "mutexes"                                },
@@ -41,6 +42,7 @@ static const struct sbx_rule rules[] = {
     {"epoll_ctl",       SBX_ANY,      0, 0,                                                SBX_RUN,   "libevent: channels come and go"         },
     {"recvmsg",         SBX_ANY,      0, 0,                                                SBX_RUN,   "channels: one message in"               },
     {"sendmsg",         SBX_ANY,      0, 0,                                                SBX_RUN,   "channels: one message out"              },
+    {"read",            SBX_ANY,      0, 0,                                                SBX_RUN,   "super: its bell, of the outbox"         },
     {"write",           SBX_ANY,      0, 0,                                                SBX_RUN,   "eventfds: bells, end of the VM"         },
     {"close",           SBX_ANY,      0, 0,                                                SBX_RUN,   "channels of dead generations"           },
     {"clock_gettime",   SBX_ANY,      0, 0,                                                SBX_RUN,   "deadlines, where the vDSO has no clock" },

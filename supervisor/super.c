@@ -17,6 +17,9 @@
 #include "base/filters.h"
 #include "base/heap.h"
 #include "base/shm.h"
+#include "ipc/ram.h"
+#include "supervisor/exit/forward.h"
+#include "supervisor/lifecycle.h"
 
 enum {
     CONFIG_DEADLINE_MS = 10000,
@@ -58,6 +61,25 @@ static int map_crb(struct super *s)
     return r < 0 ? r : crb_front_init(&s->vm.crb, shared);
 }
 
+static int map_hyperv(struct super *s)
+{
+    void *posts, *outbox, *synic;
+    int r = map_object(OBJECT_POSTS, 0, true, &posts);
+
+    if (r == 0)
+        r = map_object(OBJECT_OUTBOX, 0, true, &outbox);
+    if (r == 0)
+        r = map_object(OBJECT_SYNIC, 0, true, &synic);
+    if (r == 0)
+        r = ram_map(manifest_fd(PROCESS_SUPERVISOR, OBJECT_RAM, 0), &s->vm.memory);
+    if (r < 0)
+        return r;
+    s->hv_config.posts = posts;
+    s->hv_config.outbox = outbox;
+    s->hv_config.synic = synic;
+    return 0;
+}
+
 int super_set_up(struct super *s, int argc, char **argv)
 {
     void *page;
@@ -75,7 +97,9 @@ int super_set_up(struct super *s, int argc, char **argv)
         return -errno;
     for (enum process p = 0; r == 0 && p < PROCESS_COUNT; p++)
         r = map_worker(s, p);
-    return r < 0 ? r : map_crb(s);
+    if (r == 0)
+        r = map_crb(s);
+    return r < 0 ? r : map_hyperv(s);
 }
 
 static int take_config(const Bulkhead__Envelope *e, struct super_config *ret)
@@ -105,6 +129,106 @@ int super_await_config(struct super *s, struct super_config *ret)
         board_log(&s->board, LOG_LEVEL_ERROR, "no configuration from init: %s", strerror(-r));
     return r;
 }
+
+/* --- Hyper-V's surface --- */
+
+/* On the vCPU's thread: its message to the vmbus worker, as an exit goes to a device's. */
+static uint32_t post_message(void *self, unsigned vp, uint32_t connection, uint32_t len)
+{
+    struct super *s = self;
+    const struct port_request rq = {
+        .addr = connection, .data = len, .op = PORT_WRITE, .space = PORT_SPACE_MESSAGE, .size = 4};
+    struct port_response rs;
+
+    if (forward_request(&s->vm, PROCESS_VMBUS, vp, &rq, &rs) < 0)
+        return HV_INVALID_CONNECTION;
+    return (uint16_t)rs.data;
+}
+
+static bool has_ended(void *self)
+{
+    const struct super *s = self;
+
+    return vm_has_ended(&s->vm);
+}
+
+static void deliver_later(void *self)
+{
+    static const uint64_t one = 1;
+
+    (void)self;
+    (void)!write(manifest_fd(PROCESS_SUPERVISOR, OBJECT_BELL, PROCESS_SUPERVISOR), &one,
+                 sizeof(one));
+}
+
+int super_start_hyperv(struct super *s, const struct super_config *config,
+                       const struct super_guest *guest)
+{
+    struct hv_config *c = &s->hv_config;
+
+    c->n_vps = config->vcpus;
+    c->memory = &s->vm.memory;
+    for (unsigned vp = 0; vp < config->vcpus; vp++)
+        c->vp_irqs[vp] = manifest_fd(PROCESS_SUPERVISOR, OBJECT_VP_IRQ, vp);
+    for (unsigned i = 0; i < VMBUS_DEVICES; i++) {
+        const struct vmbus_device *d = &vmbus_devices[i];
+
+        c->bells[i] =
+            d->name == NULL ? -1 : manifest_fd(PROCESS_SUPERVISOR, OBJECT_BELL, d->process);
+        if (d->name != NULL)
+            c->writers[d->process] = &s->ports[d->process];
+    }
+    c->tsc_khz = guest->tsc_khz;
+    c->tsc_invariant = guest->tsc_invariant;
+    c->board = &s->board;
+    c->backend = guest->backend;
+    c->vmbus = (struct hv_vmbus){
+        .post = post_message, .ended = has_ended, .deliver_later = deliver_later, .self = s};
+    return hv_init(&s->vm.hv, c);
+}
+
+static void deliver_messages(struct super *s)
+{
+    struct generation *worker = &s->registry.rows[PROCESS_VMBUS].live;
+    int64_t r = hv_deliver(&s->vm.hv);
+    struct timeval delay;
+
+    if (r > 0) {
+        delay = (struct timeval){.tv_usec = (suseconds_t)(r / 1000)};
+        (void)event_add(s->outbox_retry, &delay);
+    }
+    if (r < 0 && worker->number != 0)
+        lifecycle_kill(&s->registry, worker, DEATH_PROTOCOL);
+}
+
+static void on_outbox(evutil_socket_t fd, short what, void *self)
+{
+    uint64_t rings;
+
+    (void)what;
+    (void)!read(fd, &rings, sizeof(rings));
+    deliver_messages(self);
+}
+
+static void on_outbox_retry(evutil_socket_t fd, short what, void *self)
+{
+    (void)fd;
+    (void)what;
+    deliver_messages(self);
+}
+
+static int listen_to_outbox(struct super *s)
+{
+    int bell = manifest_fd(PROCESS_SUPERVISOR, OBJECT_BELL, PROCESS_SUPERVISOR);
+
+    s->outbox = event_new(s->base, bell, EV_READ | EV_PERSIST, on_outbox, s);
+    s->outbox_retry = event_new(s->base, -1, 0, on_outbox_retry, s);
+    if (s->outbox == NULL || s->outbox_retry == NULL || event_add(s->outbox, NULL) < 0)
+        return -ENOMEM;
+    return 0;
+}
+
+/* --- the end --- */
 
 static int tell_end(struct super *s)
 {
@@ -199,7 +323,7 @@ static int make_loop(struct super *s)
     if (s->base == NULL)
         return -ENOMEM;
     s->ended = event_new(s->base, s->vm.end_fd, EV_READ, on_ended, s);
-    if (s->ended == NULL || event_add(s->ended, NULL) < 0)
+    if (s->ended == NULL || event_add(s->ended, NULL) < 0 || listen_to_outbox(s) < 0)
         return -ENOMEM;
     return registry_init(&s->registry, s->base, &s->board, &callbacks);
 }

@@ -18,8 +18,9 @@ struct super {
     struct vm vm;
     struct port_client ports[PROCESS_COUNT];
     struct registry registry;
+    struct hv_config hv_config;
     struct event_base *base;
-    struct event *ended;
+    struct event *ended, *outbox, *outbox_retry;
     void (*made_loop)(void *self);   /* before the loop runs; may be NULL */
     void (*all_running)(void *self); /* the devices serve: let the guest run */
     void *self;
@@ -33,11 +34,22 @@ struct super_config {
     char append[2048];
 };
 
-/* Take over descriptors and argv, map board, ports and regions. Before the run filter. */
+/* Take over descriptors and argv, map board, ports, regions and RAM. Before the run filter. */
 int MUST_USE super_set_up(struct super *s, int argc, char **argv);
 
 /* Wait, with a deadline, for init's first message. */
 int MUST_USE super_await_config(struct super *s, struct super_config *ret);
+
+/* What Hyper-V's surface needs of what runs the guest. */
+struct super_guest {
+    struct hv_backend backend;
+    uint32_t tsc_khz;
+    bool tsc_invariant;
+};
+
+/* Give the guest its Hyper-V surface: its clock starts now. Before super_run. 0 or negative errno. */
+int MUST_USE super_start_hyperv(struct super *s, const struct super_config *config,
+                                const struct super_guest *guest);
 
 /*
  * Enter the run filter, start the workers, and serve until the VM has ended and init was told.

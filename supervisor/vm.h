@@ -12,13 +12,16 @@
 #include "ipc/manifest.h"
 #include "ipc/port.h"
 #include "supervisor/exit/crb_front.h"
+#include "supervisor/hyperv/hv.h"
 
 struct vm {
     /* Constant once the threads run. */
     struct port_client *ports[PROCESS_COUNT]; /* NULL: no port */
     struct board *board;
     struct crb_front crb;
-    int end_fd; /* eventfd: the VM has ended; the loop reads it */
+    struct gmem memory; /* the guest's RAM */
+    struct hv hv;       /* has a lock of its own */
+    int end_fd;         /* eventfd: the VM has ended; the loop reads it */
 
     _Atomic uint32_t ended; /* Bulkhead__GuestEnd; the first to end it wins */
     char end_text[128];     /* written by whoever won, before end_fd rings */

@@ -74,6 +74,36 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 1)
             })
         }
 
+        Device (VMOD) // addresses that VMBus devices may have; none has any so far
+        {
+            Name (_HID, "ACPI0004")
+            Name (_UID, 0)
+            Name (_CRS, ResourceTemplate ()
+            {
+                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,
+                    0, 0xF8000000, 0xFDFFFFFF, 0, 0x06000000)
+            })
+
+            Device (VMBS) // the name is what guests look for, whatever iasl thinks of its length
+            {
+                Name (_HID, "VMBus")
+                Name (_UID, 0)
+                Name (_DDN, "VMBUS")
+                Name (_STA, 0x0F)
+                Name (_CRS, ResourceTemplate () {})
+            }
+        }
+
+        Device (HVIO) // ports of the hypercall page
+        {
+            Name (_HID, EisaId ("PNP0C02"))
+            Name (_UID, 1)
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, 0xE0, 0xE0, 1, 8)
+            })
+        }
+
         Device (PEVT) // tells of a guest's panic
         {
             Name (_HID, "QEMU0001")

@@ -1,12 +1,8 @@
 #include "supervisor/exit/access.h"
 
-#include <errno.h>
-
-#include "base/clock.h"
 #include "base/num.h"
+#include "supervisor/exit/forward.h"
 #include "supervisor/route.h"
-
-static const uint64_t LOOK_AROUND_NS = 1000ull * 1000 * 1000; /* has the VM ended meanwhile? */
 
 _Static_assert((int)ACCESS_IO == (int)PORT_SPACE_IO && (int)ACCESS_MMIO == (int)PORT_SPACE_MMIO,
                "one numbering");
@@ -29,31 +25,19 @@ static void apply_effect(struct vm *vm, const struct route_row *row, uint32_t ef
         vm_end(vm, effects[effect].how, "%s", effects[effect].text);
 }
 
-static int call_worker(struct vm *vm, struct port_client *port, unsigned index,
-                       const struct vm_access *a, struct port_response *ret)
+static int forward(struct vm *vm, unsigned index, const struct vm_access *a,
+                   const struct route_row *row, const struct access_rows *rows, uint64_t *ret)
 {
     const struct port_request rq = {.addr = a->addr,
                                     .data = a->data,
                                     .op = a->write ? PORT_WRITE : PORT_READ,
                                     .space = (uint8_t)a->space,
                                     .size = a->size};
-    int r;
-
-    port_post(port, index, &rq);
-    do {
-        r = port_wait(port, index, clock_now_ns() + LOOK_AROUND_NS, ret);
-    } while (r == -ETIMEDOUT && !vm_has_ended(vm));
-    return r;
-}
-
-static int forward(struct vm *vm, unsigned index, const struct vm_access *a,
-                   const struct route_row *row, const struct access_rows *rows, uint64_t *ret)
-{
     struct port_response rs;
     int r;
 
     board_inc(rows->forwarded);
-    r = call_worker(vm, vm->ports[row->process], index, a, &rs);
+    r = forward_request(vm, row->process, index, &rq, &rs);
     if (r < 0) {
         board_inc(rows->gone);
         *ret = all_ones(a->size);
@@ -78,12 +62,20 @@ static void write_crb(struct vm *vm, unsigned index, const struct vm_access *a,
     (void)pthread_mutex_unlock(&vm->crb.lock);
 }
 
+/* The hypercall page's shortest way; here without a doorbell, or for a connection that is none. */
+static bool is_signal(const struct vm_access *a)
+{
+    return a->space == ACCESS_IO && a->addr == PARTITION_SIGNAL_PORT && a->write && a->size == 4;
+}
+
 uint64_t access_answer(struct vm *vm, unsigned index, const struct vm_access *a,
                        const struct access_rows *rows)
 {
     const struct route_row *row = route_find((enum port_space)a->space, a->addr, a->size);
     uint64_t data = 0;
 
+    if (is_signal(a) && hv_signal(&vm->hv, index, (uint32_t)a->data))
+        return 0;
     if (row == NULL) {
         board_inc(rows->unclaimed);
         return all_ones(a->size);

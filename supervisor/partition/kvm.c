@@ -14,6 +14,11 @@
 static const uint64_t IDENTITY_MAP_GPA = 0xfffbc000;
 static const uint64_t TSS_GPA = 0xfffbd000;
 
+enum {
+    SYNTHETIC_MSR_FIRST = 0x40000000,
+    SYNTHETIC_MSRS = 0x200,
+};
+
 struct capability {
     int kvm;
     uint32_t cap; /* enum partition_cap; 0: cannot do without it */
@@ -38,9 +43,26 @@ int kvm_extension(int fd, int cap)
     return r < 0 ? 0 : r;
 }
 
+/* What needs more than one of the kernel's capabilities. */
+static uint32_t combined_capabilities(int kvm_fd)
+{
+    const unsigned long sync = (unsigned long)kvm_extension(kvm_fd, KVM_CAP_SYNC_REGS);
+    uint32_t have = 0;
+
+    if (kvm_extension(kvm_fd, KVM_CAP_X86_USER_SPACE_MSR) != 0 &&
+        kvm_extension(kvm_fd, KVM_CAP_X86_MSR_FILTER) != 0)
+        have |= PARTITION_CAP_MSR_EXIT;
+    if ((sync & KVM_HYPERCALL_REGS) == KVM_HYPERCALL_REGS)
+        have |= PARTITION_CAP_HYPERCALL;
+    if (kvm_extension(kvm_fd, KVM_CAP_IRQFD) != 0 &&
+        kvm_extension(kvm_fd, KVM_CAP_IRQ_ROUTING) != 0)
+        have |= PARTITION_CAP_VP_IRQ;
+    return have;
+}
+
 static int read_capabilities(struct kvm_partition *k, int kvm_fd, unsigned n_vcpus)
 {
-    uint32_t have = 0;
+    uint32_t have = combined_capabilities(kvm_fd);
 
     for (size_t i = 0; i < COUNT_OF(capabilities); i++) {
         if (kvm_extension(kvm_fd, capabilities[i].kvm) != 0)
@@ -72,6 +94,7 @@ static int read_system(struct kvm_partition *k, const struct partition_config *c
     kvm_cpuid_add_name(&k->cpuid);
     k->base.info.n_vcpus = config->n_vcpus;
     k->base.info.phys_bits = kvm_cpuid_phys_bits(&k->cpuid);
+    k->base.info.tsc_invariant = kvm_cpuid_tsc_invariant(&k->cpuid);
     return 0;
 }
 
@@ -88,6 +111,28 @@ static int make_chips(const struct kvm_partition *k)
     return 0;
 }
 
+/* Synthetic MSRs are ours, all others the kernel's. Before any vCPU. */
+static int filter_msrs(const struct kvm_partition *k)
+{
+    uint8_t none_allowed[SYNTHETIC_MSRS / 8] = {0};
+    struct kvm_enable_cap exits = {.cap = KVM_CAP_X86_USER_SPACE_MSR,
+                                   .args = {KVM_MSR_EXIT_REASON_FILTER}};
+    struct kvm_msr_filter filter = {
+        .flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
+        .ranges = {{.flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
+                    .nmsrs = SYNTHETIC_MSRS,
+                    .base = SYNTHETIC_MSR_FIRST,
+                    .bitmap = none_allowed}},
+    };
+
+    if ((k->base.info.caps & PARTITION_CAP_MSR_EXIT) == 0)
+        return 0;
+    if (ioctl(k->vm_fd, KVM_ENABLE_CAP, &exits) < 0 ||
+        ioctl(k->vm_fd, KVM_X86_SET_MSR_FILTER, &filter) < 0)
+        return -errno;
+    return 0;
+}
+
 static void kvm_close(struct partition *p)
 {
     struct kvm_partition *k = (struct kvm_partition *)p;
@@ -95,6 +140,7 @@ static void kvm_close(struct partition *p)
     for (unsigned i = 0; i < PARTITION_MAX_VCPUS; i++)
         kvm_vcpu_close(&k->vcpus[i]);
     fd_closep(&k->vm_fd);
+    (void)pthread_mutex_destroy(&k->vp_irq_lock);
     free(k);
 }
 
@@ -113,7 +159,10 @@ static int start(struct kvm_partition *k, const struct partition_config *config)
     do {
         k->vm_fd = ioctl(config->kvm_fd, KVM_CREATE_VM, 0);
     } while (k->vm_fd < 0 && errno == EINTR);
-    return k->vm_fd < 0 ? -errno : make_chips(k);
+    if (k->vm_fd < 0)
+        return -errno;
+    r = make_chips(k);
+    return r < 0 ? r : filter_msrs(k);
 }
 
 static int kvm_open(const struct partition_config *config, struct partition **ret)
@@ -126,6 +175,7 @@ static int kvm_open(const struct partition_config *config, struct partition **re
     k->base.ops = &partition_kvm_ops;
     k->vm_fd = -1;
     k->pid = getpid();
+    (void)pthread_mutex_init(&k->vp_irq_lock, NULL); /* cannot fail without attributes */
     for (unsigned i = 0; i < PARTITION_MAX_VCPUS; i++)
         k->vcpus[i].fd = -1;
     r = start(k, config);
@@ -180,11 +230,17 @@ const struct partition_ops partition_kvm_ops = {
     .memory_add = kvm_memory_add,
     .irqfd_add = kvm_irqfd_add,
     .doorbell_add = kvm_doorbell_add,
+    .vp_irq_add = kvm_vp_irq_add,
+    .vp_irq_route = kvm_vp_irq_route,
+    .hypercall_page = kvm_hypercall_page,
     .vcpu_open = kvm_vcpu_open,
     .vcpu_set_boot_state = kvm_vcpu_set_boot_state,
     .vcpu_bind = kvm_vcpu_bind,
     .vcpu_run = kvm_vcpu_run,
     .vcpu_finish = kvm_vcpu_finish,
+    .vcpu_finish_msr = kvm_vcpu_finish_msr,
+    .vcpu_accept_msr = kvm_vcpu_accept_msr,
+    .vcpu_tsc = kvm_vcpu_tsc,
     .vcpu_kick = kvm_vcpu_kick,
     .vcpu_diagnose = kvm_vcpu_diagnose,
 };

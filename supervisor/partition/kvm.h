@@ -5,10 +5,13 @@
  *   kvm_cpuid.c  what CPUID says on each vCPU
  *   kvm_vcpu.c   making a vCPU and its first state
  *   kvm_run.c    running it
+ *   kvm_hypercall.c  the hypercall page, and how hypercalls arrive
+ *   kvm_vp_irq.c interrupts of virtual processors
  */
 #pragma once
 
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
@@ -16,9 +19,25 @@
 #include "supervisor/partition/partition_ops.h"
 #include "supervisor/partition/pieces.h"
 
+enum {
+    KVM_HYPERCALL_PORT = 0xe4, /* 4 bytes written: a hypercall */
+    KVM_HYPERCALL_REGS = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS,
+};
+
+/* How the exit that waits for an answer is answered. */
+enum kvm_answer {
+    KVM_ANSWER_PIECES, /* or none waits */
+    KVM_ANSWER_MSR,
+    KVM_ANSWER_MSR_ACCEPTED, /* the kernel has been told */
+    KVM_ANSWER_HYPERCALL,
+};
+
 struct kvm_vcpu {
     struct vcpu base;
     int fd;
+    enum kvm_answer answer;
+    uint64_t tsc_offset; /* of the guest's time stamp counter to this processor's */
+    _Atomic bool kicked; /* since the last EXIT_CANCELED */
     struct kvm_run *run; /* mapping of run_len bytes, shared with the kernel */
     size_t run_len;
     struct pieces pieces;
@@ -32,7 +51,9 @@ struct kvm_partition {
     pid_t pid;
     bool sync_regs; /* registers can be had in the run mapping */
     bool tsc_deadline;
-    struct cpuid_table cpuid; /* what the host supports */
+    pthread_mutex_t vp_irq_lock;
+    uint8_t vp_vectors[PARTITION_MAX_VCPUS]; /* 0: none; under vp_irq_lock */
+    struct cpuid_table cpuid;                /* what the host supports */
     struct kvm_vcpu vcpus[PARTITION_MAX_VCPUS];
 };
 
@@ -46,4 +67,25 @@ int MUST_USE kvm_vcpu_bind(struct vcpu *v);
 void kvm_vcpu_run(struct vcpu *v, struct vm_exit *ret);
 void kvm_vcpu_finish(struct vcpu *v, uint64_t data);
 void kvm_vcpu_kick(struct vcpu *v);
+void kvm_vcpu_finish_msr(struct vcpu *v, uint64_t data, bool fault);
+int MUST_USE kvm_vcpu_accept_msr(struct vcpu *v, bool *ret_long_mode);
+uint64_t kvm_vcpu_tsc(const struct vcpu *v);
 int MUST_USE kvm_vcpu_diagnose(struct vcpu *v, struct vcpu_diagnosis *ret);
+
+/*
+ * Have registers copied to the run mapping, on the way out of a run that enters no guest code. An
+ * exit that waits for its answer is answered by that. 0 or -EIO.
+ */
+int MUST_USE kvm_vcpu_fetch(struct kvm_vcpu *v, uint64_t fields);
+
+/* Does it run 64-bit code? */
+bool kvm_is_long_mode(const struct kvm_sregs *s);
+
+/* The exit of a write to KVM_HYPERCALL_PORT becomes one of a hypercall. */
+void kvm_hypercall_exit(struct kvm_vcpu *v, struct vm_exit *ret);
+void kvm_hypercall_finish(struct kvm_vcpu *v, uint64_t result);
+void kvm_hypercall_page(const struct partition *p, bool long_mode,
+                        uint8_t bytes[HYPERCALL_PAGE_BYTES]);
+
+int MUST_USE kvm_vp_irq_add(struct partition *p, unsigned vp, int fd);
+int MUST_USE kvm_vp_irq_route(struct partition *p, unsigned vp, uint8_t vector);

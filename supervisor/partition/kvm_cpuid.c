@@ -13,6 +13,7 @@ enum {
 static const uint32_t LEAF_AMD_FEATURES = 0x80000001;
 static const uint32_t LEAF_NAME_FIRST = 0x80000002; /* three leaves of 16 characters */
 static const uint32_t LEAF_NAME_LAST = 0x80000004;
+static const uint32_t LEAF_POWER = 0x80000007;
 static const uint32_t LEAF_AMD_SIZES = 0x80000008;
 static const uint32_t LEAF_AMD_SVM = 0x8000000a;
 static const uint32_t LEAF_AMD_CACHES = 0x8000001d;
@@ -22,6 +23,11 @@ static const uint32_t LEAF_AMD_TOPOLOGY_V2 = 0x80000026;
 static const uint32_t VENDOR_AMD = 0x68747541;   /* "Auth"enticAMD */
 static const uint32_t VENDOR_HYGON = 0x6f677948; /* "Hygo"nGenuine */
 
+/* The 4 bits that say: this leaf is the hypervisor's. */
+static const uint32_t HYPERVISOR_MASK = 0xf0000000;
+static const uint32_t HYPERVISOR_RANGE = 0x40000000;
+
+static const uint32_t POWER_D_INVARIANT_TSC = 1u << 8;
 static const uint32_t FEATURE_C_VMX = 1u << 5;
 static const uint32_t FEATURE_C_TSC_DEADLINE = 1u << 24;
 static const uint32_t FEATURE_C_OSXSAVE = 1u << 27;
@@ -178,6 +184,29 @@ static void set_amd_topology(struct cpuid_table *c, const struct kvm_cpu *cpu)
     }
 }
 
+/* The kernel's own signature must go: a guest that finds two hypervisors picks one. */
+static int set_hypervisor(struct cpuid_table *c, const struct kvm_cpu *cpu)
+{
+    uint32_t kept = 0;
+    int r = 0;
+
+    if (cpu->n_leaves == 0)
+        return 0;
+    for (uint32_t i = 0; i < c->n; i++) {
+        if ((c->entries[i].function & HYPERVISOR_MASK) != HYPERVISOR_RANGE)
+            c->entries[kept++] = c->entries[i];
+    }
+    c->n = kept;
+    for (size_t i = 0; i < cpu->n_leaves && r == 0; i++) {
+        const struct cpuid_leaf *l = &cpu->leaves[i];
+        struct kvm_cpuid_entry2 e = {
+            .function = l->leaf, .eax = l->eax, .ebx = l->ebx, .ecx = l->ecx, .edx = l->edx};
+
+        r = add(c, &e);
+    }
+    return r;
+}
+
 int kvm_cpuid_for(struct cpuid_table *c, const struct kvm_cpu *cpu)
 {
     int r;
@@ -188,6 +217,9 @@ int kvm_cpuid_for(struct cpuid_table *c, const struct kvm_cpu *cpu)
     if (is_amd(c))
         set_amd_topology(c, cpu);
     (void)drop(c, LEAF_AMD_TOPOLOGY_V2);
+    r = set_hypervisor(c, cpu);
+    if (r < 0)
+        return r;
     r = set_topology(c, LEAF_TOPOLOGY, cpu);
     if (r < 0)
         return r;
@@ -202,6 +234,15 @@ void kvm_cpuid_add_name(struct cpuid_table *c)
         if (e != NULL)
             (void)__get_cpuid(leaf, &e->eax, &e->ebx, &e->ecx, &e->edx);
     }
+}
+
+bool kvm_cpuid_tsc_invariant(const struct cpuid_table *c)
+{
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (c->entries[i].function == LEAF_POWER)
+            return (c->entries[i].edx & POWER_D_INVARIANT_TSC) != 0;
+    }
+    return false;
 }
 
 unsigned kvm_cpuid_phys_bits(const struct cpuid_table *c)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/macro.h"
+#include "supervisor/partition/partition.h"
 
 enum {
     KVM_CPUID_MAX = 256, /* entries; kernels limit themselves to as many */
@@ -28,6 +29,8 @@ struct kvm_cpu {
     unsigned index; /* also its APIC id */
     unsigned count; /* vCPUs: one package, one core each, no threads */
     bool tsc_deadline;
+    const struct cpuid_leaf *leaves; /* of the hypervisor's range; borrowed */
+    size_t n_leaves;                 /* 0: what the kernel says there stays */
 };
 
 /*
@@ -41,6 +44,9 @@ int MUST_USE kvm_cpuid_for(struct cpuid_table *c, const struct kvm_cpu *cpu);
  * processor.
  */
 void kvm_cpuid_add_name(struct cpuid_table *c);
+
+/* Does the time stamp counter run at one rate? */
+bool kvm_cpuid_tsc_invariant(const struct cpuid_table *c);
 
 /* Bits of a physical address. */
 unsigned kvm_cpuid_phys_bits(const struct cpuid_table *c);

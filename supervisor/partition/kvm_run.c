@@ -30,6 +30,7 @@ void kvm_vcpu_kick(struct vcpu *base)
     const struct kvm_partition *k = (const struct kvm_partition *)base->partition;
     pid_t tid;
 
+    atomic_store(&v->kicked, true);
     set_immediate_exit(v, true); /* if it is not in the guest yet, it will not enter */
     tid = atomic_load(&v->tid);
     if (tid != 0) {
@@ -50,7 +51,23 @@ void kvm_vcpu_finish(struct vcpu *base, uint64_t data)
 {
     struct kvm_vcpu *v = (struct kvm_vcpu *)base;
 
-    pieces_finish(&v->pieces, data);
+    if (v->answer == KVM_ANSWER_HYPERCALL)
+        kvm_hypercall_finish(v, data);
+    else
+        pieces_finish(&v->pieces, data);
+    v->answer = KVM_ANSWER_PIECES;
+}
+
+void kvm_vcpu_finish_msr(struct vcpu *base, uint64_t data, bool fault)
+{
+    struct kvm_vcpu *v = (struct kvm_vcpu *)base;
+
+    if (v->answer == KVM_ANSWER_MSR) {
+        v->run->msr.error = fault;
+        if (v->run->exit_reason == KVM_EXIT_X86_RDMSR)
+            v->run->msr.data = data;
+    }
+    v->answer = KVM_ANSWER_PIECES;
 }
 
 static void fatal(struct vm_exit *ret, enum fatal_reason reason, uint64_t info)
@@ -60,6 +77,15 @@ static void fatal(struct vm_exit *ret, enum fatal_reason reason, uint64_t info)
     };
 }
 
+static bool is_hypercall(const struct kvm_vcpu *v)
+{
+    const struct kvm_run *run = v->run;
+
+    return (v->base.partition->info.caps & PARTITION_CAP_HYPERCALL) != 0 &&
+           run->io.direction == KVM_EXIT_IO_OUT && run->io.port == KVM_HYPERCALL_PORT &&
+           run->io.size == 4 && run->io.count == 1;
+}
+
 static void on_io(struct kvm_vcpu *v, struct vm_exit *ret)
 {
     struct kvm_run *run = v->run;
@@ -67,6 +93,10 @@ static void on_io(struct kvm_vcpu *v, struct vm_exit *ret)
 
     if (len == 0 || !range_inside(run->io.data_offset, len, v->run_len)) {
         fatal(ret, FATAL_UNKNOWN, run->exit_reason);
+        return;
+    }
+    if (is_hypercall(v)) {
+        kvm_hypercall_exit(v, ret);
         return;
     }
     v->pieces = (struct pieces){
@@ -96,6 +126,15 @@ static void on_mmio(struct kvm_vcpu *v, struct vm_exit *ret)
     hand_out(v, ret);
 }
 
+static void on_msr(struct kvm_vcpu *v, bool write, struct vm_exit *ret)
+{
+    v->answer = KVM_ANSWER_MSR;
+    *ret = (struct vm_exit){
+        .kind = EXIT_MSR,
+        .msr = {.index = v->run->msr.index, .write = write, .data = write ? v->run->msr.data : 0},
+    };
+}
+
 static void on_exit_reason(struct kvm_vcpu *v, struct vm_exit *ret)
 {
     const struct kvm_run *run = v->run;
@@ -106,6 +145,12 @@ static void on_exit_reason(struct kvm_vcpu *v, struct vm_exit *ret)
         break;
     case KVM_EXIT_MMIO:
         on_mmio(v, ret);
+        break;
+    case KVM_EXIT_X86_RDMSR:
+        on_msr(v, false, ret);
+        break;
+    case KVM_EXIT_X86_WRMSR:
+        on_msr(v, true, ret);
         break;
     case KVM_EXIT_HLT:
         *ret = (struct vm_exit){.kind = EXIT_HALT};
@@ -151,6 +196,7 @@ void kvm_vcpu_run(struct vcpu *base, struct vm_exit *ret)
     err = enter(v);
     if (err == EINTR) {
         /* A kick that falls here is seen too: the caller looks at its flags after this. */
+        atomic_store(&v->kicked, false);
         set_immediate_exit(v, false);
         *ret = (struct vm_exit){.kind = EXIT_CANCELED};
     } else if (err != 0) {
@@ -160,24 +206,46 @@ void kvm_vcpu_run(struct vcpu *base, struct vm_exit *ret)
     }
 }
 
-/*
- * Have the registers copied to the run mapping on the way out of a run that enters no guest code.
- * So the filter needs no further ioctl. The flag is left set: clearing it could lose a kick.
- */
+int kvm_vcpu_fetch(struct kvm_vcpu *v, uint64_t fields)
+{
+    int err;
+
+    set_immediate_exit(v, true);
+    v->run->kvm_valid_regs = fields;
+    err = enter(v);
+    v->run->kvm_valid_regs = 0;
+    set_immediate_exit(v, false);
+    if (atomic_load(&v->kicked)) /* whoever kicks says so first: no kick is lost here */
+        set_immediate_exit(v, true);
+    return err == EINTR ? 0 : -EIO;
+}
+
+/* Most exits need no register, so a mode is fetched when it is asked for and not before. */
+int kvm_vcpu_accept_msr(struct vcpu *base, bool *ret_long_mode)
+{
+    struct kvm_vcpu *v = (struct kvm_vcpu *)base;
+    const struct kvm_partition *k = (const struct kvm_partition *)base->partition;
+
+    if (v->answer != KVM_ANSWER_MSR || !k->sync_regs)
+        return -EIO;
+    v->run->msr.error = 0;
+    v->answer = KVM_ANSWER_MSR_ACCEPTED;
+    if (kvm_vcpu_fetch(v, KVM_SYNC_X86_SREGS) < 0)
+        return -EIO;
+    *ret_long_mode = kvm_is_long_mode(&v->run->s.regs.sregs);
+    return 0;
+}
+
+/* In the filter there is no further ioctl for registers, and none is needed. */
 int kvm_vcpu_diagnose(struct vcpu *base, struct vcpu_diagnosis *ret)
 {
     struct kvm_vcpu *v = (struct kvm_vcpu *)base;
     const struct kvm_partition *k = (const struct kvm_partition *)base->partition;
     const struct kvm_sync_regs *s = &v->run->s.regs;
-    int err;
 
     if (!k->sync_regs)
         return -EOPNOTSUPP;
-    set_immediate_exit(v, true);
-    v->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
-    err = enter(v);
-    v->run->kvm_valid_regs = 0;
-    if (err != EINTR)
+    if (kvm_vcpu_fetch(v, KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS) < 0)
         return -EIO;
     *ret = (struct vcpu_diagnosis){
         .rip = s->regs.rip,

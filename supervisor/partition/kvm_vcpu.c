@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <x86intrin.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
@@ -20,8 +21,11 @@ static const uint64_t EFER_LMA = 1u << 10;
 static const uint64_t RFLAGS_ALWAYS = 1u << 1;
 
 enum {
+    MSR_TSC = 0x10,
     MSR_MISC_ENABLE = 0x1a0,
     MSR_MTRR_DEF_TYPE = 0x2ff,
+    MSR_TSC_INVARIANT_CONTROL = 0x40000118,
+    TSC_SAMPLES = 8,
     MISC_ENABLE_FAST_STRINGS = 1,
     MTRR_ENABLED_WRITE_BACK = 1 << 11 | 6,
     SEGMENT_CODE = 0xb, /* execute, read, accessed */
@@ -57,10 +61,67 @@ static int set_msrs(const struct kvm_vcpu *v)
     return 0;
 }
 
+/*
+ * A kernel with Hyper-V emulation of its own hides the invariant TSC until this is set, and it does not see
+ * that the guest sets it: that is ours. Others do not know it.
+ */
+static void show_invariant_tsc(const struct kvm_vcpu *v)
+{
+    struct msr_list list = {.n = 1, .entries = {{.index = MSR_TSC_INVARIANT_CONTROL, .data = 1}}};
+
+    (void)!ioctl(v->fd, KVM_SET_MSRS, &list);
+}
+
+/* A kernel too old to tell the offset tells the counter: the tightest of a few looks. */
+static int sample_tsc_offset(const struct kvm_vcpu *v, uint64_t *ret)
+{
+    uint64_t best = UINT64_MAX;
+
+    for (int i = 0; i < TSC_SAMPLES; i++) {
+        struct msr_list list = {.n = 1, .entries = {{.index = MSR_TSC}}};
+        uint64_t before = __rdtsc();
+        uint64_t took;
+
+        if (ioctl(v->fd, KVM_GET_MSRS, &list) != 1)
+            return -EOPNOTSUPP;
+        took = __rdtsc() - before;
+        if (took < best) {
+            best = took;
+            *ret = list.entries[0].data - (before + took / 2);
+        }
+    }
+    return 0;
+}
+
+static int read_tsc_offset(struct kvm_vcpu *v)
+{
+    uint64_t offset;
+    struct kvm_device_attr attr = {
+        .group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (uintptr_t)&offset};
+
+    if (ioctl(v->fd, KVM_GET_DEVICE_ATTR, &attr) < 0)
+        return sample_tsc_offset(v, &v->tsc_offset);
+    v->tsc_offset = offset;
+    return 0;
+}
+
+/* The guest's counter runs at this one's rate: nothing here asks for another. */
+uint64_t kvm_vcpu_tsc(const struct vcpu *base)
+{
+    const struct kvm_vcpu *v = (const struct kvm_vcpu *)base;
+
+    return __rdtsc() + v->tsc_offset;
+}
+
 static int set_cpuid(const struct kvm_partition *k, const struct kvm_vcpu *v)
 {
     struct kvm_cpu cpu = {
-        .index = v->base.index, .count = k->base.info.n_vcpus, .tsc_deadline = k->tsc_deadline};
+        .index = v->base.index,
+        .count = k->base.info.n_vcpus,
+        .tsc_deadline = k->tsc_deadline,
+        .leaves = k->base.leaves,
+        .n_leaves = k->base.n_leaves,
+    };
     AUTO_FREE struct cpuid_table *c = malloc(sizeof(*c));
     int r;
 
@@ -95,7 +156,13 @@ static int vcpu_make(struct kvm_partition *k, struct kvm_vcpu *v)
     v->run = run;
     v->run_len = k->run_len;
     r = set_cpuid(k, v);
-    return r < 0 ? r : set_msrs(v);
+    if (r == 0)
+        r = set_msrs(v);
+    if (r == 0)
+        r = read_tsc_offset(v);
+    if (r == 0 && k->base.n_leaves > 0 && k->base.info.tsc_invariant)
+        show_invariant_tsc(v);
+    return r;
 }
 
 int kvm_vcpu_open(struct partition *p, unsigned index, struct vcpu **ret)

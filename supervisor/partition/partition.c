@@ -2,9 +2,17 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "base/num.h"
 #include "supervisor/partition/partition_ops.h"
+
+enum {
+    VECTOR_FIRST = 16, /* those below are exceptions */
+};
+
+static const uint32_t HYPERVISOR_LEAF_FIRST = 0x40000000;
+static const uint32_t HYPERVISOR_LEAF_LAST = 0x4fffffff;
 
 static void on_kick(int signal)
 {
@@ -43,6 +51,20 @@ void partition_close(struct partition *p)
 const struct partition_info *partition_info(const struct partition *p)
 {
     return &p->info;
+}
+
+int partition_set_hypervisor_leaves(struct partition *p, const struct cpuid_leaf *leaves, size_t n)
+{
+    if (n > PARTITION_MAX_LEAVES)
+        return -ENOBUFS;
+    for (size_t i = 0; i < n; i++) {
+        if (leaves[i].leaf < HYPERVISOR_LEAF_FIRST || leaves[i].leaf > HYPERVISOR_LEAF_LAST)
+            return -EINVAL;
+    }
+    if (n > 0)
+        memcpy(p->leaves, leaves, n * sizeof(*leaves));
+    p->n_leaves = n;
+    return 0;
 }
 
 static bool page_aligned(uint64_t v)
@@ -107,6 +129,28 @@ int partition_irqfd_add(struct partition *p, uint32_t gsi, int fd)
     return p->ops->irqfd_add(p, gsi, fd);
 }
 
+int partition_vp_irq_add(struct partition *p, unsigned vp, int fd)
+{
+    if ((p->info.caps & PARTITION_CAP_VP_IRQ) == 0)
+        return -EOPNOTSUPP;
+    return vp < p->info.n_vcpus ? p->ops->vp_irq_add(p, vp, fd) : -EINVAL;
+}
+
+int partition_vp_irq_route(struct partition *p, unsigned vp, uint8_t vector)
+{
+    if ((p->info.caps & PARTITION_CAP_VP_IRQ) == 0)
+        return -EOPNOTSUPP;
+    if (vp >= p->info.n_vcpus || (vector != 0 && vector < VECTOR_FIRST))
+        return -EINVAL;
+    return p->ops->vp_irq_route(p, vp, vector);
+}
+
+void partition_hypercall_page(const struct partition *p, bool long_mode,
+                              uint8_t bytes[HYPERCALL_PAGE_BYTES])
+{
+    p->ops->hypercall_page(p, long_mode, bytes);
+}
+
 int partition_doorbell_add(struct partition *p, const struct doorbell *d)
 {
     bool power_of_two = (d->len & (d->len - 1)) == 0;
@@ -150,6 +194,21 @@ void vcpu_run(struct vcpu *v, struct vm_exit *ret)
 void vcpu_finish(struct vcpu *v, uint64_t data)
 {
     v->partition->ops->vcpu_finish(v, data);
+}
+
+void vcpu_finish_msr(struct vcpu *v, uint64_t data, bool fault)
+{
+    v->partition->ops->vcpu_finish_msr(v, data, fault);
+}
+
+int vcpu_accept_msr(struct vcpu *v, bool *ret_long_mode)
+{
+    return v->partition->ops->vcpu_accept_msr(v, ret_long_mode);
+}
+
+uint64_t vcpu_tsc(const struct vcpu *v)
+{
+    return v->partition->ops->vcpu_tsc(v);
 }
 
 void vcpu_kick(struct vcpu *v)

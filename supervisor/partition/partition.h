@@ -5,13 +5,15 @@
  * partition_info.caps; whoever uses such a call has a fallback. The supervisor never edits the
  * instruction pointer: it hands the result of an exit to vcpu_finish().
  *
- * Order: partition_open, memory, irqfds and doorbells, vcpu_open for each index from 0 up,
- * vcpu_set_boot_state for vCPU 0; then the threads: vcpu_bind once, vcpu_run and vcpu_finish for
- * ever. All but the calls on a bound vCPU belong to the thread that sets up, and all descriptors
- * and mappings are made there: see run-time system calls below.
+ * Order: partition_open, CPUID leaves, memory, irqfds and doorbells, vcpu_open for each index from 0
+ * up, vcpu_set_boot_state for vCPU 0; then the threads: vcpu_bind once, vcpu_run and vcpu_finish for
+ * ever. All but the calls on a bound vCPU, and partition_vp_irq_route, belong to the thread that
+ * sets up, and all descriptors and mappings are made there: see run-time system calls below.
  *
  * Run-time system calls, for the supervisor's filter (kvm backend):
- *   ioctl KVM_RUN (0xae80)   vcpu_run, vcpu_diagnose: on the vCPU descriptors only
+ *   ioctl KVM_RUN (0xae80)   vcpu_run, vcpu_diagnose, vcpu_accept_msr: on the vCPU descriptors only
+ *   ioctl KVM_SET_GSI_ROUTING (0x4008ae6a)   partition_vp_irq_route: on the VM's descriptor only
+ *   futex                    the lock of partition_vp_irq_route
  *   gettid                   vcpu_bind, unless it is called before the filter
  *   tgkill                   vcpu_kick, with VCPU_KICK_SIGNAL
  *   rt_sigreturn             return from the (empty) handler of VCPU_KICK_SIGNAL
@@ -23,6 +25,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/gmem.h"
@@ -34,6 +37,11 @@ struct vcpu;
 enum {
     PARTITION_MAX_VCPUS = 64,
     VCPU_KICK_SIGNAL = SIGUSR1, /* partition_open installs an empty handler for it */
+    PARTITION_MAX_LEAVES = 32,
+    /* Where the hypercall page's code writes 4 bytes, the connection id, for the commonest call: a
+     * signal of the plainest form. A doorbell takes it; without one it is an EXIT_ACCESS. */
+    PARTITION_SIGNAL_PORT = 0xe0,
+    HYPERCALL_PAGE_BYTES = 4096,
 };
 
 /* What a backend can do besides running vCPUs. */
@@ -42,6 +50,9 @@ enum partition_cap {
     PARTITION_CAP_IRQFD = 1u << 1,            /* partition_irqfd_add works */
     PARTITION_CAP_READONLY_MEM = 1u << 2,     /* device memory that is read without an exit */
     PARTITION_CAP_LAPIC_IN_BACKEND = 1u << 3, /* SIPI, IPIs, timer, HLT and EOI make no exits */
+    PARTITION_CAP_MSR_EXIT = 1u << 4,         /* MSRs from 0x40000000 to 0x400001ff exit */
+    PARTITION_CAP_HYPERCALL = 1u << 5,        /* hypercalls exit */
+    PARTITION_CAP_VP_IRQ = 1u << 6,           /* partition_vp_irq_add and _route work */
 };
 
 enum partition_backend {
@@ -57,16 +68,19 @@ struct partition_config {
 struct partition_info {
     uint32_t caps;      /* mask of enum partition_cap */
     uint32_t tsc_khz;   /* of the guest; 0: not known, or vCPU 0 is not open yet */
+    bool tsc_invariant; /* it runs at one rate, whatever the processor does */
     unsigned phys_bits; /* of a guest physical address */
     unsigned n_vcpus;
 };
 
 enum exit_kind {
-    EXIT_ACCESS,   /* port I/O or MMIO: answer with vcpu_finish */
-    EXIT_HALT,     /* HLT; only without PARTITION_CAP_LAPIC_IN_BACKEND */
-    EXIT_SHUTDOWN, /* triple fault: the vCPU cannot go on */
-    EXIT_CANCELED, /* vcpu_kick, or another signal: look at your flags and run again */
-    EXIT_FATAL,    /* the backend cannot run this vCPU any more */
+    EXIT_ACCESS,    /* port I/O or MMIO: answer with vcpu_finish */
+    EXIT_MSR,       /* a synthetic MSR: answer with vcpu_finish_msr */
+    EXIT_HYPERCALL, /* answer with vcpu_finish */
+    EXIT_HALT,      /* HLT; only without PARTITION_CAP_LAPIC_IN_BACKEND */
+    EXIT_SHUTDOWN,  /* triple fault: the vCPU cannot go on */
+    EXIT_CANCELED,  /* vcpu_kick, or another signal: look at your flags and run again */
+    EXIT_FATAL,     /* the backend cannot run this vCPU any more */
 };
 
 /* The numbers are those of enum port_space. */
@@ -81,6 +95,21 @@ struct vm_access {
     uint8_t size;  /* bytes: 1, 2, 4 or 8 (8 only for MMIO); addr may be unaligned */
     uint64_t addr; /* port number or guest physical address */
     uint64_t data; /* of a write: the low size bytes, the others 0 */
+};
+
+struct vm_msr {
+    uint32_t index;
+    bool write;
+    uint64_t data; /* of a write */
+};
+
+/* The registers of a hypercall, by their meaning. */
+struct vm_hypercall {
+    uint64_t control;
+    uint64_t input;  /* an address, or the first eight bytes of input */
+    uint64_t output; /* an address, or the next eight */
+    bool privileged; /* by code at CPL 0 in protected mode */
+    bool long_mode;  /* by 64-bit code */
 };
 
 enum fatal_reason {
@@ -99,8 +128,10 @@ struct vm_fatal {
 struct vm_exit {
     enum exit_kind kind;
     union {
-        struct vm_access access; /* EXIT_ACCESS */
-        struct vm_fatal fatal;   /* EXIT_FATAL */
+        struct vm_access access;       /* EXIT_ACCESS */
+        struct vm_msr msr;             /* EXIT_MSR */
+        struct vm_hypercall hypercall; /* EXIT_HYPERCALL */
+        struct vm_fatal fatal;         /* EXIT_FATAL */
     };
 };
 
@@ -112,6 +143,12 @@ struct doorbell {
     bool match;     /* only writes of value ring */
     uint64_t value; /* when match */
     int fd;         /* borrowed eventfd */
+};
+
+/* What a vCPU's CPUID says of one leaf, whatever the subleaf. */
+struct cpuid_leaf {
+    uint32_t leaf;
+    uint32_t eax, ebx, ecx, edx;
 };
 
 /* How vCPU 0 starts: 64-bit mode, paging on, flat segments, interrupts off. Others wait for SIPI. */
@@ -150,6 +187,14 @@ void partition_close(struct partition *p);
 const struct partition_info *partition_info(const struct partition *p);
 
 /*
+ * What the hypervisor's range of CPUID (0x40000000 to 0x4fffffff) is to say on every vCPU, and
+ * nothing else in it: without this call the range is the backend's. Copied. Before any vCPU.
+ * -ENOBUFS for more than PARTITION_MAX_LEAVES, -EINVAL for a leaf outside the range.
+ */
+int MUST_USE partition_set_hypervisor_leaves(struct partition *p, const struct cpuid_leaf *leaves,
+                                             size_t n);
+
+/*
  * Give the guest RAM at start: len bytes at host, borrowed until partition_close. Writes to RAM
  * that is not writable exit as accesses.
  *   -EINVAL      not page-aligned, empty, or overlapping
@@ -174,6 +219,23 @@ int MUST_USE partition_device_memory_add(struct partition *p, struct gpa start, 
  */
 int MUST_USE partition_irqfd_add(struct partition *p, uint32_t gsi, int fd);
 
+/*
+ * A write to the eventfd (borrowed: the backend holds its own reference) interrupts vCPU vp with
+ * the vector that partition_vp_irq_route() gave it; before that it is lost. -EOPNOTSUPP without
+ * PARTITION_CAP_VP_IRQ.
+ */
+int MUST_USE partition_vp_irq_add(struct partition *p, unsigned vp, int fd);
+
+/* Give vp's interrupt a vector, from 16 up; 0: none. Any thread, at any time. */
+int MUST_USE partition_vp_irq_route(struct partition *p, unsigned vp, uint8_t vector);
+
+/*
+ * The code that a guest calls for a hypercall, in 64-bit mode or in 32-bit mode. Position-independent;
+ * the calling convention is TLFS 3.
+ */
+void partition_hypercall_page(const struct partition *p, bool long_mode,
+                              uint8_t bytes[HYPERCALL_PAGE_BYTES]);
+
 /* -EOPNOTSUPP without PARTITION_CAP_DOORBELL, -EEXIST when taken, -EINVAL. */
 int MUST_USE partition_doorbell_add(struct partition *p, const struct doorbell *d);
 
@@ -192,15 +254,31 @@ int MUST_USE vcpu_set_boot_state(struct vcpu *v, const struct boot_regs *regs);
  */
 int MUST_USE vcpu_bind(struct vcpu *v);
 
+/* What the vCPU's RDTSC would read now. Any thread. */
+uint64_t vcpu_tsc(const struct vcpu *v);
+
 /*
  * Run until something is for the supervisor. Every outcome, failures included, is an exit.
- * After EXIT_ACCESS the next call on this vCPU is vcpu_finish. A string instruction, or an access
+ * After EXIT_ACCESS, EXIT_MSR and EXIT_HYPERCALL the next call on this vCPU answers it. A string instruction, or an access
  * of an odd size, comes as one exit after the other; the guest goes on after the last.
  */
 void vcpu_run(struct vcpu *v, struct vm_exit *ret);
 
-/* Answer an EXIT_ACCESS: of a read the low size bytes of data; of a write data is not used. */
+/*
+ * Answer an EXIT_ACCESS: of a read the low size bytes of data; of a write data is not used. Or an
+ * EXIT_HYPERCALL: with its result.
+ */
 void vcpu_finish(struct vcpu *v, uint64_t data);
+
+/* Answer an EXIT_MSR: a read with data; with fault the guest gets a general protection fault. */
+void vcpu_finish_msr(struct vcpu *v, uint64_t data, bool fault);
+
+/*
+ * For the few writes whose effect depends on the mode: the write of this EXIT_MSR is accepted,
+ * and *ret says whether it was made by 64-bit code. vcpu_finish_msr without fault is to follow.
+ * -EIO when the backend cannot tell; it is accepted nevertheless.
+ */
+int MUST_USE vcpu_accept_msr(struct vcpu *v, bool *ret_long_mode);
 
 /*
  * Make the current vcpu_run, or the next one, come back soon with EXIT_CANCELED (an access may be
@@ -210,8 +288,7 @@ void vcpu_finish(struct vcpu *v, uint64_t data);
 void vcpu_kick(struct vcpu *v);
 
 /*
- * Read where the vCPU is, after EXIT_SHUTDOWN, EXIT_FATAL or EXIT_CANCELED. One vcpu_run after it
- * may come back with EXIT_CANCELED for no other reason.
+ * Read where the vCPU is, after EXIT_SHUTDOWN, EXIT_FATAL or EXIT_CANCELED.
  * -EOPNOTSUPP when the backend does not know (encrypted state, too old), or -EIO; *ret untouched.
  * (kvm on AMD: a triple fault has already put the vCPU into its INIT state, rip 0xfff0.)
  */

@@ -19,6 +19,16 @@ static void end_fatal(struct vcpu_thread *t, const struct vm_fatal *f)
            reasons[f->reason], (unsigned long long)f->info);
 }
 
+static void on_msr(struct vcpu_thread *t, const struct vm_msr *msr)
+{
+    struct hv *hv = &t->vm->hv;
+    uint64_t data = 0;
+    int r = msr->write ? hv_msr_write(hv, t->index, msr->index, msr->data)
+                       : hv_msr_read(hv, t->index, msr->index, &data);
+
+    vcpu_finish_msr(t->vcpu, data, r < 0);
+}
+
 static void run_once(struct vcpu_thread *t)
 {
     struct vm_exit e;
@@ -28,6 +38,12 @@ static void run_once(struct vcpu_thread *t)
     switch (e.kind) {
     case EXIT_ACCESS:
         vcpu_finish(t->vcpu, access_answer(t->vm, t->index, &e.access, &t->rows));
+        break;
+    case EXIT_MSR:
+        on_msr(t, &e.msr);
+        break;
+    case EXIT_HYPERCALL:
+        vcpu_finish(t->vcpu, hv_hypercall(&t->vm->hv, t->index, &e.hypercall));
         break;
     case EXIT_SHUTDOWN:
         end_triple_fault(t);

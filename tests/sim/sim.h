@@ -4,7 +4,8 @@
  * A program of its own takes the supervisor's place under init, in the supervisor's jail and under
  * its filter. Its threads play the guest: they make the accesses that a vCPU would make, through
  * the same function, and print through the same serial port. What it says on COM1 is what
- * tests/sim/run-sim prints.
+ * tests/sim/run-sim prints. Hyper-V's surface is super.vm.hv, the guest's RAM super.vm.memory; what a
+ * vCPU's exits would call is called directly.
  */
 #pragma once
 
@@ -24,6 +25,7 @@ struct sim {
     void (*guest)(struct sim *sim);        /* the guest's program; runs on a thread */
     void (*beside)(struct sim *sim);       /* runs on another; may be NULL */
     void (*every_tick)(struct sim *sim);   /* every 10 ms on the loop's thread; may be NULL */
+    uint8_t vectors[VPS_MAX];              /* of the virtual processors' VMBus interrupts */
     bool at_once;                          /* do not wait until all devices serve */
     _Atomic bool finished;                 /* the guest's program has ended */
 };
