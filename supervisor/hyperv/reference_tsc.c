@@ -6,8 +6,6 @@
 #include "supervisor/hyperv/hv.h"
 #include "supervisor/hyperv/msr.h"
 
-__extension__ typedef unsigned __int128 u128;
-
 enum {
     TICKS_PER_SECOND = 10 * 1000 * 1000,
     SEQUENCE_VALID = 1, /* 0 sends the reader to the MSR, an exit each time */
@@ -17,6 +15,8 @@ enum {
 
 static uint64_t high_of_product(uint64_t a, uint64_t b)
 {
+    __extension__ typedef unsigned __int128 u128;
+
     return (uint64_t)((u128)a * b >> 64);
 }
 
@@ -24,6 +24,7 @@ int reference_tsc_start(struct hv *hv)
 {
     const struct hv_backend *backend = &hv->config.backend;
     uint64_t hz = (uint64_t)hv->config.tsc_khz * 1000;
+    __extension__ typedef unsigned __int128 u128;
 
     if (hz <= TICKS_PER_SECOND) /* the scale would have more than 64 bits */
         return -EOPNOTSUPP;
