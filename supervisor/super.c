@@ -133,11 +133,11 @@ int super_await_config(struct super *s, struct super_config *ret)
 /* --- Hyper-V's surface --- */
 
 /* On the vCPU's thread: its message to the vmbus worker, as an exit goes to a device's. */
-static uint32_t post_message(void *self, unsigned vp, uint32_t connection, uint32_t len)
+static uint32_t post_message(void *self, unsigned vp)
 {
     struct super *s = self;
     const struct port_request rq = {
-        .addr = connection, .data = len, .op = PORT_WRITE, .space = PORT_SPACE_MESSAGE, .size = 4};
+        .addr = vp, .op = PORT_WRITE, .space = PORT_SPACE_MESSAGE, .size = 4};
     struct port_response rs;
 
     if (forward_request(&s->vm, PROCESS_VMBUS, vp, &rq, &rs) < 0)

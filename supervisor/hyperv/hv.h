@@ -49,7 +49,7 @@ struct hv_backend {
 /* What needs the vmbus worker. */
 struct hv_vmbus {
     /* vp's post is there: have it answered. The hypercall's status. */
-    uint32_t (*post)(void *self, unsigned vp, uint32_t connection, uint32_t len);
+    uint32_t (*post)(void *self, unsigned vp);
     /* Nothing need be waited for any more. */
     bool (*ended)(void *self);
     /* Have hv_deliver() called soon. */

@@ -67,7 +67,7 @@ static uint32_t post_message(struct hv *hv, unsigned vp, const struct vm_hyperca
     if (status != HV_SUCCESS)
         return status;
     board_inc(hv->vps[vp].row_posts);
-    return vmbus->post(vmbus->self, vp, post->connection, post->len);
+    return vmbus->post(vmbus->self, vp);
 }
 
 /* The connection id in the low half, the flag's number in the upper one. */

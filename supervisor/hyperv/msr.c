@@ -17,9 +17,7 @@ static const uint64_t APIC_HZ = 1000000000; /* KVM's local APIC */
 
 int hv_page_zero(const struct hv *hv, uint64_t gpa)
 {
-    static const uint8_t zeros[HV_PAGE_BYTES];
-
-    return gmem_copy_out(hv->config.memory, (struct gpa){gpa}, zeros, sizeof(zeros));
+    return gmem_zero(hv->config.memory, (struct gpa){gpa}, HV_PAGE_BYTES);
 }
 
 static int read_os_id(struct hv *hv, unsigned vp, uint32_t index, uint64_t *ret)

@@ -35,6 +35,7 @@ void synic_start(struct hv *hv)
     struct vmbus_synic *s = hv->config.synic;
 
     s->n_vps = hv->config.n_vps;
+    atomic_store(&hv->config.outbox->n_vps, hv->config.n_vps);
     for (unsigned vp = 0; vp < hv->config.n_vps; vp++) {
         atomic_store(&s->vps[vp].flags_gpa, 0);
         for (unsigned i = 0; i < HV_SINTS; i++)
