@@ -76,9 +76,9 @@ void cgroups_open(struct cgroups *c, bool may_enable)
         c->fd = make_folder(root_fd, c);
 }
 
-static int set_leaf(int fd, enum process process, unsigned vcpus)
+static int set_leaf(int fd, enum process process, unsigned vcpus, uint64_t guest_bytes)
 {
-    uint64_t memory = quota_memory(process);
+    uint64_t memory = quota_memory(process, guest_bytes);
     int r = write_number(fd, "pids.max", quota_threads(process, vcpus));
 
     if (r < 0 || memory == 0)
@@ -92,7 +92,7 @@ static int set_leaf(int fd, enum process process, unsigned vcpus)
 }
 
 int cgroups_add(const struct cgroups *c, enum process process, uint32_t generation, unsigned vcpus,
-                struct cgroup_leaf *ret)
+                uint64_t guest_bytes, struct cgroup_leaf *ret)
 {
     struct cgroup_leaf leaf = {.fd = -1};
     char name[32];
@@ -107,7 +107,7 @@ int cgroups_add(const struct cgroups *c, enum process process, uint32_t generati
     if (mkdirat(c->fd, name, 0755) < 0)
         return -errno;
     leaf.fd = openat(c->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    r = leaf.fd < 0 ? -errno : set_leaf(leaf.fd, process, vcpus);
+    r = leaf.fd < 0 ? -errno : set_leaf(leaf.fd, process, vcpus, guest_bytes);
     if (r < 0) {
         cgroups_remove(c, &leaf);
         return r;

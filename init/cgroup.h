@@ -35,7 +35,7 @@ void cgroups_open(struct cgroups *c, bool may_enable);
 
 /* Make a leaf. 0, with an empty leaf where there are no cgroups, or negative errno. */
 int MUST_USE cgroups_add(const struct cgroups *c, enum process process, uint32_t generation,
-                         unsigned vcpus, struct cgroup_leaf *ret);
+                         unsigned vcpus, uint64_t guest_bytes, struct cgroup_leaf *ret);
 
 /* Did the kernel kill in this leaf for want of memory? False where there are no cgroups. */
 bool cgroups_ran_out(const struct cgroups *c, const struct cgroup_leaf *leaf);

@@ -178,6 +178,30 @@ static void make_printable(char *text)
     }
 }
 
+/* An operator asks; what is wrong with it is the operator's to hear. */
+static int on_disk_change(void *self, struct channel_msg *m)
+{
+    const Bulkhead__DiskChange *rq = m->envelope->disk_change;
+    Bulkhead__DiskChanged body;
+    struct vm *vm = self;
+    struct why why = {0};
+    Bulkhead__Envelope e;
+
+    if (disks_change(&vm->disks, rq, m->n_fds == 1 ? m->fds[0] : -1, &why) == 0)
+        why.text[0] = '\0';
+    make_printable(why.text);
+    shows_line(&vm->shows, LOG_LEVEL_INFO,
+               why.text[0] == '\0' ? "the disks were changed" : why.text);
+    bulkhead__disk_changed__init(&body);
+    bulkhead__envelope__init(&e);
+    body.tag = rq->tag;
+    body.error = why.text;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_DISK_CHANGED;
+    e.disk_changed = &body;
+    say(vm, &e, NULL, 0);
+    return 0;
+}
+
 static int on_guest_ended(void *self, struct channel_msg *m)
 {
     const Bulkhead__GuestEnded *rq = m->envelope->guest_ended;
@@ -262,6 +286,7 @@ static const struct dispatch_row rows[] = {
     {BULKHEAD__ENVELOPE__BODY_VERIFY,      0, 0, PHASE_UP, on_verify     },
     {BULKHEAD__ENVELOPE__BODY_KILL,        0, 0, PHASE_UP, on_kill       },
     {BULKHEAD__ENVELOPE__BODY_PLACE,       0, 0, PHASE_UP, on_place      },
+    {BULKHEAD__ENVELOPE__BODY_DISK_CHANGE, 0, 1, PHASE_UP, on_disk_change},
     {BULKHEAD__ENVELOPE__BODY_GUEST_ENDED, 0, 0, PHASE_UP, on_guest_ended},
     {BULKHEAD__ENVELOPE__BODY_STARTED,     0, 0, PHASE_UP, on_started    },
 };

@@ -170,8 +170,8 @@ static int set_limits(struct jail_child *c)
     const struct jail_limits *l = &c->spec->limits;
     int r = limit(RLIMIT_CORE, 0);
 
-    if (r == 0)
-        r = limit(RLIMIT_FSIZE, 0);
+    if (r == 0 && l->file_bytes != UINT64_MAX)
+        r = limit(RLIMIT_FSIZE, l->file_bytes);
     if (r == 0)
         r = limit(RLIMIT_MEMLOCK, 0);
     if (r == 0)

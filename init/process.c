@@ -381,6 +381,7 @@ int procs_open(struct procs *ps, const Bulkhead__VmConfig *config, bool own_cgro
     int r = 0;
 
     ps->vcpus = config->vcpus;
+    ps->guest_bytes = config->memory_bytes;
     ps->landlock_abi = landlock_abi();
     for (size_t i = 0; r == 0 && i < PROCESS_COUNT; i++) {
         if (manifest[i].program != NULL)

@@ -80,6 +80,7 @@ struct procs {
     uint64_t net_ns; /* its inode */
     int landlock_abi;
     unsigned vcpus;
+    uint64_t guest_bytes; /* of memory */
     uint32_t last_generation[PROCESS_COUNT];
     struct proc slots[PROC_SLOTS];
 };

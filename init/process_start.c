@@ -81,7 +81,8 @@ static int clone_jail(struct proc *p, struct jail_spec *spec, int control_fd, st
     r = landlock_ruleset(spec->program_fd, &spec->landlock_fd);
     if (r < 0)
         return why_errno(why, r, "Landlock ruleset");
-    r = cgroups_add(&ps->cgroups, p->process, p->generation, ps->vcpus, &p->cgroup);
+    r = cgroups_add(&ps->cgroups, p->process, p->generation, ps->vcpus, ps->guest_bytes,
+                    &p->cgroup);
     if (r < 0)
         return why_errno(why, r, "cgroup");
     spec->cgroup_fd = fd_steal(&p->cgroup.fd);

@@ -33,13 +33,19 @@ unsigned quota_threads(enum process process, unsigned vcpus)
     return threads == 0 ? vcpus + 2 : threads;
 }
 
-uint64_t quota_memory(enum process process)
+/* Kernels count a page for whoever touches it first, also when it is the guest's. */
+static uint64_t object_bytes(const struct grant *g, uint64_t guest_bytes)
+{
+    return g->kind == OBJECT_RAM ? guest_bytes : manifest_object_bytes(g->kind, g->index);
+}
+
+uint64_t quota_memory(enum process process, uint64_t guest_bytes)
 {
     const struct process_row *row = &manifest[process];
     uint64_t bytes = row->memory_max;
 
     for (size_t i = 0; bytes != 0 && i < row->n_grants; i++)
-        bytes += manifest_object_bytes(row->grants[i].kind, row->grants[i].index);
+        bytes += object_bytes(&row->grants[i], guest_bytes);
     return bytes;
 }
 
@@ -52,5 +58,7 @@ struct jail_limits quota_limits(enum process process, unsigned vcpus, bool in_cg
         .descriptors = FD_FIRST_GRANT + manifest_n_fds(process, vcpus) + own,
         .threads = (uint64_t)quota_threads(process, vcpus) * THREADS_PER_UID,
         .data_bytes = in_cgroup ? 0 : row->memory_max,
+        /* Which files, the ring says. How far they may grow, only what is in them could say. */
+        .file_bytes = manifest_fd(process, OBJECT_RING, 0) >= 0 ? UINT64_MAX : 0,
     };
 }

@@ -25,5 +25,8 @@ struct jail_limits quota_limits(enum process process, unsigned vcpus, bool in_cg
 /* Threads it needs. */
 unsigned quota_threads(enum process process, unsigned vcpus);
 
-/* For memory.max of its cgroup: its own, and the shared memory it may be the first to touch. */
-uint64_t quota_memory(enum process process);
+/*
+ * For memory.max of its cgroup: its own, and the shared memory it may be the first to touch; with
+ * that of a guest of guest_bytes where it has it.
+ */
+uint64_t quota_memory(enum process process, uint64_t guest_bytes);

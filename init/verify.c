@@ -315,7 +315,7 @@ static int verify_limits(const struct look *l)
         uint64_t most;
     } rows[] = {
         {"Max core file size",    0                                                    },
-        {"Max file size",         0                                                    },
+        {"Max file size",         want->file_bytes                                     },
         {"Max locked memory",     0                                                    },
         {"Max msgqueue size",     0                                                    },
         {"Max nice priority",     0                                                    },

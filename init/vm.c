@@ -39,7 +39,7 @@ void vm_end(struct vm *vm, Bulkhead__GuestEnd how, const char *fmt, ...)
 
 /* --- the supervisor and the workers --- */
 
-/* From here on guest memory, the partition and the images are the supervisor's alone. */
+/* From here on the partition and the images are the supervisor's alone. */
 static void on_running(void *self, struct proc *p)
 {
     struct vm *vm = self;
@@ -69,6 +69,8 @@ static void on_died(void *self, struct proc *p, int wait_status)
     char text[PROC_END_BYTES];
 
     shows_died(&vm->shows, p, wait_status);
+    if (p->process == PROCESS_STORAGE)
+        disks_measure_again(&vm->disks);
     if (p->process != PROCESS_SUPERVISOR) {
         control_died(vm, p, wait_status);
         return;
@@ -161,6 +163,7 @@ struct vm *vm_new(void)
     vm->report.fd = -1;
     place_init(&vm->place);
     objects_init(&vm->objects);
+    disks_init(&vm->disks);
     procs_init(&vm->procs, &vm->objects, &proc_ops, vm);
     (void)signal(SIGPIPE, SIG_IGN);
     return vm;
@@ -180,12 +183,14 @@ static int open_loop_and_report(struct vm *vm, struct why *why)
 
 static int check_memory(const struct vm *vm, struct why *why)
 {
+    uint64_t bytes = vm->config->memory_bytes;
     struct sysinfo info;
 
+    for (size_t i = 0; i < vm->config->n_disks; i++)
+        bytes += vm->config->disks[i]->ram_bytes; /* each was checked: no sum wraps */
     if (sysinfo(&info) < 0)
         return why_errno(why, -errno, "sysinfo");
-    return config_check_memory(vm->config->memory_bytes, (uint64_t)info.totalram * info.mem_unit,
-                               why);
+    return config_check_memory(bytes, (uint64_t)info.totalram * info.mem_unit, why);
 }
 
 static int start_supervisor(struct vm *vm, struct why *why)
@@ -217,6 +222,8 @@ int vm_start(struct vm *vm, struct why *why)
         r = procs_open(&vm->procs, vm->config, vm->place.nested, why);
     if (r == 0)
         r = objects_make(&vm->objects, vm->config, vm->place.com_fds, why);
+    if (r == 0)
+        r = disks_open(&vm->disks, &vm->objects, vm->config, why);
     if (r < 0)
         return r;
     r = shows_open(&vm->shows, vm->objects.fds[OBJECT_BOARD][PROCESS_INIT]);
@@ -260,6 +267,7 @@ void vm_done(struct vm *vm, const char *error)
         (void)kill(-vm->vtl2_pid, SIGKILL);
     event_done(vm->on_control);
     procs_done(&vm->procs);
+    disks_done(&vm->disks);
     objects_done(&vm->objects);
     shows_done(&vm->shows);
     if (vm->report.fd < 0 && vm->place.report_fd >= 0) /* failed that early */

@@ -9,6 +9,7 @@
 
 #include "base/macro.h"
 #include "control.pb-c.h"
+#include "init/disks.h"
 #include "init/objects.h"
 #include "init/place.h"
 #include "init/process.h"
@@ -21,6 +22,7 @@ struct vm {
     struct place place;
     Bulkhead__VmConfig *config;
     struct objects objects;
+    struct disks disks;
     struct procs procs;
     struct report report;
     struct shows shows;

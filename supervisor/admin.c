@@ -1,5 +1,6 @@
 #include "supervisor/admin.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/fd.h"
@@ -46,9 +47,47 @@ static const char *restart(struct registry *reg, uint32_t process, uint32_t tag,
     return admin.waiting ? NULL : "";
 }
 
+/* Passed on as it is: which files there are, and what may be done with them, init knows. */
+static const char *change_disk(struct registry *reg, const Bulkhead__AdminRequest *rq, int file)
+{
+    Bulkhead__Envelope e;
+
+    if (rq->disk == NULL)
+        return "no disk named";
+    if (reg->disk_change.waiting)
+        return "another change of a disk is on its way";
+    rq->disk->tag = rq->tag;
+    bulkhead__envelope__init(&e);
+    e.body_case = BULKHEAD__ENVELOPE__BODY_DISK_CHANGE;
+    e.disk_change = rq->disk;
+    if (bulkhead__envelope__get_packed_size(&e) > CHANNEL_MAX_BYTES)
+        return "too much for one message";
+    reg->disk_change = (struct waiting_admin){
+        .waiting = true,
+        .tag = rq->tag,
+        .asker = reg->rows[PROCESS_DIAG].live.number,
+    };
+    registry_tell_init(reg, &e, file);
+    return NULL;
+}
+
+int admin_disk_changed(struct registry *reg, const Bulkhead__DiskChanged *changed)
+{
+    const struct waiting_admin asked = reg->disk_change;
+
+    if (!asked.waiting || changed->tag != asked.tag)
+        return -EPROTO;
+    reg->disk_change.waiting = false;
+    if (asked.asker == reg->rows[PROCESS_DIAG].live.number)
+        answer(reg, asked.tag, changed->error);
+    return 0;
+}
+
 /* NULL: the answer comes later. */
 static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, int *binary)
 {
+    if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__DISK)
+        return change_disk(reg, rq, *binary);
     if (!registry_has(rq->process))
         return "this process cannot be restarted";
     switch (rq->action) {
@@ -56,6 +95,7 @@ static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, i
         return restart(reg, rq->process, rq->tag, binary);
     case BULKHEAD__ADMIN_REQUEST__ACTION__REVIVE:
         return lifecycle_revive(reg, rq->process) == 0 ? "" : "it is not parked";
+    case BULKHEAD__ADMIN_REQUEST__ACTION__DISK:
     case BULKHEAD__ADMIN_REQUEST__ACTION__NONE:
     case _BULKHEAD__ADMIN_REQUEST__ACTION_IS_INT_SIZE:
     default:

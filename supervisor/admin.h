@@ -1,5 +1,5 @@
 /*
- * supervisor/admin.h - what operators ask for through diag: restart and revive.
+ * supervisor/admin.h - what operators ask for through diag: restart, revive, and changes of disks.
  */
 #pragma once
 
@@ -7,6 +7,9 @@
 
 /* Handle an AdminRequest from diag; the binary that may come along is taken. */
 int admin_request(struct registry *reg, struct channel_msg *m);
+
+/* Tell the operator what init says of the change of a disk. -EPROTO: nobody asked. */
+int admin_disk_changed(struct registry *reg, const Bulkhead__DiskChanged *changed);
 
 /* Tell the operator who waits for this row's replacement, if any; "" is success. */
 void admin_finish(struct registry *reg, struct registry_row *row, const char *error);

@@ -104,11 +104,17 @@ static int on_died(void *self, struct channel_msg *m)
     return 0;
 }
 
+static int on_disk_changed(void *self, struct channel_msg *m)
+{
+    return admin_disk_changed(self, m->envelope->disk_changed);
+}
+
 static const struct dispatch_row init_rows[] = {
     {BULKHEAD__ENVELOPE__BODY_SPAWNED,      1, 1, PHASE_ANY, on_spawned     },
     {BULKHEAD__ENVELOPE__BODY_SPAWN_FAILED, 0, 0, PHASE_ANY, on_spawn_failed},
     {BULKHEAD__ENVELOPE__BODY_VERIFIED,     0, 0, PHASE_ANY, on_verified    },
     {BULKHEAD__ENVELOPE__BODY_DIED,         0, 0, PHASE_ANY, on_died        },
+    {BULKHEAD__ENVELOPE__BODY_DISK_CHANGED, 0, 0, PHASE_ANY, on_disk_changed},
 };
 
 static void init_readable(evutil_socket_t fd, short what, void *self)

@@ -58,10 +58,11 @@ struct generation {
     char sandbox[BOARD_TEXT_BYTES];
 };
 
-/* An operator waits for the end of a replacement. */
+/* An operator waits for the end of a replacement, or for init's word about a disk. */
 struct waiting_admin {
     bool waiting;
     uint32_t tag;
+    uint32_t asker; /* a disk: diag's generation; the tag is only that one's */
 };
 
 struct registry_row {
@@ -107,9 +108,10 @@ struct registry {
     struct board *board;
     struct registry_row rows[PROCESS_COUNT]; /* used: those with a program, but the supervisor */
     struct registry_callbacks callbacks;
-    bool announced;    /* all_running was called */
-    uint64_t tick_ns;  /* of the last tick */
-    uint64_t awake_ns; /* since when ticks have come in time */
+    struct waiting_admin disk_change; /* one at a time; init answers each */
+    bool announced;                   /* all_running was called */
+    uint64_t tick_ns;                 /* of the last tick */
+    uint64_t awake_ns;                /* since when ticks have come in time */
 };
 
 /* Is this a process the registry runs? */

@@ -14,7 +14,7 @@
 #include "workers/worker.h"
 
 enum {
-    HEAP_BYTES = 96 * 1024, /* more than all that is allocated later */
+    HEAP_BYTES = 352 * 1024, /* more than all that is allocated later */
     OWN_HEAP_BYTES = 16 * 1024,
 };
 /* The filter has no brk: an operator whose call took more would end the worker. */

@@ -10,7 +10,7 @@
 #include "workers/diag/answer.h"
 
 enum {
-    OPERATOR_CALL_MAX_BYTES = 1024, /* the longest pattern, several times */
+    OPERATOR_CALL_MAX_BYTES = 5 * 1024, /* with the longest path of a disk */
     /* Heap that a call takes while it is unpacked, for each of its bytes: two make a field. */
     OPERATOR_CALL_HEAP_FACTOR = 64,
 };

@@ -96,26 +96,17 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
 /* --- calls --- */
 
-static void ask_supervisor(struct session *s, const Bulkhead__AdminCall *call, int process, int fd)
+static void ask_supervisor(struct session *s, Bulkhead__AdminRequest *request, int fd)
 {
     struct diag *d = s->diag;
-    Bulkhead__AdminRequest request;
     Bulkhead__Envelope e;
     int r;
 
-    bulkhead__admin_request__init(&request);
     bulkhead__envelope__init(&e);
     s->tag = d->next_tag++;
-    request.tag = s->tag;
-    request.process = (uint32_t)process;
-    request.action = call->verb == BULKHEAD__ADMIN_CALL__VERB__RESTART
-                         ? BULKHEAD__ADMIN_REQUEST__ACTION__RESTART
-                         : BULKHEAD__ADMIN_REQUEST__ACTION__REVIVE;
+    request->tag = s->tag;
     e.body_case = BULKHEAD__ENVELOPE__BODY_ADMIN_REQUEST;
-    e.admin_request = &request;
-    board_log(d->board, LOG_LEVEL_INFO, "operator: %s %s%s",
-              call->verb == BULKHEAD__ADMIN_CALL__VERB__RESTART ? "restart" : "revive",
-              manifest[process].name, fd >= 0 ? ", with another binary" : "");
+    e.admin_request = request;
     r = channel_send(d->control, &e, &fd, fd >= 0 ? 1 : 0);
     if (r < 0) {
         end_answer(s, r == -EAGAIN ? "the supervisor does not listen" : "the supervisor is gone");
@@ -123,6 +114,37 @@ static void ask_supervisor(struct session *s, const Bulkhead__AdminCall *call, i
     }
     s->state = SESSION_WAITING;
     set_deadline(s, DIAG_REPLY_MS);
+}
+
+static void ask_for_process(struct session *s, const Bulkhead__AdminCall *call, int process, int fd)
+{
+    bool restart = call->verb == BULKHEAD__ADMIN_CALL__VERB__RESTART;
+    Bulkhead__AdminRequest request;
+
+    bulkhead__admin_request__init(&request);
+    request.process = (uint32_t)process;
+    request.action = restart ? BULKHEAD__ADMIN_REQUEST__ACTION__RESTART
+                             : BULKHEAD__ADMIN_REQUEST__ACTION__REVIVE;
+    board_log(s->diag->board, LOG_LEVEL_INFO, "operator: %s %s%s", restart ? "restart" : "revive",
+              manifest[process].name, fd >= 0 ? ", with another binary" : "");
+    ask_supervisor(s, &request, fd);
+}
+
+/* What is possible, init knows. */
+static void ask_for_disk(struct session *s, const Bulkhead__AdminCall *call, int fd)
+{
+    Bulkhead__AdminRequest request;
+
+    if (call->disk == NULL || call->disk->disk == NULL) {
+        end_answer(s, "no disk named");
+        return;
+    }
+    bulkhead__admin_request__init(&request);
+    request.action = BULKHEAD__ADMIN_REQUEST__ACTION__DISK;
+    request.disk = call->disk;
+    board_log(s->diag->board, LOG_LEVEL_INFO, "operator: disk %u:%u, change %d",
+              call->disk->disk->controller, call->disk->disk->lun, (int)call->disk->action);
+    ask_supervisor(s, &request, fd);
 }
 
 static void act(struct session *s, const Bulkhead__AdminCall *call, int fd)
@@ -134,7 +156,7 @@ static void act(struct session *s, const Bulkhead__AdminCall *call, int fd)
     else if (call->has_binary != (fd >= 0))
         end_answer(s, "the binary did not come along");
     else
-        ask_supervisor(s, call, process, fd);
+        ask_for_process(s, call, process, fd);
 }
 
 static void begin_logs(struct session *s, const Bulkhead__AdminCall *call)
@@ -179,6 +201,9 @@ static void take_call(struct session *s, const Bulkhead__AdminCall *call, int fd
     case BULKHEAD__ADMIN_CALL__VERB__RESTART:
     case BULKHEAD__ADMIN_CALL__VERB__REVIVE:
         act(s, call, fd);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__DISK:
+        ask_for_disk(s, call, fd);
         return;
     case BULKHEAD__ADMIN_CALL__VERB__NONE:
     case _BULKHEAD__ADMIN_CALL__VERB_IS_INT_SIZE:
