@@ -9,7 +9,7 @@ const struct option_row disk_rows[DISK_ROW_COUNT] = {
     {"file", 0, OPTION_PATH, offsetof(struct disk_option, file), "FILE",
      "the image, or a block device", 0, 0},
     {"member", 0, OPTION_PATHS, offsetof(struct disk_option, members), "FILE",
-     "one more file, of a striped disk (repeatable)", 0, 0},
+     "one more file, of a striped disk (repeatable)", 0, 0, "members"},
     {"kind", 0, OPTION_CHOICE, offsetof(struct disk_option, kind), "disk|dvd",
      "a DVD drive may be empty", 0, 0},
     {"format", 0, OPTION_CHOICE, offsetof(struct disk_option, format), "auto|raw|vhd|vhdx|ram",
@@ -49,6 +49,23 @@ int disk_option_add(struct disk_list *list, const struct disk_option *disk, stru
         return option_wrong(why, "that is too many disks, at most %d are possible", DISK_ROWS);
     list->at[list->n++] = *disk;
     return 0;
+}
+
+void disk_option_override(struct disk_list *list, size_t n_old)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        bool replaced = false;
+
+        for (size_t by = n_old; i < n_old && by < list->n; by++)
+            replaced |= list->at[i].lun != DISK_OPTION_ANY_LUN &&
+                        list->at[by].lun == list->at[i].lun &&
+                        list->at[by].controller == list->at[i].controller;
+        if (!replaced)
+            list->at[kept++] = list->at[i];
+    }
+    list->n = kept;
 }
 
 /*

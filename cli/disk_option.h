@@ -65,6 +65,12 @@ int MUST_USE disk_option_add(struct disk_list *list, const struct disk_option *d
                              struct pool *pool, char why[OPTION_WHY_BYTES]);
 
 /*
+ * The first n_old disks were there before the others: those whose place one of the others says to be
+ * its own go.
+ */
+void disk_option_override(struct disk_list *list, size_t n_old);
+
+/*
  * Parse "FILE,KEY=VALUE,..." and add it. A comma in a value is written twice. Where the first part is
  * one of the keys, there is no FILE.
  */

@@ -28,13 +28,14 @@ enum option_kind {
 };
 
 struct option_row {
-    const char *name; /* the long one; the key in a configuration file */
+    const char *name; /* the long one */
     char letter;      /* the short one; 0: none */
     enum option_kind kind;
     size_t offset;     /* of the field */
     const char *value; /* as help shows it; NULL for a flag */
     const char *help;
     uint64_t min, max; /* OPTION_NUMBER */
+    const char *key;   /* in a configuration file; NULL: the name */
 };
 
 enum {

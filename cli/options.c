@@ -5,6 +5,9 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "cli/config_file.h"
+#include "cli/json_file.h"
+
 enum {
     MAX_OPTIONS = 32,
     LONG_BASE = 256, /* getopt's value of row i is LONG_BASE + i, whichever form was written */
@@ -138,12 +141,45 @@ static int parse_words(const struct command *command, int argc, char **argv, str
     return take_target(command, argc, argv, args, error);
 }
 
+static int read_config(const struct command *command, const char *path, struct cli_args *args,
+                       char *error)
+{
+    char why[JSON_FILE_ERROR_BYTES];
+    struct json_file f;
+    int r = json_file_read(path, &f, why);
+
+    if (r == 0)
+        r = config_file_apply(&f, command->options, command->n_options, args, &args->pool, why);
+    json_file_done(&f);
+    return r < 0 ? wrong(error, "%s", why) : 0;
+}
+
+/* The file first, then the words again: what is said there counts. */
+static int parse_over_config(const struct command *command, int argc, char **argv, const char *path,
+                             struct cli_args *args, char *error)
+{
+    struct cli_args over = defaults;
+    size_t n_disks;
+    int r;
+
+    over.pool = args->pool;
+    r = read_config(command, path, &over, error);
+    n_disks = over.disks.n;
+    if (r == 0)
+        r = parse_words(command, argc, argv, &over, error);
+    disk_option_override(&over.disks, n_disks);
+    *args = over;
+    return r;
+}
+
 int options_parse(const struct command *command, int argc, char **argv, struct cli_args *ret,
                   char error[OPTIONS_ERROR_BYTES])
 {
     struct cli_args args = defaults;
     int r = parse_words(command, argc, argv, &args, error);
 
+    if (r == 0 && args.config != NULL)
+        r = parse_over_config(command, argc, argv, args.config, &args, error);
     if (r == 0)
         *ret = args;
     else

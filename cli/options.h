@@ -48,8 +48,11 @@ struct cli_args {
     uint64_t memory_bytes;
     uint64_t timeout_s; /* 0: none */
     bool exec;
+    const char *config;        /* a file of options; NULL: none */
+    const char *vtl2_settings; /* a file; NULL: none */
     struct disk_list disks;
-    unsigned reboot; /* enum reboot_mode */
+    struct pair_list devices; /* what the settings' devices are here */
+    unsigned reboot;          /* enum reboot_mode */
 
     /* logs, restart */
     bool follow;
