@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/rd.h"
+#include "cli/json_file.h"
 #include "cli/machine.h"
 #include "cli/operator.h"
 #include "cli/say.h"
@@ -316,6 +317,42 @@ static int check_nested(const struct cli_args *args, struct run_plan *plan, char
     return r;
 }
 
+static int read_settings(const struct cli_args *args, struct run_plan *plan, char *error)
+{
+    char why[JSON_FILE_ERROR_BYTES];
+    struct json_file f;
+    int r = json_file_read(args->vtl2_settings, &f, why);
+
+    if (r == 0)
+        r = vtl2_settings_apply(&f, &args->devices, &plan->disk_list, &plan->notes, &plan->pool,
+                                why);
+    json_file_done(&f);
+    return r < 0 ? wrong(EXIT_USAGE, error, "%s", why) : 0;
+}
+
+/* The settings' disks first; one of the arguments at the same place is there instead. */
+static int check_disks(const struct cli_args *args, struct run_plan *plan, char *error)
+{
+    struct disk_list *list = &plan->disk_list;
+    char why[OPTION_WHY_BYTES];
+    size_t n_settings;
+    int r = 0;
+
+    if (args->vtl2_settings == NULL && args->devices.n > 0)
+        return wrong(EXIT_USAGE, error, "--device says what --vtl2-settings means: add that");
+    if (args->vtl2_settings != NULL)
+        r = read_settings(args, plan, error);
+    n_settings = list->n;
+    for (size_t i = 0; r == 0 && i < args->disks.n; i++) {
+        if (disk_option_add(list, &args->disks.at[i], &plan->pool, why) < 0)
+            r = wrong(EXIT_USAGE, error, "--disk: %s", why);
+    }
+    if (r != 0)
+        return r;
+    disk_option_override(list, n_settings);
+    return disks_check(args->name, list, plan->mode == RUN_NESTED, &plan->disks, error);
+}
+
 int check_run(const struct cli_args *args, const struct machine *m, struct run_plan *ret,
               char error[CHECK_ERROR_BYTES])
 {
@@ -332,11 +369,12 @@ int check_run(const struct cli_args *args, const struct machine *m, struct run_p
     else if (r == 0)
         r = check_nested(args, plan, error);
     if (r == 0)
-        r = disks_check(args->name, &args->disks, plan->mode == RUN_NESTED, &plan->disks, error);
+        r = check_disks(args, plan, error);
     return r;
 }
 
 void check_done(struct run_plan *plan)
 {
     disks_done(&plan->disks);
+    pool_done(&plan->pool);
 }

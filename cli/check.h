@@ -10,6 +10,7 @@
 #include "base/macro.h"
 #include "cli/disks.h"
 #include "cli/options.h"
+#include "cli/vtl2_settings.h"
 
 struct machine;
 
@@ -29,6 +30,9 @@ struct run_plan {
     char vtl2_image[PATH_MAX];
     char qemu[PATH_MAX];
     char socket[108]; /* sun_path */
+    struct disk_list disk_list; /* those of the settings and those of the arguments */
+    struct vtl2_notes notes;
+    struct pool pool; /* what they borrow from */
     struct disks_plan disks;
 };
 

@@ -158,6 +158,8 @@ static int run_planned(struct run *run, struct run_plan *plan)
     r = check_run(run->args, &m, plan, error);
     if (r != 0)
         return say(r, "%s", error);
+    for (size_t i = 0; i < plan->notes.n; i++)
+        (void)say(0, "%s", plan->notes.at[i]);
     run->plan = plan;
     if (plan->mode == RUN_HOSTED && m.virtualization == NULL)
         (void)say(0, "this CPU offers neither vmx nor svm: the guest may not get anywhere");
