@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "init/disk_check.h"
 
 struct text_limit {
     size_t offset; /* of the char pointer in the message */
@@ -78,7 +77,7 @@ static int check(const Bulkhead__VmConfig *c, struct why *why)
 
     for (size_t i = 0; r == 0 && i < COUNT_OF(text_limits); i++)
         r = check_text(c, &text_limits[i], why);
-    return r == 0 ? disk_check_all(c->disks, c->n_disks, why) : r;
+    return r;
 }
 
 int config_parse(const void *bytes, size_t len, Bulkhead__VmConfig **ret, struct why *why)

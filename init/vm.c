@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "init/config.h"
+#include "init/disk_check.h"
 #include "init/nested_disks.h"
 #include "init/vtl2.h"
 
@@ -218,6 +219,8 @@ int vm_start(struct vm *vm, struct why *why)
         r = check_memory(vm, why);
     if (r == 0 && vm->place.nested)
         r = nested_disks_find(vm->config, "/sys/block", DISKS_WAIT_S * NS_PER_S, why);
+    if (r == 0)
+        r = disk_check_all(vm->config->disks, vm->config->n_disks, why);
     if (r == 0)
         r = procs_open(&vm->procs, vm->config, vm->place.nested, why);
     if (r == 0)

@@ -594,8 +594,11 @@ static void execute_srb(struct storage *s, struct request *q, const struct storv
         return;
     }
     q->unit = unit_find(s, controller, p);
-    if (scsi_is_report_luns(&c) && p->path == 0 && p->target == 0) {
-        scsi_report_luns(unit_mask(s, controller), &c, &s->answer);
+    if (scsi_is_report_luns(&c)) {
+        /* Never "no such unit": Linux takes that of any path for one of path 0, and removes it. */
+        uint64_t mask = p->path == 0 && p->target == 0 ? unit_mask(s, controller) : 0;
+
+        scsi_report_luns(mask, &c, &s->answer);
         answer_scsi(s, q);
     } else if (q->unit == NULL) {
         to_nobody(s, q, &c);
