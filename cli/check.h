@@ -29,7 +29,7 @@ struct run_plan {
     char vtl2_kernel[PATH_MAX];
     char vtl2_image[PATH_MAX];
     char qemu[PATH_MAX];
-    char socket[108]; /* sun_path */
+    char socket[108];           /* sun_path */
     struct disk_list disk_list; /* those of the settings and those of the arguments */
     struct vtl2_notes notes;
     struct pool pool; /* what they borrow from */

@@ -260,7 +260,8 @@ static int take_over(struct worker *w, struct port_page *page)
     }
     if (r == 0)
         r = port_server_init(&w->port, page,
-                             w->ops->poll_fds != NULL || w->ops->loop != NULL ? PORT_ASLEEP_EVENTFD : PORT_ASLEEP_FUTEX);
+                             w->ops->poll_fds != NULL || w->ops->loop != NULL ? PORT_ASLEEP_EVENTFD
+                                                                              : PORT_ASLEEP_FUTEX);
     if (r < 0)
         board_log(&w->board, LOG_LEVEL_ERROR, "cannot take over the device: %s", strerror(-r));
     return r;
