@@ -432,8 +432,8 @@ void scsi_insert(struct scsi_lun *lun, uint64_t bytes)
 {
     struct scsi_state *s = &lun->state;
 
-    if (lun->config.bytes != 0 && bytes == 0)
-        s->flags |= SCSI_EVENT_REMOVED;
+    if (lun->config.bytes != 0 && bytes == 0 && (s->flags & SCSI_TRAY_OPEN) == 0)
+        s->flags |= SCSI_EVENT_REMOVED; /* with the tray it was told already */
     lun->config.bytes = bytes;
     s->attentions &= ~(uint32_t)SCSI_MEDIUM_CHANGED;
     s->flags &= ~(uint32_t)SCSI_EVENT_NEW;
