@@ -250,6 +250,9 @@ START_TEST(unmap_refuses_lists_that_are_cut_anywhere)
     }
     ASK_NONE(&a, 0x42, 0, 0, 0, 0, 0, 0, 0, len);
     ask_fails(&a, 5, 0x1a, 0);
+    ask_put(&a, 2, 2, 33); /* the list has one byte less */
+    ASK_OUT(&a, len + 1u, 0x42, 0, 0, 0, 0, 0, 0, 0, len);
+    ask_fails(&a, 5, 0x1a, 0);
     ask_put(&a, 0, 2, 6 + 15);
     ask_put(&a, 2, 2, 31); /* an incomplete descriptor is ignored */
     ASK_OUT(&a, len, 0x42, 0, 0, 0, 0, 0, 0, 0, len);
