@@ -86,11 +86,13 @@ scsi_handler scsi_inquiry;
 /* scsi_mode.c */
 scsi_handler scsi_mode_sense, scsi_mode_select;
 
-/* scsi_pr.c */
+/* scsi_pr.c, scsi_pr_in.c */
 scsi_handler scsi_pr_in, scsi_pr_out, scsi_reserve, scsi_release;
 bool scsi_conflicts(const struct scsi_state *s, uint64_t initiator, unsigned access);
 bool scsi_pr_type_is_known(unsigned type);
 bool scsi_pr_is_all_registrants(unsigned type);
+bool scsi_pr_is_holder(const struct scsi_state *s, uint64_t initiator);
+int scsi_pr_find(const struct scsi_state *s, uint64_t initiator); /* his row, or -1 */
 
 /* scsi_dvd.c */
 scsi_handler scsi_dvd_start_stop, scsi_dvd_toc, scsi_dvd_configuration, scsi_dvd_event;

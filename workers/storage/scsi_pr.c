@@ -11,10 +11,6 @@ enum {
     OP_RESERVE10 = 0x56,
     OP_RELEASE10 = 0x57,
     LIST_BYTES = 24,
-    ALL_TYPES = 0xea01, /* the mask of REPORT CAPABILITIES */
-    TRANSPORT_ID_BYTES = 24,
-    FULL_STATUS_BYTES = 24 + TRANSPORT_ID_BYTES,
-    TRANSPORT_SAS = 6, /* the one whose names are numbers of 64 bits, as ours are */
 };
 
 enum pr_type {
@@ -61,8 +57,7 @@ static bool is_exclusive_access(unsigned type)
            type == EXCLUSIVE_ACCESS_ALL;
 }
 
-/* The registrant's row, or -1. */
-static int find(const struct scsi_state *s, uint64_t initiator)
+int scsi_pr_find(const struct scsi_state *s, uint64_t initiator)
 {
     for (size_t i = 0; i < COUNT_OF(s->registrants); i++) {
         if (s->registrants[i].initiator == initiator)
@@ -80,11 +75,11 @@ static bool is_anybody_registered(const struct scsi_state *s)
     return false;
 }
 
-static bool is_holder(const struct scsi_state *s, uint64_t initiator)
+bool scsi_pr_is_holder(const struct scsi_state *s, uint64_t initiator)
 {
     if (s->pr_type == 0)
         return false;
-    return scsi_pr_is_all_registrants(s->pr_type) ? find(s, initiator) >= 0
+    return scsi_pr_is_all_registrants(s->pr_type) ? scsi_pr_find(s, initiator) >= 0
                                                   : s->pr_holder == initiator;
 }
 
@@ -92,8 +87,8 @@ bool scsi_conflicts(const struct scsi_state *s, uint64_t initiator, unsigned acc
 {
     if (s->old_holder != 0)
         return s->old_holder != initiator && (access & SCSI_NOT_UNDER_RESERVE) != 0;
-    if (s->pr_type == 0 || is_holder(s, initiator) ||
-        (is_for_registrants(s->pr_type) && find(s, initiator) >= 0))
+    if (s->pr_type == 0 || scsi_pr_is_holder(s, initiator) ||
+        (is_for_registrants(s->pr_type) && scsi_pr_find(s, initiator) >= 0))
         return false;
     return (access & (is_exclusive_access(s->pr_type) ? SCSI_NOT_UNDER_EXCLUSIVE_ACCESS
                                                       : SCSI_NOT_UNDER_WRITE_EXCLUSIVE)) != 0;
@@ -203,7 +198,7 @@ static enum scsi_sense check_register(struct scsi_exec *x, const struct pr_list 
 
 static enum scsi_sense register_new(struct scsi_exec *x, uint64_t key)
 {
-    int free_row = find(&x->lun->state, 0);
+    int free_row = scsi_pr_find(&x->lun->state, 0);
     struct scsi_state *s;
 
     if (free_row < 0)
@@ -243,7 +238,7 @@ static enum scsi_sense set_key(struct scsi_exec *x, const struct pr_list *list, 
 /* @spec SPC-4 5.13.7 */
 static enum scsi_sense pr_register(struct scsi_exec *x, const struct pr_list *list)
 {
-    int row = find(&x->lun->state, x->c->initiator);
+    int row = scsi_pr_find(&x->lun->state, x->c->initiator);
     uint64_t key = row < 0 ? 0 : x->lun->state.registrants[row].key;
     enum scsi_sense s;
 
@@ -257,7 +252,7 @@ static enum scsi_sense pr_register_and_ignore(struct scsi_exec *x, const struct 
 {
     enum scsi_sense s = check_register(x, list);
 
-    return s == SENSE_NONE ? set_key(x, list, find(&x->lun->state, x->c->initiator)) : s;
+    return s == SENSE_NONE ? set_key(x, list, scsi_pr_find(&x->lun->state, x->c->initiator)) : s;
 }
 
 static void reserve_as(struct scsi_state *s, unsigned type, uint64_t initiator)
@@ -274,7 +269,7 @@ static enum scsi_sense pr_reserve(struct scsi_exec *x, const struct pr_list *lis
     enum scsi_sense bad = check_type(x);
 
     (void)list;
-    if (s->pr_type != 0 && !is_holder(s, x->c->initiator))
+    if (s->pr_type != 0 && !scsi_pr_is_holder(s, x->c->initiator))
         return SENSE_CONFLICT;
     if (bad != SENSE_NONE)
         return bad;
@@ -288,7 +283,7 @@ static enum scsi_sense pr_reserve(struct scsi_exec *x, const struct pr_list *lis
 static enum scsi_sense pr_release(struct scsi_exec *x, const struct pr_list *list)
 {
     (void)list;
-    if (!is_holder(&x->lun->state, x->c->initiator))
+    if (!scsi_pr_is_holder(&x->lun->state, x->c->initiator))
         return SENSE_NONE;
     if (x->c->cdb[2] != x->lun->state.pr_type) /* scope 0 and the type */
         return SENSE_INVALID_RELEASE;
@@ -326,7 +321,7 @@ static bool preempts_reservation(const struct scsi_state *s, uint64_t key)
         return false;
     if (scsi_pr_is_all_registrants(s->pr_type))
         return key == 0;
-    return s->registrants[find(s, s->pr_holder)].key == key;
+    return s->registrants[scsi_pr_find(s, s->pr_holder)].key == key;
 }
 
 /* Remove who has the key (0: everybody), keep_me: but not who asks. */
@@ -402,7 +397,7 @@ static const struct pr_out_row pr_out_rows[PR_OUT_ACTIONS] = {
 enum scsi_sense scsi_pr_out(struct scsi_exec *x)
 {
     const struct scsi_state *state = &x->lun->state;
-    int row = find(state, x->c->initiator);
+    int row = scsi_pr_find(state, x->c->initiator);
     unsigned action = x->c->cdb[1] & 0x1f;
     struct pr_list list;
     enum scsi_sense s;
@@ -417,91 +412,6 @@ enum scsi_sense scsi_pr_out(struct scsi_exec *x)
     if (!pr_out_rows[action].registers && (row < 0 || state->registrants[row].key != list.key))
         return SENSE_CONFLICT;
     return pr_out_rows[action].run(x, &list);
-}
-
-/* --- PERSISTENT RESERVE IN: each writes its answer and says how long it is --- */
-
-static size_t read_keys(const struct scsi_lun *lun, uint8_t *in)
-{
-    size_t len = 8;
-
-    for (size_t i = 0; i < COUNT_OF(lun->state.registrants); i++) {
-        if (lun->state.registrants[i].initiator == 0)
-            continue;
-        scsi_put(in + len, 8, lun->state.registrants[i].key);
-        len += 8;
-    }
-    scsi_put(in, 4, lun->state.pr_generation);
-    scsi_put(in + 4, 4, len - 8);
-    return len;
-}
-
-/* Where all registrants hold it, its key is 0. */
-static size_t read_reservation(const struct scsi_lun *lun, uint8_t *in)
-{
-    const struct scsi_state *s = &lun->state;
-
-    scsi_put(in, 4, s->pr_generation);
-    if (s->pr_type == 0)
-        return 8;
-    scsi_put(in + 4, 4, 16);
-    if (!scsi_pr_is_all_registrants(s->pr_type))
-        scsi_put(in + 8, 8, s->registrants[find(s, s->pr_holder)].key);
-    in[21] = (uint8_t)s->pr_type;
-    return 24;
-}
-
-static size_t report_capabilities(const struct scsi_lun *lun, uint8_t *in)
-{
-    scsi_put(in, 2, 8);
-    in[2] = lun->config.persistent ? 0x01 : 0;                  /* PTPL_C */
-    in[3] = (lun->state.flags & SCSI_APTPL) != 0 ? 0x81 : 0x80; /* TMV, PTPL_A */
-    scsi_put(in + 4, 2, ALL_TYPES);
-    return 8;
-}
-
-static void full_status(const struct scsi_state *s, const struct scsi_registrant *r, uint8_t *at)
-{
-    scsi_put(at, 8, r->key);
-    if (is_holder(s, r->initiator)) {
-        at[12] = 1; /* R_HOLDER */
-        at[13] = (uint8_t)s->pr_type;
-    }
-    scsi_put(at + 18, 2, 1); /* relative target port */
-    scsi_put(at + 20, 4, TRANSPORT_ID_BYTES);
-    at[24] = TRANSPORT_SAS;
-    scsi_put(at + 28, 8, r->initiator);
-}
-
-static size_t read_full_status(const struct scsi_lun *lun, uint8_t *in)
-{
-    const struct scsi_state *s = &lun->state;
-    size_t len = 8;
-
-    for (size_t i = 0; i < COUNT_OF(s->registrants); i++) {
-        if (s->registrants[i].initiator == 0)
-            continue;
-        full_status(s, &s->registrants[i], in + len);
-        len += FULL_STATUS_BYTES;
-    }
-    scsi_put(in, 4, s->pr_generation);
-    scsi_put(in + 4, 4, len - 8);
-    return len;
-}
-
-enum scsi_sense scsi_pr_in(struct scsi_exec *x)
-{
-    static size_t (*const actions[])(const struct scsi_lun *lun, uint8_t *in) = {
-        read_keys, read_reservation, report_capabilities, read_full_status};
-    unsigned action = x->c->cdb[1] & 0x1f;
-    uint8_t *in;
-
-    if (x->lun->state.old_holder != 0)
-        return SENSE_CONFLICT;
-    if (action >= COUNT_OF(actions))
-        return scsi_bad_cdb(x, 1, 4);
-    in = scsi_in(x, 8 + (size_t)SCSI_REGISTRANTS_MAX * FULL_STATUS_BYTES);
-    return scsi_give(x, actions[action](x->lun, in), scsi_get(x->c->cdb + 7, 2));
 }
 
 /* --- RESERVE and RELEASE --- */
