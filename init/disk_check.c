@@ -9,10 +9,13 @@
 #include "init/config.h"
 #include "ipc/disks.h"
 
+/* In a VM the device's path takes the place of its serial number first (nested_disks.h). */
+static const char by_serial[] = "serial:";
+
 enum {
     CHUNK_MIN = 4096,
     IDENTITY_BYTES = sizeof(((struct disk_row *)NULL)->identity),
-    RAM_UNIT = 4096,
+    BLOCK_BYTES = 512,
 };
 
 void disk_name(const Bulkhead__Disk *disk, char ret[DISK_NAME_BYTES])
@@ -120,7 +123,7 @@ static int check_paths(const Bulkhead__Disk *d, const char *name, struct why *wh
                            name, strlen(path), CONFIG_MAX_PATH);
         if (has_control(path))
             return why_say(why, -EINVAL, "%s: a path with control characters", name);
-        if (path[0] != '/')
+        if (path[0] != '/' && strncmp(path, by_serial, strlen(by_serial)) != 0)
             return why_say(why, -EINVAL, "%s: %s: not an absolute path", name,
                            disk_path_tail(path));
     }
@@ -151,14 +154,16 @@ static int check_identity(const Bulkhead__Disk *d, const char *name, struct why 
 
 static int check_ram(const Bulkhead__Disk *d, const char *name, struct why *why)
 {
+    uint32_t block = d->block_bytes == 0 ? BLOCK_BYTES : d->block_bytes;
+
     if (d->format != DISK_RAM)
         return d->ram_bytes == 0
                    ? 0
                    : why_say(why, -EINVAL, "%s: a size in memory, but it is in a file", name);
-    if (d->ram_bytes == 0 || d->ram_bytes % RAM_UNIT != 0 || d->ram_bytes > CONFIG_MAX_MEMORY)
+    if (d->ram_bytes == 0 || d->ram_bytes % block != 0 || d->ram_bytes > CONFIG_MAX_MEMORY)
         return why_say(why, -EINVAL,
-                       "%s: %" PRIu64 " bytes of memory: give a size in whole pages of %d bytes",
-                       name, d->ram_bytes, RAM_UNIT);
+                       "%s: %" PRIu64 " bytes of memory: give a size in blocks of %u bytes", name,
+                       d->ram_bytes, block);
     if (d->read_only)
         return why_say(why, -EINVAL, "%s: a disk in memory that is read-only stays empty", name);
     return 0;

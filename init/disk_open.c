@@ -243,8 +243,10 @@ int disk_open(const char *name, const char *path, bool read_only, uint32_t unit_
               struct disk_opened *ret, struct why *why)
 {
     const struct opening o = {name, disk_path_tail(path), read_only, BUSY_TRIES, why};
-    AUTO_FD found = open(path, O_PATH | O_CLOEXEC);
+    AUTO_FD found = path[0] == '/' ? open(path, O_PATH | O_CLOEXEC) : -1;
 
+    if (path[0] != '/')
+        return say(&o, -EINVAL, "not an absolute path");
     return found < 0 ? say_not_opened(&o, -errno) : open_for(&o, found, unit_bytes, ret);
 }
 

@@ -26,7 +26,7 @@
 enum {
     MAX_FDS = 64,     /* descriptors that are tried */
     MAX_PID = 32768,  /* processes that are tried */
-    BOMB_FORKS = 300, /* more than any process may have */
+    BOMB_FORKS = 2000, /* more than any process may have */
     PAGE_BYTES = 4096,
 };
 

@@ -88,6 +88,7 @@ static void make_objects(struct lab *lab)
     bulkhead__vm_config__init(&config);
     (void)snprintf(lab->operator_path, sizeof(lab->operator_path), "/tmp/bulkhead-attack.%d",
                    getpid());
+    config.vcpus = 1;
     config.memory_bytes = MEMORY_BYTES;
     config.kernel_path = kernel;
     config.initrd_path = empty;

@@ -238,8 +238,8 @@ static const struct {
     {identity_missing,     "an identity of 0 bytes"          },
     {ram_size_of_file,     "but it is in a file"             },
     {memory_without_size,  "0 bytes of memory"               },
-    {memory_odd,           "in whole pages"                  },
-    {memory_huge,          "in whole pages"                  },
+    {memory_odd,           "in blocks of 512"                },
+    {memory_huge,          "in blocks of 512"                },
     {memory_read_only,     "stays empty"                     },
 };
 
