@@ -88,9 +88,11 @@ static int check_type(const struct opening *o, const struct stat *st)
         return say(o, -EINVAL, "it is a pipe: a disk needs a regular file or a block device");
     case S_IFSOCK:
         return say(o, -EINVAL, "it is a socket: a disk needs a regular file or a block device");
-    default:
+    case S_IFCHR:
         return say(o, -EINVAL,
                    "it is a character device: a disk needs a regular file or a block device");
+    default:
+        return say(o, -EINVAL, "it is neither a regular file nor a block device");
     }
 }
 

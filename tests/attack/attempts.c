@@ -4,8 +4,8 @@
 
 #include "tests/attack/evil.h"
 
-static const struct attempt_table *const tables[] = {&attempts_paths, &attempts_peers,
-                                                     &attempts_victim, &attempts_kernel};
+static const struct attempt_table *const tables[] = {
+    &attempts_paths, &attempts_peers, &attempts_victim, &attempts_kernel, &attempts_ring};
 
 size_t attempt_count(void)
 {

@@ -24,8 +24,8 @@
 #include "tests/attack/evil.h"
 
 enum {
-    MAX_FDS = 64,     /* descriptors that are tried */
-    MAX_PID = 32768,  /* processes that are tried */
+    MAX_FDS = 64,      /* descriptors that are tried */
+    MAX_PID = 32768,   /* processes that are tried */
     BOMB_FORKS = 2000, /* more than any process may have */
     PAGE_BYTES = 4096,
 };

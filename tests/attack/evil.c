@@ -114,7 +114,7 @@ int main(int argc, char **argv)
     atomic_store(&e.page->state, EVIL_STARTED);
     if (e.mode == EVIL_RESIDENT)
         stay(&e, (unsigned)i);
-    if (i >= attempt_count())
+    if (i >= attempt_count() || evil_take_ring(&e) < 0)
         return 90;
     if (e.mode == EVIL_SANDBOXED && sbx_enter(&filter_of(e.process)->run) < 0)
         return 91;

@@ -113,7 +113,11 @@ struct attempt_table {
     const struct attempt *rows;
     size_t n;
 };
-extern const struct attempt_table attempts_paths, attempts_peers, attempts_victim, attempts_kernel;
+extern const struct attempt_table attempts_paths, attempts_peers, attempts_victim, attempts_kernel,
+    attempts_ring;
+
+/* Map the ring, where it is given one and before the filter forbids it. 0 or negative errno. */
+int evil_take_ring(const struct evil *e);
 
 /* Rows: one system call with these arguments; a function; a call without a control run. */
 #define A(x) ((uintptr_t)(x))

@@ -29,7 +29,7 @@
 enum {
     ANSWER_MS = 15000,
     ANSWER_BYTES = 1 << 16,
-    LONGEST_CALL = 1024,
+    LONGEST_CALL = 5 * 1024,
     SESSIONS = 16,
     STORM = 300,
     MANY_FDS = 253, /* as many as the kernel takes at once */
@@ -189,7 +189,7 @@ static void send_many_fields(void)
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
         send_fields(kinds[i].what, kinds[i].tag, LONGEST_CALL);
         send_fields(kinds[i].what, kinds[i].tag, LONGEST_CALL + 2);
-        send_fields(kinds[i].what, kinds[i].tag, 4096);
+        send_fields(kinds[i].what, kinds[i].tag, 2 * LONGEST_CALL);
         send_fields(kinds[i].what, kinds[i].tag, 1 << 15);
     }
 }
@@ -251,6 +251,75 @@ static int broken_program(void)
     return fd;
 }
 
+/* Ask for a disk at 3:63; its file, if there is one, comes along. */
+static void change_disk(int session, Bulkhead__DiskChange__Action action, int fd, unsigned n)
+{
+    static uint8_t identity[16];
+    char path[] = "/some/file", *paths[] = {path};
+    uint8_t bytes[LONGEST_CALL];
+    Bulkhead__DiskChange change;
+    Bulkhead__AdminCall c;
+    Bulkhead__Disk disk;
+
+    bulkhead__admin_call__init(&c);
+    bulkhead__disk_change__init(&change);
+    bulkhead__disk__init(&disk);
+    disk.kind = 1;
+    disk.controller = 3;
+    disk.lun = 63;
+    disk.paths = paths;
+    disk.n_paths = 1;
+    disk.identity = (ProtobufCBinaryData){sizeof(identity), identity};
+    change.action = action;
+    change.disk = &disk;
+    c.verb = BULKHEAD__ADMIN_CALL__VERB__DISK;
+    c.disk = &change;
+    send_bytes(session, bytes, bulkhead__admin_call__pack(&c, bytes), fd, n);
+}
+
+static void expect_done(const char *what, int fd)
+{
+    Bulkhead__AdminAnswer *a = answer(fd);
+
+    if (a == NULL || a->error[0] != '\0')
+        fail(what, a == NULL ? "no answer" : a->error);
+    if (a != NULL)
+        bulkhead__admin_answer__free_unpacked(a, NULL);
+    expect_unharmed(what);
+}
+
+/* What is asked for properly is done; so the refusals are for what is wrong with them. */
+static void send_disks(void)
+{
+    static const struct {
+        const char *what;
+        Bulkhead__DiskChange__Action action;
+    } rows[] = {
+        {"no change of a disk",          BULKHEAD__DISK_CHANGE__ACTION__NONE  },
+        {"a change that there is not",   (Bulkhead__DiskChange__Action)77     },
+        {"a disk whose file is missing", BULKHEAD__DISK_CHANGE__ACTION__ADD   },
+        {"a disk that is not there",     BULKHEAD__DISK_CHANGE__ACTION__REMOVE},
+        {"a drive that is not there",    BULKHEAD__DISK_CHANGE__ACTION__EJECT },
+    };
+    AUTO_FD none = come(), one = come(), two = come();
+    AUTO_FD file = memfd_create("disk", MFD_CLOEXEC);
+
+    if (file < 0 || ftruncate(file, 1 << 20) < 0)
+        err(2, "memfd");
+    send_bytes(none, "\x08\x06", 2, -1, 0);
+    expect_refused("a call for a disk without one", none);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        AUTO_FD fd = come();
+
+        change_disk(fd, rows[i].action, -1, 0);
+        expect_refused(rows[i].what, fd);
+    }
+    change_disk(one, BULKHEAD__DISK_CHANGE__ACTION__ADD, file, 1);
+    expect_done("a disk", one);
+    change_disk(two, BULKHEAD__DISK_CHANGE__ACTION__REMOVE, -1, 0);
+    expect_done("the end of a disk", two);
+}
+
 static void send_no_programs(void)
 {
     int pair[2];
@@ -272,6 +341,8 @@ static void send_no_programs(void)
         AUTO_FD fd = come();
 
         call(fd, BULKHEAD__ADMIN_CALL__VERB__RESTART, "vtpm", rows[i].fd, 1);
+        expect_refused(rows[i].what, fd);
+        change_disk(fd, BULKHEAD__DISK_CHANGE__ACTION__ADD, rows[i].fd, 1);
         expect_refused(rows[i].what, fd);
         (void)close(rows[i].fd);
     }
@@ -337,6 +408,7 @@ int main(int argc, char **argv)
     send_nonsense();
     send_descriptors();
     send_no_programs();
+    send_disks();
     occupy();
     come_and_go();
     talk_out_of_turn();

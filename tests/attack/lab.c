@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -28,6 +29,7 @@
 
 enum {
     MEMORY_BYTES = 16 << 20,
+    DISK_BYTES = 1 << 20,
     SOME_GROUP = 4,
 };
 
@@ -78,6 +80,33 @@ static void make_dirty(void)
     }
 }
 
+/* One that is the storage worker's, so that it has something to reach. */
+static void make_disk(struct lab *lab, Bulkhead__VmConfig *config)
+{
+    static uint8_t identity[16];
+    static char path[] = "/tmp/bulkhead-attack.disk";
+    AUTO_FD fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    Bulkhead__Disk disk, *disks[] = {&disk};
+    char *paths[] = {path};
+    struct why why;
+
+    if (fd < 0 || ftruncate(fd, DISK_BYTES) < 0)
+        err(2, "%s", path);
+    bulkhead__disk__init(&disk);
+    disk.kind = DISK_DISK;
+    disk.paths = paths;
+    disk.n_paths = 1;
+    disk.identity = (ProtobufCBinaryData){sizeof(identity), identity};
+    config->disks = disks;
+    config->n_disks = 1;
+    lab->disks = malloc(sizeof(*lab->disks));
+    if (lab->disks == NULL)
+        errx(2, "no memory");
+    disks_init(lab->disks);
+    if (disks_open(lab->disks, &lab->objects, config, &why) < 0)
+        errx(2, "%s", why.text);
+}
+
 static void make_objects(struct lab *lab)
 {
     Bulkhead__VmConfig config;
@@ -106,6 +135,7 @@ static void make_objects(struct lab *lab)
         lab->objects.fds[OBJECT_KVM][0] = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (objects_make(&lab->objects, &config, coms, &why) < 0)
         errx(2, "%s", why.text);
+    make_disk(lab, &config);
 }
 
 static void make_victim(struct lab *lab)
@@ -180,6 +210,8 @@ void lab_close(struct lab *lab)
 {
     (void)kill(lab->victim, SIGKILL);
     (void)waitpid(lab->victim, NULL, 0);
+    disks_done(lab->disks);
+    free(lab->disks);
     objects_done(&lab->objects);
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "init/disks.h"
 #include "init/jail.h"
 #include "init/objects.h"
 #include "init/verify.h"
@@ -18,6 +19,7 @@
 
 struct lab {
     struct objects objects;
+    struct disks *disks; /* large */
     int evil_fd, null_fd, net_ns_fd;
     uint64_t net_ns;
     int com_ends[COM_COUNT];
