@@ -492,5 +492,7 @@ bool channel_may_own(const struct vmbus *v, const struct gpadl *g)
 
     if (c->state == CHANNEL_ABSENT || c->state == CHANNEL_RELEASED)
         return false;
-    return g->state != GPADL_TEARING || (uses_rings(c) && c->gpadl == g->id);
+    if (g->state != GPADL_TEARING || v->phase == VMBUS_RESETTING) /* then all of it goes unsaid */
+        return true;
+    return uses_rings(c) && c->gpadl == g->id;
 }
