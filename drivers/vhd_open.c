@@ -86,6 +86,8 @@ static int find_footer(struct vhd *v, char *why)
     if ((r < 0 && r != -EBADMSG) || (r == 0 && v->footer.type == VHD_FIXED))
         return r;
     copied = read_footer(f, 0, raw, &copy, other_why);
+    if (copied < 0 && copied != -EBADMSG && copied != -EOPNOTSUPP)
+        return block_refuse(why, copied, "the copy of the footer cannot be read");
     if (copied < 0 || copy.type != VHD_DYNAMIC)
         return r;
     if (r == 0 && !footers_agree(&v->footer, &copy))
