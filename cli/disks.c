@@ -204,28 +204,25 @@ static int take_luns(struct checking *c)
 static int settle_format(const struct checking *c, struct disk_plan *p, const char *path,
                          const struct disk_image *f)
 {
-    static const struct {
-        const char *name;
-        enum disk_content content;
-    } formats[] = {
-        [DISK_RAW] = {"raw",  DISK_CONTENT_NONE},
-        [DISK_VHD] = {"vhd",  DISK_CONTENT_VHD },
-        [DISK_VHDX] = {"vhdx", DISK_CONTENT_VHDX},
+    static const enum disk_content contents[] = {
+        [DISK_RAW] = DISK_CONTENT_NONE,
+        [DISK_VHD] = DISK_CONTENT_VHD,
+        [DISK_VHDX] = DISK_CONTENT_VHDX,
     };
     bool said = p->option->format != DISK_OPTION_AUTO;
     enum disk_format format =
         said ? (enum disk_format)(p->option->format - DISK_OPTION_RAW) : disk_name_says(path);
 
     p->format = format;
-    if (f->content == formats[format].content || (said && format == DISK_RAW))
+    if (f->content == contents[format] || (said && format == DISK_RAW))
         return 0;
     if (said)
-        return wrong(c, EXIT_USAGE, p->option, "%s is not %s: leave format=%s out", path,
-                     disk_content_name(formats[format].content), formats[format].name);
+        return wrong(c, EXIT_USAGE, p->option, "it is not %s: say format=raw, or name another file",
+                     disk_content_name(contents[format]));
     if (f->content == DISK_CONTENT_VHD || f->content == DISK_CONTENT_VHDX)
         return wrong(c, EXIT_USAGE, p->option,
                      "its name is that of %s, but it is %s: say which by format=raw or format=%s",
-                     disk_content_name(formats[format].content), disk_content_name(f->content),
+                     disk_content_name(contents[format]), disk_content_name(f->content),
                      f->content == DISK_CONTENT_VHD ? "vhd" : "vhdx");
     if (f->content != DISK_CONTENT_NONE)
         return wrong(c, EXIT_USAGE, p->option,
@@ -233,7 +230,7 @@ static int settle_format(const struct checking *c, struct disk_plan *p, const ch
                      "to show the guest its bytes",
                      disk_content_name(f->content));
     return wrong(c, EXIT_USAGE, p->option, "its name is that of %s, but it is none: say format=raw",
-                 disk_content_name(formats[format].content));
+                 disk_content_name(contents[format]));
 }
 
 static int check_length(const struct checking *c, const struct disk_plan *p, const char *path,

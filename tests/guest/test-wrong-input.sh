@@ -57,6 +57,14 @@ make_files() {
     printf 'this is no kernel\n' >"$work/text"
     truncate --size 300M "$work/large"
     printf '#!/bin/sh\n' >"$work/script"
+    truncate --size 1M "$work/disk.img" "$work/other.img"
+    truncate --size 1000 "$work/odd.img"
+    : >"$work/empty.img"
+    printf 'vhdxfile%504s' '' >"$work/vhdx.img"
+    printf '%512s' '' | tee "$work/raw.vhd" >"$work/raw.vhdx"
+    printf '{"vcpus": 0}\n' >"$work/wrong.json"
+    printf '{"vcpus": 1,\n' >"$work/cut.json"
+    printf '{"version": "V1", "dynamic": {"storage_controllers": [{}]}}' >"$work/wrong-vtl2.json"
 }
 
 # Run a command on a machine whose /dev holds only what every program expects.
@@ -109,6 +117,31 @@ refuse "0 vCPUs" --vcpus 0
 refuse "65 vCPUs" --vcpus 65
 refuse "unknown mode" --mode somewhere
 refuse "missing file to add" --add "$work/nothing"
+refuse "missing image" --disk "$work/nothing"
+refuse "an image that is a folder" --disk "$work"
+refuse "an image that is a device without blocks" --disk /dev/zero
+refuse "an empty image" --disk "$work/empty.img"
+refuse "an image that is cut off" --disk "$work/odd.img"
+refuse "a VHDX image by a raw image's name" --disk "$work/vhdx.img"
+refuse "a raw image by a VHD image's name" --disk "$work/raw.vhd"
+refuse "a raw image said to be VHDX" --disk "$work/raw.vhdx,format=vhdx"
+refuse "unknown image format" --disk "$work/disk.img,format=qcow2"
+refuse "unknown key of a disk" --disk "$work/disk.img,lunn=1"
+refuse "a key without its value" --disk "$work/disk.img,lun"
+refuse "LUN 64" --disk "$work/disk.img,lun=64"
+refuse "the same LUN twice" --disk "$work/disk.img,lun=1" --disk "$work/other.img,lun=1"
+refuse "the same image twice" --disk "$work/disk.img" --disk "$work/disk.img"
+# A word for each of 257 drives.
+# shellcheck disable=SC2046
+refuse "257 drives" $(printf -- '--disk kind=dvd,controller=%d ' $(seq 0 256 | awk '{ print $1 % 4 }'))
+# shellcheck disable=SC2046
+refuse "65 drives on a controller" $(printf -- '--disk kind=dvd,serial=%d ' $(seq 65))
+refuse "memory without a size" --disk format=ram
+refuse "missing configuration" --config "$work/nothing"
+refuse "a wrong value in the configuration" --config "$work/wrong.json"
+refuse "a configuration that is cut off" --config "$work/cut.json"
+refuse "wrong VTL2 settings" --vtl2-settings "$work/wrong-vtl2.json"
+refuse "a device without VTL2 settings" --device "nvme:x=$work/disk.img"
 refuse_after_progress "unknown package" "$top/run" --add-package no-such-package-anywhere
 refuse_without_kvm
 refuse_full_disk

@@ -110,11 +110,11 @@ static const char *const spellings[] = {
     "{\"location\": 0, " SINGLE "}",
     "{" SINGLE "}",
     "{\"location\": \"0\", \"serial_number\": null, \"isDvd\": false, " SINGLE "}",
-    "{\"physicalDevices\": {\"type\": 1, \"device\": {\"deviceType\": 1, \"devicePath\": \"" PATH_A
-    "\", \"subDevicePath\": \"1\"}, \"devices\": []}}",
+    ("{\"physicalDevices\": {\"type\": 1, \"device\": {\"deviceType\": 1, \"devicePath\": \"" PATH_A
+     "\", \"subDevicePath\": \"1\"}, \"devices\": []}}"),
     "{\"device_type\": \"nvme\", \"device_path\": \"" PATH_A "\", \"sub_device_path\": \"1\"}",
-    "{\"physical_devices\": {\"type\": \"SINGLE\", \"device\": {\"device_type\": \"NVMe\","
-    " \"device_path\": \"3217A48A-C820-4727-8C4C-3E2086ABA839\", \"sub_device_path\": 1}}}",
+    ("{\"physical_devices\": {\"type\": \"SINGLE\", \"device\": {\"device_type\": \"NVMe\","
+     " \"device_path\": \"3217A48A-C820-4727-8C4C-3E2086ABA839\", \"sub_device_path\": 1}}}"),
 };
 
 START_TEST(the_same_disk_in_other_words)
