@@ -213,6 +213,9 @@ static int settle_format(const struct checking *c, struct disk_plan *p, const ch
     enum disk_format format =
         said ? (enum disk_format)(p->option->format - DISK_OPTION_RAW) : disk_name_says(path);
 
+    if (p->n_files > 0 && format != p->format)
+        return wrong(c, EXIT_USAGE, p->option,
+                     "%s is not of the first file's format: all files of a stripe have one", path);
     p->format = format;
     if (f->content == contents[format] || (said && format == DISK_RAW))
         return 0;

@@ -169,6 +169,7 @@ static const struct {
     {"a.img,readonly a.img",                          "a.img is given twice"                                        },
     {"a.img,member=a.img",                            "a.img is given twice"                                        },
     {"a.img,member=nothing.img",                      "--disk a.img: nothing.img: no such file"                     },
+    {"a.img,member=x.vhd",                            "x.vhd is not of the first file's format"                     },
     {"member=a.img",                                  "the first file of a stripe is missing"                       },
     {"a.img,chunk=4K",                                "chunk is for a stripe"                                       },
     {"a.img,member=b.img,chunk=5K",                   "a multiple of 4K up to 64M is wanted"                        },
