@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "cli/disk_image.h"
+#include "cli/image_room.h"
 #include "cli/say.h"
 
 enum {
@@ -302,6 +303,7 @@ static int check_file(struct checking *c, struct disk_plan *p, const char *path)
     if (p->paths[p->n_files] == NULL)
         return wrong(c, EXIT_FAILED, p->option, "%s", strerror(ENOMEM));
     p->is_device[p->n_files] = f.is_device;
+    p->file_bytes[p->n_files] = f.bytes;
     p->fds[p->n_files++] = c->keep ? fd_steal(&fd) : -1;
     return 0;
 }
@@ -412,6 +414,31 @@ int disks_check(const char *vm_name, const struct disk_list *list, bool keep,
     for (size_t i = 0; i < list->n; i++)
         begin(&ret->at[i], &list->at[i]);
     return check_all(c);
+}
+
+static int make_room(const struct checking *c, const struct disk_plan *p, uint32_t i)
+{
+    uint64_t room =
+        p->read_only || p->is_device[i] ? 0 : image_room(p->fds[i], p->format, p->file_bytes[i]);
+    int r = room == 0 ? 0 : image_grow(p->fds[i], p->format, room);
+
+    if (r < 0)
+        return wrong(c, EXIT_FAILED, p->option,
+                     "%s cannot be made as long as it may become (%" PRIu64 " MiB): %s",
+                     p->paths[i], room >> 20, strerror(-r));
+    return 0;
+}
+
+int disks_make_room(const struct disks_plan *plan, char error[DISKS_ERROR_BYTES])
+{
+    const struct checking c = {.error = error};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < plan->n; i++) {
+        for (uint32_t f = 0; r == 0 && f < plan->at[i].n_files; f++)
+            r = make_room(&c, &plan->at[i], f);
+    }
+    return r;
 }
 
 void disks_done(struct disks_plan *plan)

@@ -30,6 +30,7 @@ struct disk_plan {
     const char *paths[DISK_MEMBERS]; /* absolute, without symbolic links */
     int fds[DISK_MEMBERS];           /* open and locked; -1: not kept */
     bool is_device[DISK_MEMBERS];
+    uint64_t file_bytes[DISK_MEMBERS];
 };
 
 struct disks_plan {
@@ -44,6 +45,12 @@ struct disks_plan {
  */
 int MUST_USE disks_check(const char *vm_name, const struct disk_list *list, bool keep,
                          struct disks_plan *ret, char error[DISKS_ERROR_BYTES]);
+
+/*
+ * Before kept files go to where they cannot grow: make those long enough that will. 0, or the exit
+ * status and error.
+ */
+int MUST_USE disks_make_room(const struct disks_plan *plan, char error[DISKS_ERROR_BYTES]);
 
 void disks_done(struct disks_plan *plan);
 

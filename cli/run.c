@@ -131,6 +131,16 @@ static int run_vm(struct run *run, const struct machine *m)
     return status;
 }
 
+static int prepare_disks(const struct run *run)
+{
+    char error[DISKS_ERROR_BYTES];
+    int r = 0;
+
+    if (run->plan->mode == RUN_NESTED)
+        r = disks_make_room(&run->plan->disks, error);
+    return r != 0 ? say(r, "%s", error) : 0;
+}
+
 static int run_locked(struct run *run, const struct machine *m)
 {
     int lock = -1;
@@ -142,7 +152,9 @@ static int run_locked(struct run *run, const struct machine *m)
                    run->args->name, run->plan->socket);
     if (r < 0)
         return say(EXIT_FAILED, "%s: %s", run->plan->socket, strerror(-r));
-    status = run_vm(run, m);
+    status = prepare_disks(run);
+    if (status == 0)
+        status = run_vm(run, m);
     lock_drop(run->plan->socket, &lock);
     return status;
 }
