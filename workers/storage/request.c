@@ -614,6 +614,18 @@ static void wake_vmbus(const struct storage *s)
     (void)!write(s->vmbus_bell_fd, &one, sizeof(one)); /* full means that it is rung already */
 }
 
+/* Requests that are on their way end as they would have: the guest waits for them. */
+static void reset_units(struct storage *s, unsigned device, const struct storvsp_packet *p)
+{
+    for (unsigned i = 0; i < DISK_LUNS; i++) {
+        struct unit *u = &s->units[device * DISK_LUNS + i];
+
+        if (u->present && (p->op != STORVSP_RESET_LUN || u == unit_find(s, device, p)))
+            scsi_reset(&u->lun);
+    }
+    journal_commit(s->worker);
+}
+
 /* Only on the primary channel; a subchannel has SRBs alone. */
 static void execute_control(struct storage *s, struct request *q, const struct storvsp_packet *p)
 {
@@ -631,6 +643,8 @@ static void execute_control(struct storage *s, struct request *q, const struct s
         atomic_store(&s->acks->subchannels[device], c->subchannels);
         wake_vmbus(s);
     }
+    if (storvsp_is_reset(p->op) && c->phase == CONTROLLER_READY)
+        reset_units(s, device, p);
     answer(s, q, out);
 }
 

@@ -10,6 +10,7 @@
 #include "workers/storage/storage.h"
 
 enum {
+    LOOK_EVERY = 64,    /* rounds of work, at others than requests */
     BATCH = 32,         /* requests taken from a channel before others get their turn */
     BLOCKED_MS = 10,    /* a guest that does not say that it has made room */
     EXIT_NO_DISKS = 84, /* an image cannot be opened, or the ring cannot be used */
@@ -149,12 +150,15 @@ static bool look_at_channel(struct storage *s, unsigned channel, uint64_t now_ns
     return true;
 }
 
-static bool look_at_channels(struct storage *s, uint64_t now_ns)
+/* What others have changed. False: it must be looked at again, though nobody rings. */
+static bool look_around(struct storage *s, uint64_t now_ns)
 {
-    bool settled = true;
+    bool settled = units_look(s, true) > 0;
 
     for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++)
         settled &= look_at_channel(s, i, now_ns);
+    for (; s->told != 0; s->told &= s->told - 1)
+        interrupt(s, (unsigned)__builtin_ctz(s->told) * VMBUS_SUBCHANNELS, false);
     return settled;
 }
 
@@ -367,10 +371,9 @@ static int begin(struct storage *s)
         board_log(&s->worker->board, LOG_LEVEL_ERROR, "I/O of the last generation: %s",
                   strerror(-r));
     if (r == 0)
-        r = units_look(s);
+        r = units_look(s, false);
     if (r < 0)
         return r;
-    atomic_store(&s->acks->present, unit_controllers(s));
     for (unsigned i = 0; i < DISK_CONTROLLERS; i++)
         atomic_store(&s->acks->subchannels[i], s->controllers[i].subchannels);
     ring(s->vmbus_bell_fd);
@@ -388,18 +391,19 @@ static void show(struct storage *s, uint64_t now_ns)
 
 void storage_serve(struct storage *s)
 {
-    bool settled = false;
+    unsigned busy = 0;
 
     if (begin(s) < 0)
         _exit(EXIT_NO_DISKS);
     s->spin_ns = SPIN_MIN_NS;
     for (;;) {
         uint64_t now_ns = clock_now_ns();
+        bool settled;
 
         port_pong(&s->worker->port);
-        if (work(s, now_ns))
+        if (work(s, now_ns) && ++busy % LOOK_EVERY != 0)
             continue;
-        settled = look_at_channels(s, now_ns);
+        settled = look_around(s, now_ns);
         show(s, now_ns);
         if (has_work(s) || s->ready_first != NULL || spin(s))
             continue;

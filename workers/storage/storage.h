@@ -3,7 +3,8 @@
  *
  *   serve.c     the loop: rings, completions, bell, sleep; drains a dead generation's I/O first
  *   request.c   one request: what it takes step by step, until its answer is in the log
- *   unit.c      disks by controller and number: from init's page, opened and closed
+ *   unit.c      disks by controller and number: opened, found, counted
+ *   change.c    disks that come, go or change while the VM runs
  *   lock.c      which requests of a unit must not overlap
  *   data.c      a request's data in the guest's memory
  *   metadata.c  how an image's driver reads and writes while it is waited for
@@ -67,7 +68,8 @@ struct request_list {
 
 struct unit {
     bool present;
-    bool grows; /* its image moves data when it discards: reads must not overlap that */
+    bool leaving; /* takes no new requests */
+    bool grows;   /* its image moves data when it discards: reads must not overlap that */
     unsigned controller, number;
     struct disk_row row;
     struct block *block; /* NULL: no medium */
@@ -127,6 +129,7 @@ struct storage {
     struct vmbus_acks *acks;
     struct inflight_page *log;
 
+    uint32_t told;          /* mask of controllers whose guest is to be signalled for a packet */
     uint32_t disks_seq;     /* of the page that was taken note of */
     struct disks_page page; /* and a copy of it */
     struct controller controllers[DISK_CONTROLLERS];
@@ -193,8 +196,12 @@ struct block_io metadata_io(struct storage *s);
 
 /* --- unit.c --- */
 
-/* Take note of init's page. 0, or why the worker cannot serve: it was logged. */
-int MUST_USE units_look(struct storage *s);
+/* Open the image of u.row. 0, or why not: it was logged. */
+int MUST_USE unit_open_image(struct storage *s, struct unit *u);
+
+/* What u's SCSI side says, from its row and its image. */
+void unit_configure(const struct disks_page *page, struct unit *u);
+void unit_add_rows(struct storage *s, struct unit *u);
 
 /* The unit at an address of a controller; NULL: none. */
 struct unit *unit_find(struct storage *s, unsigned controller, const struct storvsp_packet *p);
@@ -202,6 +209,16 @@ uint64_t unit_mask(const struct storage *s, unsigned controller);
 uint32_t unit_controllers(const struct storage *s);
 void unit_count(struct unit *u, enum unit_op op, uint64_t bytes, bool failed, uint64_t took_ns);
 void units_show(struct storage *s);
+
+/* --- change.c --- */
+
+/*
+ * Take note of init's page; running: guests have seen what was there before.
+ *   1           done
+ *   0           not yet: look again
+ *   negative    a disk cannot be opened, and was not told of yet: it was logged
+ */
+int MUST_USE units_look(struct storage *s, bool running);
 
 /* --- request.c --- */
 

@@ -48,7 +48,7 @@ int storvsp_parse(const void *bytes, uint32_t len, struct storvsp_packet *ret)
     p.op = rd_le32(&r);
     (void)rd_le32(&r); /* flags */
     (void)rd_le32(&r); /* status: ours */
-    if (p.op == STORVSP_EXECUTE_SRB)
+    if (p.op == STORVSP_EXECUTE_SRB || p.op == STORVSP_RESET_LUN)
         parse_srb(&r, len < STORVSP_PACKET_BYTES, &p);
     else if (p.op == STORVSP_QUERY_VERSION)
         p.version = rd_le16(&r);
@@ -165,7 +165,7 @@ static uint32_t create_subchannels(struct controller *c, uint16_t n, uint16_t ma
     return STORVSP_SUCCESS;
 }
 
-static bool is_reset(uint32_t op)
+bool storvsp_is_reset(uint32_t op)
 {
     return op == STORVSP_RESET_LUN || op == STORVSP_RESET_ADAPTER || op == STORVSP_RESET_BUS;
 }
@@ -179,7 +179,7 @@ bool controller_execute(struct controller *c, const struct storvsp_packet *p, co
 
     if (p->op == STORVSP_CREATE_SUBCHANNELS)
         status = create_subchannels(c, p->subchannels, max_subchannels);
-    else if (is_reset(p->op))
+    else if (storvsp_is_reset(p->op))
         status = c->phase == CONTROLLER_READY ? STORVSP_SUCCESS : STORVSP_INVALID_DEVICE_STATE;
     else if (!may_step(c, p->op, &to))
         status = STORVSP_INVALID_DEVICE_STATE;

@@ -55,7 +55,7 @@ struct storvsp_packet {
     uint32_t op;
     uint16_t version;     /* STORVSP_QUERY_VERSION */
     uint16_t subchannels; /* STORVSP_CREATE_SUBCHANNELS */
-    /* STORVSP_EXECUTE_SRB */
+    /* STORVSP_EXECUTE_SRB; path, target and lun also of STORVSP_RESET_LUN */
     uint8_t path, target, lun;
     uint8_t cdb_len, sense_room;
     uint8_t data_in; /* 0: to the device, 1: from it, 2: neither */
@@ -66,6 +66,9 @@ struct storvsp_packet {
 
 /* -EBADMSG: too short, or a number that cannot be. */
 int MUST_USE storvsp_parse(const void *bytes, uint32_t len, struct storvsp_packet *ret);
+
+/* Is it one of the three resets? */
+bool storvsp_is_reset(uint32_t op);
 
 /* What an SRB came to. */
 struct storvsp_result {

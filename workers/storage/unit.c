@@ -18,7 +18,7 @@ struct unit *unit_find(struct storage *s, unsigned controller, const struct stor
     if (p->path != 0 || p->target != 0 || p->lun >= DISK_LUNS)
         return NULL;
     u = unit_at(s, controller, p->lun);
-    return u->present ? u : NULL;
+    return u->present && !u->leaving ? u : NULL;
 }
 
 uint64_t unit_mask(const struct storage *s, unsigned controller)
@@ -26,7 +26,9 @@ uint64_t unit_mask(const struct storage *s, unsigned controller)
     uint64_t mask = 0;
 
     for (unsigned i = 0; i < DISK_LUNS; i++) {
-        if (s->units[controller * DISK_LUNS + i].present)
+        const struct unit *u = &s->units[controller * DISK_LUNS + i];
+
+        if (u->present && !u->leaving)
             mask |= UINT64_C(1) << i;
     }
     return mask;
@@ -59,7 +61,7 @@ static enum block_format format_of(const struct disk_row *row)
     return BLOCK_RAW;
 }
 
-static int open_image(struct storage *s, struct unit *u)
+int unit_open_image(struct storage *s, struct unit *u)
 {
     const struct disk_row *row = &u->row;
     const struct block_io io = metadata_io(s);
@@ -89,7 +91,7 @@ static uint32_t larger(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-static void configure(const struct disks_page *page, struct unit *u)
+void unit_configure(const struct disks_page *page, struct unit *u)
 {
     static const struct block_info nothing;
     const struct block_info *info = u->block == NULL ? &nothing : block_info(u->block);
@@ -125,7 +127,7 @@ static const char *const op_names[UNIT_OPS] = {[UNIT_READ] = "read",
                                                [UNIT_FLUSH] = "flush",
                                                [UNIT_DISCARD] = "discard"};
 
-static void add_rows(struct storage *s, struct unit *u)
+void unit_add_rows(struct storage *s, struct unit *u)
 {
     struct board *b = &s->worker->board;
     struct unit_stats *t = &u->stats;
@@ -191,54 +193,4 @@ void units_show(struct storage *s)
         if (s->units[i].present)
             show(&s->units[i]);
     }
-}
-
-/* --- taking note of the page --- */
-
-static bool has_medium(const struct disk_row *row)
-{
-    return (row->flags & DISK_EMPTY) == 0 && row->n_members > 0;
-}
-
-static int open_unit(struct storage *s, const struct disk_row *row)
-{
-    struct unit *u = unit_at(s, row->controller, row->lun);
-    int r = 0;
-
-    /* What was kept is about a disk, not about its place. */
-    if (memcmp(u->row.identity, row->identity, sizeof(row->identity)) != 0)
-        u->lun.state = (struct scsi_state){0};
-    u->controller = row->controller;
-    u->number = row->lun;
-    u->row = *row;
-    if (has_medium(row))
-        r = open_image(s, u);
-    if (r < 0)
-        return r;
-    configure(&s->page, u);
-    u->grows = u->block != NULL && row->format != DISK_RAW && row->format != DISK_RAM;
-    u->present = true;
-    add_rows(s, u);
-    return 0;
-}
-
-int units_look(struct storage *s)
-{
-    uint32_t seq = atomic_load(&s->disks->seq);
-    int r = 0;
-
-    if (seq == s->disks_seq || !disks_read(s->disks, &s->page))
-        return 0; /* its writer rings when it is done */
-    s->disks_seq = seq;
-    for (uint32_t i = 0; r == 0 && i < s->page.n_rows; i++) {
-        const struct disk_row *row = &s->page.rows[i];
-        const struct unit *u;
-
-        if (row->kind == DISK_NONE)
-            continue;
-        u = unit_at(s, row->controller, row->lun);
-        if (!u->present)
-            r = open_unit(s, row);
-    }
-    return r;
 }

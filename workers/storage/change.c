@@ -1,0 +1,206 @@
+#include <errno.h>
+#include <string.h>
+
+#include "workers/journal.h"
+#include "workers/storage/storage.h"
+
+static bool has_medium(const struct disk_row *row)
+{
+    return (row->flags & DISK_EMPTY) == 0 && row->n_members > 0;
+}
+
+static bool grows(const struct unit *u)
+{
+    return u->block != NULL && u->row.format != DISK_RAW && u->row.format != DISK_RAM;
+}
+
+/* The guest looks anew at all units of a controller: at once, and again when it next asks one. */
+static void tell_guest(struct storage *s, unsigned controller)
+{
+    static const uint8_t packet[STORVSP_PACKET_BYTES] = {STORVSP_ENUMERATE_BUS};
+    struct flow *f = &s->flows[controller * VMBUS_SUBCHANNELS];
+
+    for (unsigned i = 0; i < DISK_LUNS; i++) {
+        struct unit *u = &s->units[controller * DISK_LUNS + i];
+
+        if (u->present)
+            scsi_luns_changed(&u->lun);
+    }
+    journal_commit(s->worker);
+    if (f->open && s->controllers[controller].phase == CONTROLLER_READY &&
+        flow_tell(f, packet, sizeof(packet)))
+        s->told |= 1u << controller;
+}
+
+static int open_unit(struct storage *s, const struct disk_row *row)
+{
+    struct unit *u = &s->units[row->controller * DISK_LUNS + row->lun];
+    int r = 0;
+
+    /* What was kept is about a disk, not about its place. */
+    if (memcmp(u->row.identity, row->identity, sizeof(row->identity)) != 0)
+        u->lun.state = (struct scsi_state){0};
+    u->controller = row->controller;
+    u->number = row->lun;
+    u->row = *row;
+    if (has_medium(row))
+        r = unit_open_image(s, u);
+    if (r < 0)
+        return r;
+    unit_configure(&s->page, u);
+    u->grows = grows(u);
+    u->present = true;
+    unit_add_rows(s, u);
+    return 0;
+}
+
+static void close_image(struct unit *u)
+{
+    block_close(u->block);
+    u->block = NULL;
+}
+
+/* Its requests have ended, or nobody could tell what they are about. */
+static bool remove_unit(struct storage *s, struct unit *u)
+{
+    unsigned controller = u->controller;
+
+    u->leaving = true;
+    if (u->n_requests > 0)
+        return false;
+    close_image(u);
+    u->leaving = false;
+    u->present = false;
+    u->lun.state = (struct scsi_state){0};
+    memset(u->row.identity, 0, sizeof(u->row.identity));
+    board_log(&s->worker->board, LOG_LEVEL_INFO, "disk %u:%u is gone", u->controller, u->number);
+    tell_guest(s, controller);
+    return true;
+}
+
+static int resize(struct storage *s, struct unit *u)
+{
+    uint64_t bytes[BLOCK_MEMBERS_MAX] = {0};
+    int r;
+
+    for (uint32_t i = 0; i < u->row.n_members; i++)
+        bytes[i] = s->page.files[u->row.members[i]].bytes;
+    r = block_resized(u->block, bytes);
+    if (r < 0)
+        return r;
+    unit_configure(&s->page, u);
+    scsi_resize(&u->lun, u->lun.config.bytes);
+    tell_guest(s, u->controller);
+    return 0;
+}
+
+/* The disc that was in it is out, or another one is in. */
+static int change_medium(struct storage *s, struct unit *u, const struct disk_row *row)
+{
+    int r = 0;
+
+    close_image(u);
+    u->row = *row;
+    if (has_medium(row))
+        r = unit_open_image(s, u);
+    unit_configure(&s->page, u);
+    u->grows = grows(u);
+    scsi_insert(&u->lun, u->lun.config.bytes);
+    journal_commit(s->worker);
+    return r;
+}
+
+static bool same_members(const struct disk_row *a, const struct disk_row *b)
+{
+    return a->n_members == b->n_members &&
+           memcmp(a->members, b->members, a->n_members * sizeof(a->members[0])) == 0;
+}
+
+/* False: not yet, requests are on their way. */
+static bool change_unit(struct storage *s, struct unit *u, const struct disk_row *row)
+{
+    int r;
+
+    if (u->row.epoch == row->epoch)
+        return true;
+    if (row->kind == DISK_DISK && same_members(&u->row, row)) {
+        u->row.epoch = row->epoch;
+        r = u->block == NULL ? 0 : resize(s, u);
+    } else if (row->kind == DISK_DVD && u->row.kind == DISK_DVD) {
+        if (u->n_requests > 0)
+            return false;
+        r = change_medium(s, u, row);
+    } else {
+        return remove_unit(s, u) && false; /* another disk: it comes at the next look */
+    }
+    if (r < 0)
+        board_log(&s->worker->board, LOG_LEVEL_ERROR, "disk %u:%u cannot be changed: %s",
+                  u->controller, u->number, strerror(-r));
+    return true;
+}
+
+static const struct disk_row *find_row(const struct disks_page *page, const struct unit *u)
+{
+    for (uint32_t i = 0; i < page->n_rows; i++) {
+        const struct disk_row *row = &page->rows[i];
+
+        if (row->kind != DISK_NONE && row->controller == u->controller && row->lun == u->number)
+            return row;
+    }
+    return NULL;
+}
+
+/* Disks that are there: gone, or changed? */
+static bool look_at_units(struct storage *s)
+{
+    bool settled = true;
+
+    for (unsigned i = 0; i < STORAGE_UNITS; i++) {
+        struct unit *u = &s->units[i];
+        const struct disk_row *row = u->present ? find_row(&s->page, u) : NULL;
+
+        if (u->present && row == NULL)
+            settled &= remove_unit(s, u);
+        else if (u->present)
+            settled &= change_unit(s, u, row);
+    }
+    return settled;
+}
+
+/* Disks that are not: new? */
+static int look_at_rows(struct storage *s, bool running)
+{
+    int r = 0;
+
+    for (uint32_t i = 0; r == 0 && i < s->page.n_rows; i++) {
+        const struct disk_row *row = &s->page.rows[i];
+
+        if (row->kind == DISK_NONE || s->units[row->controller * DISK_LUNS + row->lun].present)
+            continue;
+        r = open_unit(s, row);
+        if (running && r == 0)
+            tell_guest(s, row->controller);
+        if (running) /* it is not there, and the log says why */
+            r = 0;
+    }
+    return r;
+}
+
+int units_look(struct storage *s, bool running)
+{
+    uint32_t seq = atomic_load(&s->disks->seq);
+    int r;
+
+    if (seq == s->disks_seq)
+        return 1;
+    if (!disks_read(s->disks, &s->page))
+        return 0; /* its writer rings when it is done */
+    if (running && !look_at_units(s))
+        return 0;
+    r = look_at_rows(s, running);
+    if (r < 0)
+        return r;
+    s->disks_seq = seq;
+    atomic_store(&s->acks->present, unit_controllers(s));
+    return 1;
+}
