@@ -1,12 +1,12 @@
 /*
  * tests/sim/run-sim.c - runs one simulator program as the supervisor under the real init.
  *
- *   run-sim [--timeout SECONDS] [--socket PATH] [--pss] [--as WORKER PROGRAM]
- *           INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]
+ *   run-sim [--timeout SECONDS] [--socket PATH] [--pss] [--as WORKER PROGRAM] [--vcpus N]
+ *           [--memory MIB] [--disk DISK]... INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]
  *
  * COM1 goes to stdout. Exit status 0 when the simulator says that it passed. With --pss the
  * proportional memory of all processes is printed when they have started. --as runs PROGRAM in the
- * place of a worker. Needs root, as init does.
+ * place of a worker. DISK is as `bulkhead run --disk` has it. Needs root, as init does.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -31,6 +31,8 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/rd.h"
+#include "cli/disks.h"
+#include "cli/payload_disks.h"
 #include "control.pb-c.h"
 #include "ipc/manifest.h"
 
@@ -52,7 +54,11 @@ struct run {
     const char *socket;
     const char *as, *program; /* a worker's name, and what to run in its place */
     unsigned timeout_s;
+    unsigned vcpus;
+    unsigned memory_mib;
     bool pss;
+    struct pool pool; /* of disks */
+    struct disk_list disks;
     char dir[32]; /* of links to the programs */
     pid_t pid;
     int ours[STREAMS];
@@ -108,28 +114,49 @@ static void unlink_programs(const struct run *run)
     (void)rmdir(run->dir);
 }
 
+static int put_disks(struct run *run, Bulkhead__VmConfig *c)
+{
+    char error[DISKS_ERROR_BYTES];
+    static struct disks_plan plan; /* its paths are used as long as c is */
+
+    if (run->disks.n == 0)
+        return 0;
+    if (disks_check(c->name, &run->disks, false, &plan, error) != 0) {
+        fprintf(stderr, "run-sim: %s\n", error);
+        return -EINVAL;
+    }
+    return payload_disks(&plan, false, &run->pool, c);
+}
+
 static int make_config(struct run *run)
 {
     AUTO_FD fd = memfd_create("config", 0);
     char name[] = "sim";
     char kernel[] = "/dev/null";
     char socket_path[PATH_MAX];
-    uint8_t packed[8192];
+    uint8_t packed[32768];
     Bulkhead__VmConfig c;
     size_t len;
+    int r;
 
     bulkhead__vm_config__init(&c);
     (void)snprintf(socket_path, sizeof(socket_path), "%s/operator.sock", run->dir);
     if (run->socket != NULL)
         (void)snprintf(socket_path, sizeof(socket_path), "%s", run->socket);
     c.name = name;
-    c.vcpus = 1;
-    c.memory_bytes = 64u << 20;
+    c.vcpus = run->vcpus;
+    c.memory_bytes = (uint64_t)run->memory_mib << 20;
     c.kernel_path = kernel;
     c.append = run->append;
     c.programs_dir = run->dir;
     c.operator_socket = socket_path;
-    len = bulkhead__vm_config__pack(&c, packed);
+    r = put_disks(run, &c);
+    if (r < 0)
+        return r;
+    len = bulkhead__vm_config__get_packed_size(&c);
+    if (len > sizeof(packed))
+        return -ENOBUFS;
+    (void)bulkhead__vm_config__pack(&c, packed);
     if (fd < 0 || write(fd, packed, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) < 0)
         return -errno;
     return fd_steal(&fd);
@@ -311,34 +338,73 @@ static void pump(struct run *run)
 static int usage(void)
 {
     fprintf(stderr, "usage: run-sim [--timeout SECONDS] [--socket PATH] [--pss] "
-                    "[--as WORKER PROGRAM] INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
+                    "[--as WORKER PROGRAM] [--vcpus N] [--memory MIB] [--disk DISK]... "
+                    "INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
     return EXIT_USAGE;
+}
+
+static int add_disk(struct run *run, const char *text)
+{
+    char why[OPTION_WHY_BYTES];
+    int r = disk_option_parse(text, &run->disks, &run->pool, why);
+
+    if (r < 0)
+        fprintf(stderr, "run-sim: --disk %s: %s\n", text, why);
+    return r;
+}
+
+static int take_option(struct run *run, int c, int argc, char **argv)
+{
+    switch (c) {
+    case 't':
+        run->timeout_s = (unsigned)strtoul(optarg, NULL, 10);
+        return 0;
+    case 's':
+        run->socket = optarg;
+        return 0;
+    case 'p':
+        run->pss = true;
+        return 0;
+    case 'v':
+        run->vcpus = (unsigned)strtoul(optarg, NULL, 10);
+        return 0;
+    case 'm':
+        run->memory_mib = (unsigned)strtoul(optarg, NULL, 10);
+        return 0;
+    case 'd':
+        return add_disk(run, optarg);
+    case 'a':
+        if (optind == argc)
+            return -EINVAL;
+        run->as = optarg;
+        run->program = argv[optind++];
+        return 0;
+    default:
+        return -EINVAL;
+    }
 }
 
 static int parse(struct run *run, int argc, char **argv)
 {
+    /* clang-format off */
     static const struct option options[] = {
-        {"timeout",          required_argument, NULL, 't'},
-        {"socket",              required_argument, NULL, 's'},
-        {"pss",                  no_argument, NULL, 'p'},
-        {"as",required_argument, NULL, 'a'},
-        {0              }
+        {"timeout", required_argument, NULL, 't'},
+        {"socket", required_argument, NULL, 's'},
+        {"pss", no_argument, NULL, 'p'},
+        {"as", required_argument, NULL, 'a'},
+        {"vcpus", required_argument, NULL, 'v'},
+        {"memory", required_argument, NULL, 'm'},
+        {"disk", required_argument, NULL, 'd'},
+        {0}
     };
+    /* clang-format on */
+    int r = 0;
     int c;
 
-    while ((c = getopt_long(argc, argv, "+", options, NULL)) != -1) {
-        if (c == 't')
-            run->timeout_s = (unsigned)strtoul(optarg, NULL, 10);
-        else if (c == 's')
-            run->socket = optarg;
-        else if (c == 'p')
-            run->pss = true;
-        else if (c == 'a' && optind < argc) {
-            run->as = optarg;
-            run->program = argv[optind++];
-        } else
-            return -EINVAL;
-    }
+    while (r == 0 && (c = getopt_long(argc, argv, "+", options, NULL)) != -1)
+        r = take_option(run, c, argc, argv);
+    if (r < 0)
+        return r;
     if (argc - optind < 3)
         return -EINVAL;
     run->init = argv[optind];
@@ -354,7 +420,7 @@ static int parse(struct run *run, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static struct run run = {.timeout_s = 120, .status = -1};
+    static struct run run = {.timeout_s = 120, .vcpus = 1, .memory_mib = 64, .status = -1};
     int r;
 
     (void)setvbuf(stdout, NULL, _IOLBF, 0);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -24,9 +25,13 @@ enum {
     SIM_TSC_KHZ = 1000 * 1000, /* nobody asks here whether that is so */
 };
 
+enum {
+    THREADS_MAX = VPS_MAX + 1,
+};
+
 struct sim_thread {
     struct sim *sim;
-    void (*run)(struct sim *sim);
+    unsigned index; /* of the vCPU, or after the last: beside */
 };
 
 static struct start_gate gate = START_GATE_INIT;
@@ -163,7 +168,12 @@ static void *thread_main(void *arg)
     const struct sim_thread *t = arg;
 
     start_gate_wait(&gate);
-    t->run(t->sim);
+    if (t->index == 0)
+        t->sim->guest(t->sim);
+    else if (t->index < t->sim->config.vcpus)
+        t->sim->vcpu(t->sim, t->index);
+    else
+        t->sim->beside(t->sim);
     return NULL;
 }
 
@@ -173,19 +183,30 @@ static void open_gate(void *self)
     start_gate_open(&gate);
 }
 
+static bool has_thread(const struct sim *sim, unsigned index)
+{
+    if (index == sim->config.vcpus)
+        return sim->beside != NULL;
+    return index == 0 || sim->vcpu != NULL;
+}
+
 static int start_threads(struct sim *sim)
 {
-    static struct sim_thread threads[2];
-    pthread_t thread;
-    int r;
+    static struct sim_thread threads[THREADS_MAX];
+    unsigned n = 0;
+    int r = 0;
 
-    threads[0] = (struct sim_thread){sim, sim->guest};
-    threads[1] = (struct sim_thread){sim, sim->beside};
-    r = pthread_create(&thread, NULL, thread_main, &threads[0]);
-    if (r == 0 && sim->beside != NULL)
-        r = pthread_create(&thread, NULL, thread_main, &threads[1]);
+    for (unsigned i = 0; r == 0 && i <= sim->config.vcpus; i++) {
+        pthread_t thread;
+
+        if (!has_thread(sim, i))
+            continue;
+        threads[n] = (struct sim_thread){sim, i};
+        r = pthread_create(&thread, NULL, thread_main, &threads[n]);
+        n += r == 0;
+    }
     if (r == 0)
-        start_gate_await(&gate, sim->beside != NULL ? 2 : 1);
+        start_gate_await(&gate, n);
     return -r;
 }
 
@@ -207,6 +228,31 @@ static int map_crb(struct sim *sim)
 }
 
 /* --- what a partition does for Hyper-V's surface --- */
+
+/* The run filter has nothing that waits for a descriptor but epoll_wait. */
+static int watch_interrupts(struct sim *sim)
+{
+    for (unsigned vp = 0; vp < sim->config.vcpus; vp++) {
+        struct epoll_event e = {.events = EPOLLIN};
+        int irq = manifest_fd(PROCESS_SUPERVISOR, OBJECT_VP_IRQ, vp);
+        int poll = epoll_create1(EPOLL_CLOEXEC);
+
+        if (irq < 0 || poll < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, irq, &e) < 0)
+            return -errno;
+        sim->vp_polls[vp] = poll;
+    }
+    return 0;
+}
+
+bool sim_halt(struct sim *sim, unsigned index, uint64_t timeout_ns)
+{
+    int irq = manifest_fd(PROCESS_SUPERVISOR, OBJECT_VP_IRQ, index);
+    struct epoll_event e;
+    uint64_t times;
+
+    (void)epoll_wait(sim->vp_polls[index], &e, 1, (int)(timeout_ns / NS_PER_MS));
+    return read(irq, &times, sizeof(times)) == (ssize_t)sizeof(times);
+}
 
 static int route_vp(void *self, unsigned vp, uint8_t vector)
 {
@@ -285,6 +331,8 @@ int sim_main(struct sim *sim, int argc, char **argv)
         r = map_crb(sim);
     if (r == 0)
         r = start_hyperv(sim);
+    if (r == 0)
+        r = watch_interrupts(sim);
     if (r == 0)
         r = start_threads(sim);
     if (r < 0)

@@ -24,10 +24,13 @@ struct sim {
     volatile uint8_t *crb_buffer;          /* as the guest reads and writes it */
     void (*guest)(struct sim *sim);        /* the guest's program; runs on a thread */
     void (*beside)(struct sim *sim);       /* runs on another; may be NULL */
-    void (*every_tick)(struct sim *sim);   /* every 10 ms on the loop's thread; may be NULL */
-    uint8_t vectors[VPS_MAX];              /* of the virtual processors' VMBus interrupts */
-    bool at_once;                          /* do not wait until all devices serve */
-    _Atomic bool finished;                 /* the guest's program has ended */
+    /* Runs on a thread of each vCPU but the first, which is guest's; may be NULL. */
+    void (*vcpu)(struct sim *sim, unsigned index);
+    int vp_polls[VPS_MAX];               /* epoll descriptors: sim_halt() */
+    void (*every_tick)(struct sim *sim); /* every 10 ms on the loop's thread; may be NULL */
+    uint8_t vectors[VPS_MAX];            /* of the virtual processors' VMBus interrupts */
+    bool at_once;                        /* do not wait until all devices serve */
+    _Atomic bool finished;               /* the guest's program has ended */
 };
 
 /* What main() of a simulator program returns. Arguments of the test are in config.append. */
@@ -48,6 +51,12 @@ void sim_fail(struct sim *sim, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* The number after NAME= in the test's arguments, or fallback. */
 uint64_t sim_option(const struct sim *sim, const char *name, uint64_t fallback);
+
+/*
+ * Wait as HLT does until vCPU index gets its VMBus interrupt, or for timeout_ns (in whole milliseconds).
+ * True when it came: it is taken, as the partition would. On that vCPU's thread.
+ */
+bool sim_halt(struct sim *sim, unsigned index, uint64_t timeout_ns);
 
 /* Sleep on this thread. */
 void sim_sleep_ns(uint64_t ns);
