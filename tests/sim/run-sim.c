@@ -134,7 +134,7 @@ static int make_config(struct run *run)
     char name[] = "sim";
     char kernel[] = "/dev/null";
     char socket_path[PATH_MAX];
-    uint8_t packed[32768];
+    static uint8_t packed[32768];
     Bulkhead__VmConfig c;
     size_t len;
     int r;
