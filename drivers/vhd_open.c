@@ -97,6 +97,7 @@ static int find_footer(struct vhd *v, char *why)
         memcpy(v->raw_footer, raw, sizeof(raw));
         v->footer_at = f->bytes;
         v->footer_lost = true;
+        why[0] = 0;
     }
     return 0;
 }
