@@ -161,7 +161,7 @@ static struct fake_hv *fake_hv_new(void)
     return f;
 }
 
-static void fake_hv_free(struct fake_hv *f)
+static inline void fake_hv_free(struct fake_hv *f)
 {
     for (unsigned vp = 0; vp < FAKE_VPS; vp++)
         (void)close(f->hv.config.vp_irqs[vp]);

@@ -185,6 +185,44 @@ START_TEST(the_tpm2_table_is_a_crb)
 }
 END_TEST
 
+/* Where bytes are in the DSDT; they must be there once. */
+static const uint8_t *in_dsdt(const void *bytes, size_t len)
+{
+    const uint8_t *dsdt = table_at(le32(table(0, "FACP") + 40), "DSDT");
+    const uint8_t *end = dsdt + le32(dsdt + 4);
+    const uint8_t *found = memmem(dsdt, (size_t)(end - dsdt), bytes, len);
+
+    ck_assert_ptr_nonnull(found);
+    ck_assert_ptr_null(memmem(found + 1, (size_t)(end - found) - 1, bytes, len));
+    return found;
+}
+
+/* Linux looks for VMBus by name, and for its addresses at its parents. */
+START_TEST(vmbus_is_in_a_module_with_addresses)
+{
+    const uint8_t *module, *window, *vmbus;
+
+    build(1);
+    module = in_dsdt("ACPI0004", 9);
+    window = in_dsdt("\x87\x17\0", 3); /* DWord address space, 23 bytes */
+    vmbus = in_dsdt("_HID\x0dVMBus", 11);
+    ck_assert(module < window && window < vmbus);
+    ck_assert_uint_eq(window[3], 0); /* memory */
+    ck_assert_uint_ge(le32(window + 10), RAM_LOW_END);
+    ck_assert_uint_lt(le32(window + 14), 0xfec00000); /* I/O APIC; the TPM is above it */
+    ck_assert_uint_eq(le32(window + 14) - le32(window + 10) + 1, le32(window + 22));
+    /* Resources of its own it must have, if none: an end tag. */
+    ck_assert_ptr_nonnull(memmem(vmbus, 80, "_CRS\x11\x05\x0a\x02\x79", 9));
+}
+END_TEST
+
+START_TEST(the_hypercall_pages_ports_are_taken)
+{
+    build(1);
+    (void)in_dsdt("\x47\1\xe0\0\xe0\0\1\x08", 8);
+}
+END_TEST
+
 START_TEST(it_fits_into_its_place)
 {
     build(64);
@@ -330,6 +368,8 @@ int main(void)
     tcase_add_test(t, the_madt_has_every_vcpu);
     tcase_add_test(t, only_the_sci_is_overridden);
     tcase_add_test(t, the_tpm2_table_is_a_crb);
+    tcase_add_test(t, vmbus_is_in_a_module_with_addresses);
+    tcase_add_test(t, the_hypercall_pages_ports_are_taken);
     tcase_add_test(t, it_fits_into_its_place);
     tcase_add_test(t, too_little_room_is_noticed);
     tcase_add_test(t, iasl_reads_every_table);

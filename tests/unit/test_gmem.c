@@ -11,8 +11,8 @@ enum {
     LEN = 16,
 };
 
-static uint8_t low[LEN];
-static uint8_t high[LEN];
+static _Alignas(uint32_t) uint8_t low[LEN];
+static _Alignas(uint32_t) uint8_t high[LEN];
 static struct gmem m;
 
 static struct gpa at(uint64_t v)
@@ -140,6 +140,36 @@ START_TEST(more_ranges_than_fit_are_refused)
 }
 END_TEST
 
+START_TEST(words_are_read_and_written_whole)
+{
+    uint32_t v = 0;
+
+    ck_assert_int_eq(gmem_store_le32(&m, at(LOW + 4), 0x11223344), 0);
+    ck_assert_mem_eq(low + 3, "\1\x44\x33\x22\x11\1", 6);
+    ck_assert_int_eq(gmem_load_le32(&m, at(LOW + 4), &v), 0);
+    ck_assert_uint_eq(v, 0x11223344);
+    ck_assert_int_eq(gmem_load_le32(&m, at(HIGH + LEN - 4), &v), 0);
+    ck_assert_uint_eq(v, 0x02020202);
+}
+END_TEST
+
+START_TEST(words_are_aligned_and_inside)
+{
+    static const uint64_t bad[] = {LOW + 1, LOW + 2,    LOW + 3,        LOW + LEN,
+                                   LOW - 4, HIGH + LEN, UINT64_MAX - 3, UINT64_MAX};
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        uint32_t v = 7;
+
+        ck_assert_int_eq(gmem_load_le32(&m, at(bad[i]), &v), -EFAULT);
+        ck_assert_uint_eq(v, 7);
+        ck_assert_int_eq(gmem_store_le32(&m, at(bad[i]), 0), -EFAULT);
+    }
+    for (unsigned i = 0; i < LEN; i++)
+        ck_assert(low[i] == 1 && high[i] == 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("gmem");
@@ -149,6 +179,8 @@ int main(void)
 
     tcase_add_checked_fixture(c, reset, NULL);
     tcase_add_test(c, copies_go_both_ways);
+    tcase_add_test(c, words_are_read_and_written_whole);
+    tcase_add_test(c, words_are_aligned_and_inside);
     tcase_add_test(c, one_byte_past_the_end);
     tcase_add_test(c, one_byte_before_the_start);
     tcase_add_test(c, between_the_ranges);

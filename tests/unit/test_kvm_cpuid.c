@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/macro.h"
 #include "supervisor/partition/kvm_cpuid.h"
 
 static struct cpuid_table table;
@@ -153,6 +154,75 @@ START_TEST(leaves_the_host_lacks_are_not_made_up)
 }
 END_TEST
 
+static const struct cpuid_leaf ours[] = {
+    {0x40000000, 0x4000000a, 1, 2, 3},
+    {0x40000082, 0,          0, 0, 0},
+};
+
+static int adapt_with_leaves(void)
+{
+    struct kvm_cpu cpu = {.count = 1, .leaves = ours, .n_leaves = COUNT_OF(ours)};
+
+    return kvm_cpuid_for(&table, &cpu);
+}
+
+static unsigned count_in_range(uint32_t first, uint32_t last)
+{
+    unsigned n = 0;
+
+    for (uint32_t i = 0; i < table.n; i++)
+        n += table.entries[i].function >= first && table.entries[i].function <= last;
+    return n;
+}
+
+/* A guest that finds two hypervisors picks one, and not ours. */
+START_TEST(the_kernels_signature_gives_way_to_ours)
+{
+    put(0x40000000, 0, 0x40000001, 0x4b4d564b); /* KVMK */
+    put(0x40000001, 0, 0x1007efb, 0);
+    put(0x40000100, 0, 0x40000101, 0x4b4d564b);
+    put(0x4fffffff, 0, 1, 1);
+    ck_assert_int_eq(adapt_with_leaves(), 0);
+    ck_assert_uint_eq(count_in_range(0x40000000, 0x4fffffff), 2);
+    ck_assert_uint_eq(get(0x40000000, 0)->eax, 0x4000000a);
+    ck_assert_uint_eq(get(0x40000000, 0)->ebx, 1);
+    ck_assert_uint_eq(get(0x40000000, 0)->ecx, 2);
+    ck_assert_uint_eq(get(0x40000000, 0)->edx, 3);
+    ck_assert_uint_eq(get(0x40000082, 0)->eax, 0);
+    ck_assert_uint_eq(get(0x80000008, 0)->eax, 0x302e); /* what is beside the range stays */
+}
+END_TEST
+
+START_TEST(without_leaves_the_kernels_stay)
+{
+    put(0x40000000, 0, 0x40000001, 0x4b4d564b);
+    adapt(0, 1);
+    ck_assert_uint_eq(get(0x40000000, 0)->ebx, 0x4b4d564b);
+}
+END_TEST
+
+START_TEST(leaves_need_room)
+{
+    while (table.n < KVM_CPUID_MAX - 1)
+        put(0xd, table.n, 0, 0);
+    for (uint32_t i = 0; i < table.n; i++) {
+        if (table.entries[i].function == 0x8000000a)
+            table.entries[i].function = 0xd; /* nothing is dropped that would make room */
+    }
+    ck_assert_int_eq(adapt_with_leaves(), -ENOBUFS);
+}
+END_TEST
+
+START_TEST(an_invariant_tsc_is_seen)
+{
+    ck_assert(!kvm_cpuid_tsc_invariant(&table));
+    put(0x80000007, 0, 0, 0);
+    ck_assert(kvm_cpuid_tsc_invariant(&table)); /* edx is all ones */
+    table.entries[table.n - 1].edx = ~(1u << 8);
+    ck_assert(!kvm_cpuid_tsc_invariant(&table));
+}
+END_TEST
+
 START_TEST(a_full_table_is_an_error)
 {
     struct kvm_cpu cpu = {.count = 2};
@@ -191,6 +261,10 @@ int main(void)
     tcase_add_test(t, amd_counts_cores_in_its_own_leaves);
     tcase_add_test(t, leaves_the_host_lacks_are_not_made_up);
     tcase_add_test(t, a_full_table_is_an_error);
+    tcase_add_test(t, the_kernels_signature_gives_way_to_ours);
+    tcase_add_test(t, without_leaves_the_kernels_stay);
+    tcase_add_test(t, leaves_need_room);
+    tcase_add_test(t, an_invariant_tsc_is_seen);
     tcase_add_test(t, address_bits_are_read_or_assumed);
     suite_add_tcase(s, t);
     r = srunner_create(s);
