@@ -90,6 +90,8 @@ static inline void begin(void)
         vm->objects.fds[OBJECT_KVM][0] = open("/dev/null", O_RDWR | O_CLOEXEC);
     r = objects_make(&vm->objects, vm->config, coms, &why);
     ck_assert_msg(r == 0, "%s", why.text);
+    r = disks_open(&vm->disks, &vm->objects, vm->config, &why);
+    ck_assert_msg(r == 0, "%s", why.text);
     r = procs_open(&vm->procs, vm->config, false, &why);
     ck_assert_msg(r == 0, "%s", why.text);
     r = channel_pair(pair);

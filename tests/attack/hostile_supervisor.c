@@ -120,6 +120,105 @@ START_TEST(a_cpu_that_is_not_there_is_only_a_wish)
 }
 END_TEST
 
+/* --- asking for disks --- */
+
+static uint8_t identity[16];
+static char secret[] = "/etc/passwd", socket_name[] = "/tmp/a", *named[] = {secret, socket_name};
+
+static Bulkhead__Disk wish(void)
+{
+    Bulkhead__Disk d;
+
+    bulkhead__disk__init(&d);
+    d.kind = DISK_DISK;
+    d.read_only = true;
+    d.paths = named;
+    d.n_paths = 1;
+    d.identity = (ProtobufCBinaryData){sizeof(identity), identity};
+    return d;
+}
+
+static void say_disk(Bulkhead__DiskChange__Action action, Bulkhead__Disk *disk, unsigned n_fds)
+{
+    Bulkhead__DiskChange body;
+    Bulkhead__Envelope e;
+
+    bulkhead__disk_change__init(&body);
+    bulkhead__envelope__init(&e);
+    body.action = action;
+    body.disk = disk;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_DISK_CHANGE;
+    e.disk_change = &body;
+    say(&e, n_fds);
+}
+
+/* An operator's mistake, for all that init knows: answered, and nothing has changed. */
+static void expect_no_disk(const char *text)
+{
+    struct channel_msg m = {0};
+
+    ck_assert(!vm->over);
+    ck_assert_uint_eq(vm->disks.page->n_rows, 0);
+    ck_assert_int_eq(channel_recv(hostile, &m), 0);
+    ck_assert_int_eq(m.envelope->body_case, BULKHEAD__ENVELOPE__BODY_DISK_CHANGED);
+    ck_assert_msg(strstr(m.envelope->disk_changed->error, text) != NULL, "%s",
+                  m.envelope->disk_changed->error);
+    channel_msg_done(&m);
+}
+
+START_TEST(it_cannot_have_a_file_opened)
+{
+    Bulkhead__Disk d = wish();
+
+    say_disk(BULKHEAD__DISK_CHANGE__ACTION__ADD, &d, 0);
+    expect_no_disk("its file did not come along");
+    d.n_paths = 2;
+    d.chunk_bytes = 4096;
+    say_disk(BULKHEAD__DISK_CHANGE__ACTION__ADD, &d, 1);
+    expect_no_disk("a striped disk");
+}
+END_TEST
+
+START_TEST(it_cannot_have_memory_taken)
+{
+    Bulkhead__Disk d = wish();
+
+    d.n_paths = 0;
+    d.read_only = false;
+    d.format = DISK_RAM;
+    d.ram_bytes = UINT64_C(1) << 40;
+    say_disk(BULKHEAD__DISK_CHANGE__ACTION__ADD, &d, 0);
+    expect_no_disk("a disk in memory");
+}
+END_TEST
+
+START_TEST(a_change_of_nothing_changes_nothing)
+{
+    Bulkhead__Disk d = wish();
+
+    say_disk(BULKHEAD__DISK_CHANGE__ACTION__ADD, NULL, 0);
+    expect_no_disk("no disk named");
+    say_disk((Bulkhead__DiskChange__Action)-1, &d, 0);
+    expect_no_disk("no such change");
+    d.controller = UINT32_MAX;
+    say_disk(BULKHEAD__DISK_CHANGE__ACTION__REMOVE, &d, 0);
+    expect_no_disk("controller");
+    d.controller = 0;
+    d.lun = UINT32_MAX;
+    say_disk(BULKHEAD__DISK_CHANGE__ACTION__RESIZE, &d, 0);
+    expect_no_disk("lun");
+}
+END_TEST
+
+START_TEST(one_file_comes_along_at_most)
+{
+    Bulkhead__Disk d = wish();
+
+    say_disk(BULKHEAD__DISK_CHANGE__ACTION__ADD, &d, 2);
+    expect_refused();
+}
+END_TEST
+
 /* --- saying what only others say --- */
 
 START_TEST(messages_that_init_sends_are_not_taken_back)
@@ -259,6 +358,10 @@ static TCase *make_case(void)
     tcase_add_loop_test(c, nobody_unknown_is_killed, 0, 4);
     tcase_add_loop_test(c, nobody_unknown_is_placed, 0, 4);
     tcase_add_test(c, a_cpu_that_is_not_there_is_only_a_wish);
+    tcase_add_test(c, it_cannot_have_a_file_opened);
+    tcase_add_test(c, it_cannot_have_memory_taken);
+    tcase_add_test(c, a_change_of_nothing_changes_nothing);
+    tcase_add_test(c, one_file_comes_along_at_most);
     tcase_add_loop_test(c, messages_that_init_sends_are_not_taken_back, 0, 3);
     tcase_add_test(c, it_is_not_started_before_it_runs);
     tcase_add_test(c, bytes_that_are_no_message_are_refused);

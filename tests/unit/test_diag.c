@@ -286,6 +286,41 @@ START_TEST(replies_find_who_asked)
 }
 END_TEST
 
+START_TEST(a_change_of_a_disk_goes_on_with_its_file)
+{
+    struct stage s;
+    struct channel_msg m;
+    Bulkhead__AdminCall c = BULKHEAD__ADMIN_CALL__INIT;
+    Bulkhead__DiskChange change = BULKHEAD__DISK_CHANGE__INIT;
+    Bulkhead__Disk disk = BULKHEAD__DISK__INIT;
+    uint8_t bytes[256];
+    AUTO_FD a = -1;
+
+    stage_init(&s);
+    stage_start(&s);
+    a = operator_come(&s);
+    c.verb = BULKHEAD__ADMIN_CALL__VERB__DISK;
+    send_bytes(a, bytes, bulkhead__admin_call__pack(&c, bytes), -1);
+    expect_end(a, "no disk named");
+    c.disk = &change;
+    send_bytes(a, bytes, bulkhead__admin_call__pack(&c, bytes), -1);
+    expect_end(a, "no disk named");
+    change.action = BULKHEAD__DISK_CHANGE__ACTION__ADD;
+    change.disk = &disk;
+    disk.lun = 9;
+    send_bytes(a, bytes, bulkhead__admin_call__pack(&c, bytes), STDIN_FILENO);
+    m = hear(&s);
+    ck_assert_uint_eq(m.n_fds, 1);
+    ck_assert_int_eq(m.envelope->admin_request->action, BULKHEAD__ADMIN_REQUEST__ACTION__DISK);
+    ck_assert_int_eq(m.envelope->admin_request->disk->action, BULKHEAD__DISK_CHANGE__ACTION__ADD);
+    ck_assert_uint_eq(m.envelope->admin_request->disk->disk->lun, 9);
+    reply(&s, m.envelope->admin_request->tag, "there is one already");
+    expect_end(a, "there is one already");
+    channel_msg_done(&m);
+    stage_done(&s);
+}
+END_TEST
+
 START_TEST(a_reply_after_the_operator_left_is_nobodys)
 {
     struct stage s;
@@ -395,6 +430,7 @@ int main(void)
     tcase_add_test(tests, a_full_tree_comes_in_pieces_to_a_slow_reader);
     tcase_add_test(tests, followers_get_what_comes_and_others_are_served_meanwhile);
     tcase_add_test(tests, replies_find_who_asked);
+    tcase_add_test(tests, a_change_of_a_disk_goes_on_with_its_file);
     tcase_add_test(tests, a_reply_after_the_operator_left_is_nobodys);
     tcase_add_test(tests, wrong_calls_are_answered);
     tcase_add_test(tests, nonsense_costs_the_session_only);

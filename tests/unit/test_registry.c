@@ -3,8 +3,10 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -148,6 +150,60 @@ static void ask_restart(uint32_t process)
     settle();
 }
 
+static void ask_disk(uint32_t tag, int fd)
+{
+    Bulkhead__AdminRequest body = BULKHEAD__ADMIN_REQUEST__INIT;
+    Bulkhead__DiskChange change = BULKHEAD__DISK_CHANGE__INIT;
+    Bulkhead__Envelope e = BULKHEAD__ENVELOPE__INIT;
+    int r;
+
+    change.action = BULKHEAD__DISK_CHANGE__ACTION__EJECT;
+    body.tag = tag;
+    body.action = BULKHEAD__ADMIN_REQUEST__ACTION__DISK;
+    body.disk = &change;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_ADMIN_REQUEST;
+    e.admin_request = &body;
+    r = channel_send(s.workers[PROCESS_DIAG], &e, &fd, fd >= 0 ? 1 : 0);
+    ck_assert_int_eq(r, 0);
+    settle();
+}
+
+static void say_disk_changed(uint32_t tag, const char *error)
+{
+    Bulkhead__DiskChanged body = BULKHEAD__DISK_CHANGED__INIT;
+    Bulkhead__Envelope e = BULKHEAD__ENVELOPE__INIT;
+    char text[64];
+
+    (void)snprintf(text, sizeof(text), "%s", error);
+    body.tag = tag;
+    body.error = text;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_DISK_CHANGED;
+    e.disk_changed = &body;
+    init_says(&e, -1);
+}
+
+/* What diag is told; NULL: nothing. */
+static void expect_reply(uint32_t tag, const char *error)
+{
+    struct channel_msg m = {0};
+    int r;
+
+    do {
+        channel_msg_done(&m);
+        r = recv(s.workers[PROCESS_DIAG], NULL, 0, MSG_PEEK | MSG_DONTWAIT) < 0
+                ? -errno
+                : channel_recv(s.workers[PROCESS_DIAG], &m);
+    } while (r == 0 && m.envelope->body_case != BULKHEAD__ENVELOPE__BODY_ADMIN_REPLY);
+    if (error == NULL) {
+        ck_assert_int_eq(r, -EAGAIN);
+        return;
+    }
+    ck_assert_int_eq(r, 0);
+    ck_assert_uint_eq(m.envelope->admin_reply->tag, tag);
+    ck_assert_str_eq(m.envelope->admin_reply->error, error);
+    channel_msg_done(&m);
+}
+
 /* --- what the supervisor asks of init, in order --- */
 
 static struct channel_msg next(Bulkhead__Envelope__BodyCase type)
@@ -175,6 +231,16 @@ static void expect_spawn(uint32_t process, uint32_t generation, bool has_binary)
     ck_assert_uint_eq(m.envelope->spawn->generation, generation);
     ck_assert_int_eq(m.envelope->spawn->has_binary, has_binary);
     ck_assert_uint_eq(m.n_fds, has_binary ? 1 : 0);
+    channel_msg_done(&m);
+}
+
+static void expect_disk_change(uint32_t tag, unsigned n_fds)
+{
+    struct channel_msg m = next(BULKHEAD__ENVELOPE__BODY_DISK_CHANGE);
+
+    ck_assert_uint_eq(m.envelope->disk_change->tag, tag);
+    ck_assert_int_eq(m.envelope->disk_change->action, BULKHEAD__DISK_CHANGE__ACTION__EJECT);
+    ck_assert_uint_eq(m.n_fds, n_fds);
     channel_msg_done(&m);
 }
 
@@ -373,6 +439,52 @@ START_TEST(diag_that_serves_asks_for_a_restart)
 }
 END_TEST
 
+START_TEST(a_change_of_a_disk_is_inits_and_answered)
+{
+    begin_running();
+    ask_disk(TAG, STDIN_FILENO);
+    expect_disk_change(TAG, 1);
+    ask_disk(TAG + 1, -1);
+    expect_nothing();
+    expect_reply(TAG + 1, "another change of a disk is on its way");
+    say_disk_changed(TAG, "it is no dvd drive");
+    expect_reply(TAG, "it is no dvd drive");
+    ask_disk(TAG + 2, -1);
+    expect_disk_change(TAG + 2, 0);
+    say_disk_changed(TAG + 2, "");
+    expect_reply(TAG + 2, "");
+    expect_nothing();
+}
+END_TEST
+
+/* Its tags are its own: a successor may use them again. */
+START_TEST(another_diag_does_not_hear_what_a_dead_one_asked)
+{
+    begin_running();
+    ask_disk(TAG, -1);
+    expect_disk_change(TAG, 0);
+    say_died(PROCESS_DIAG, 1, STATUS_KILLED, false);
+    expect_spawn(PROCESS_DIAG, 2, false);
+    bring_up(PROCESS_DIAG, 2);
+    say_disk_changed(TAG, "");
+    expect_reply(TAG, NULL);
+    ask_disk(TAG, -1);
+    expect_disk_change(TAG, 0);
+}
+END_TEST
+
+START_TEST(init_says_nothing_of_disks_unasked)
+{
+    Bulkhead__DiskChanged changed = BULKHEAD__DISK_CHANGED__INIT;
+
+    begin_running();
+    ck_assert_int_eq(admin_disk_changed(&s.reg, &changed), -EPROTO);
+    ask_disk(TAG, -1);
+    changed.tag = TAG + 1;
+    ck_assert_int_eq(admin_disk_changed(&s.reg, &changed), -EPROTO);
+}
+END_TEST
+
 START_TEST(other_workers_ask_for_nothing)
 {
     begin_running();
@@ -525,6 +637,9 @@ static TCase *make_case(void)
     tcase_add_test(c, who_was_not_looked_at_asks_for_nothing);
     tcase_add_test(c, who_is_to_die_asks_for_nothing);
     tcase_add_test(c, diag_that_serves_asks_for_a_restart);
+    tcase_add_test(c, a_change_of_a_disk_is_inits_and_answered);
+    tcase_add_test(c, another_diag_does_not_hear_what_a_dead_one_asked);
+    tcase_add_test(c, init_says_nothing_of_disks_unasked);
     tcase_add_test(c, other_workers_ask_for_nothing);
     tcase_add_test(c, who_is_never_ready_is_killed);
     tcase_add_test(c, who_closes_its_channel_and_lives_is_killed);
