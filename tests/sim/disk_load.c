@@ -31,7 +31,8 @@ enum {
 };
 
 static const uint64_t LOOK_NS = 20 * NS_PER_MS;
-static const uint64_t NO_ANSWER_NS = 30 * NS_PER_S;
+static const uint64_t NO_ANSWER_NS = 10 * NS_PER_S;
+static const uint64_t BUSY_NS = 3 * NS_PER_MS; /* until it is tried again */
 
 static uint64_t deaths_of(const struct disk_load *l)
 {
@@ -132,8 +133,10 @@ static void on_answer(struct scsi_guest *s, struct scsi_rq *rq)
     const struct load_op *op = op_of(l, rq);
 
     note_times(l, rq, op);
+    rq->tick = 0;
     if (rq->scsi_status == SCSI_BUSY) {
         l->busy++;
+        rq->tick = clock_now_ns() + BUSY_NS;
         again(l, rq);
         return;
     }
@@ -395,18 +398,33 @@ static bool submit(struct disk_load *l, struct scsi_rq *rq)
     return false;
 }
 
+/* The next that is due, taken out; NULL: none is. */
+static struct scsi_rq *take_again(struct load_queue *q)
+{
+    uint64_t now = clock_now_ns();
+    struct scsi_rq *rq = NULL;
+
+    (void)pthread_mutex_lock(&q->lock);
+    for (unsigned i = 0; rq == NULL && i < q->n_again; i++) {
+        if (q->again[i]->tick > now)
+            continue;
+        rq = q->again[i];
+        q->again[i] = q->again[--q->n_again];
+    }
+    (void)pthread_mutex_unlock(&q->lock);
+    return rq;
+}
+
 static bool submit_again(struct disk_load *l, unsigned channel)
 {
     struct load_queue *q = &l->queues[channel];
 
     for (unsigned left = q->n_again; left > 0; left--) {
-        struct scsi_rq *rq = NULL;
+        struct scsi_rq *rq = take_again(q);
 
-        (void)pthread_mutex_lock(&q->lock);
-        if (q->n_again > 0)
-            rq = q->again[--q->n_again];
-        (void)pthread_mutex_unlock(&q->lock);
-        if (rq == NULL || !submit(l, rq))
+        if (rq == NULL)
+            return true;
+        if (!submit(l, rq))
             return false;
     }
     return true;
@@ -417,11 +435,32 @@ static bool is_mine(const struct disk_load *l, unsigned channel, unsigned vp)
     return channel % vmbus_of(l)->n_vps == vp;
 }
 
+static void print_channels(struct disk_load *l, unsigned vp)
+{
+    for (unsigned i = 0; i < l->scsi->n_queues; i++) {
+        const struct scsi_queue *q = &l->scsi->queues[i];
+        const struct guest_channel *c = &q->channel;
+
+        sim_print(vmbus_of(l)->sim, vp,
+                  "channel %u of vCPU %u: %u on their way; out %u %u mask %u pending %u; "
+                  "in %u %u mask %u pending %u; flags %#llx\n",
+                  c->relid, c->vp, q->in_flight, *vring_field(&c->out, VRING_AT_WRITE),
+                  *vring_field(&c->out, VRING_AT_READ), *vring_field(&c->out, VRING_AT_MASK),
+                  *vring_field(&c->out, VRING_AT_PENDING), *vring_field(&c->in, VRING_AT_WRITE),
+                  *vring_field(&c->in, VRING_AT_READ), *vring_field(&c->in, VRING_AT_MASK),
+                  *vring_field(&c->in, VRING_AT_PENDING),
+                  (unsigned long long)*(const uint64_t *)(const void *)vmbus_host(
+                      vmbus_of(l), vmbus_of(l)->vps[c->vp].flags + 512));
+    }
+}
+
 static void wait_a_little(struct disk_load *l, unsigned vp, bool on_its_way)
 {
     if (!vmbus_halt(vmbus_of(l), vp, LOOK_NS) && on_its_way &&
-        clock_now_ns() > l->last_ns + NO_ANSWER_NS && !vm_has_ended(&vmbus_of(l)->sim->super.vm))
+        clock_now_ns() > l->last_ns + NO_ANSWER_NS && !vm_has_ended(&vmbus_of(l)->sim->super.vm)) {
+        print_channels(l, vp);
         vmbus_fail(vmbus_of(l), "requests are on their way, and nothing comes");
+    }
 }
 
 void load_step(struct disk_load *l, unsigned vp)

@@ -17,6 +17,7 @@ enum {
 };
 
 static const int32_t NOT_KNOWN = INT32_MIN;
+static const uint32_t OLDEST = INT32_MAX; /* requests back, as flow_claimed_from() compares them */
 static const uint64_t DRAIN_DEADLINE_NS = 300 * NS_PER_S; /* of a dead generation's I/O */
 static const uint64_t DRAIN_LOOK_NS = 20 * NS_PER_MS;
 static const uint64_t SPIN_MAX_NS = 50 * NS_PER_US;
@@ -74,14 +75,14 @@ static void acknowledge(struct storage *s, unsigned channel, const struct vmbus_
 static void take_up(struct storage *s, unsigned channel, uint64_t now_ns)
 {
     struct flow *f = &s->flows[channel];
-    uint32_t from = f->taken - INFLIGHT_SLOTS;
+    uint32_t from = f->taken - OLDEST; /* any number of others may have been answered since */
     int slot;
 
     for (unsigned left = INFLIGHT_SLOTS; left > 0; left--) {
         const int32_t *known;
 
         slot = flow_claimed_from(f, from);
-        if (slot < 0 || flow_slot(f, (unsigned)slot)->seq - from >= INFLIGHT_SLOTS)
+        if (slot < 0)
             break;
         from = flow_slot(f, (unsigned)slot)->seq + 1;
         known = &s->known[channel][slot];
