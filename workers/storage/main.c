@@ -1,142 +1,24 @@
 /*
  * workers/storage/main.c - the storage worker: SCSI disks over VMBus, on files by io_uring. See README.md.
  */
-#include <errno.h>
-#include <stdlib.h>
-#include <sys/random.h>
-#include <unistd.h>
-
 #include "base/filters.h"
-#include "base/heap.h"
-#include "ipc/ram.h"
 #include "workers/storage/storage.h"
 
-enum {
-    HEAP_BYTES = 4 * 1024 * 1024, /* tables of images */
-};
-
-static int map(struct storage *s, enum object_kind kind, unsigned index, void **ret)
-{
-    return worker_map(s->worker, kind, index, ret);
-}
-
-static int map_pages(struct storage *s)
-{
-    void *disks, *channels, *synic, *acks, *log;
-    int r = map(s, OBJECT_DISKS, 0, &disks);
-
-    if (r == 0)
-        r = map(s, OBJECT_CHANNELS, PROCESS_STORAGE, &channels);
-    if (r == 0)
-        r = map(s, OBJECT_SYNIC, 0, &synic);
-    if (r == 0)
-        r = map(s, OBJECT_ACKS, PROCESS_STORAGE, &acks);
-    if (r == 0)
-        r = map(s, OBJECT_INFLIGHT, 0, &log);
-    if (r < 0)
-        return r;
-    s->disks = disks;
-    s->channels = channels;
-    s->synic = synic;
-    s->acks = acks;
-    s->log = log;
-    return 0;
-}
-
-static int take_memory(struct storage *s)
-{
-    int fd = worker_fd(s->worker, OBJECT_RAM, 0);
-    int r = fd < 0 ? fd : ram_map(fd, &s->memory);
-
-    if (r == 0)
-        (void)close(fd); /* the mapping is enough */
-    s->zeros = calloc(1, STORAGE_FILL_BYTES);
-    if (r == 0 && getrandom(s->random, sizeof(s->random), 0) != (ssize_t)sizeof(s->random))
-        r = -EIO;
-    return r == 0 && s->zeros == NULL ? -ENOMEM : r;
-}
-
-static int take_bells(struct storage *s)
-{
-    s->bell_fd = worker_fd(s->worker, OBJECT_BELL, PROCESS_STORAGE);
-    s->vmbus_bell_fd = worker_fd(s->worker, OBJECT_BELL, PROCESS_VMBUS);
-    if (s->bell_fd < 0 || s->vmbus_bell_fd < 0)
-        return -ENOENT;
-    for (unsigned vp = 0; vp < VPS_MAX; vp++)
-        s->irq_fds[vp] = worker_fd(s->worker, OBJECT_VP_IRQ, vp);
-    return 0;
-}
-
-static int setup(void *self, struct worker *w)
-{
-    struct storage *s = self;
-    int r;
-
-    s->worker = w;
-    r = map_pages(s);
-    if (r == 0)
-        r = take_memory(s);
-    if (r == 0)
-        r = take_bells(s);
-    if (r == 0)
-        r = uring_attach(&s->ring, worker_fd(w, OBJECT_RING, 0), &s->disks->ring);
-    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++)
-        s->flows[i].log = &s->log->channels[i];
-    return r < 0 ? r : heap_take(HEAP_BYTES);
-}
-
-static void add_rows(struct storage *s)
-{
-    struct board *b = &s->worker->board;
-
-    s->rows.interrupts = board_add(b, BOARD_COUNTER, "interrupts");
-    s->rows.sleeps = board_add(b, BOARD_COUNTER, "polling/sleeps");
-    s->rows.spins = board_add(b, BOARD_COUNTER, "polling/in_vain");
-    s->rows.spin_ns = board_add(b, BOARD_GAUGE, "polling/limit_ns");
-    s->rows.stopped = board_add(b, BOARD_COUNTER, "channels/stopped");
-    s->rows.drained = board_add(b, BOARD_COUNTER, "takeover/completed");
-    s->rows.again = board_add(b, BOARD_COUNTER, "takeover/taken_up");
-}
-
-static int load(void *self, struct rd *state, uint32_t schema)
-{
-    struct storage *s = self;
-    int r = 0;
-
-    (void)schema;
-    if (state != NULL && !s->worker->parked)
-        r = state_load(s, state);
-    if (r == 0)
-        add_rows(s);
-    return r;
-}
-
-static void save(void *self, struct wr *w)
-{
-    state_save(self, w);
-}
-
-static void loop(void *self, struct worker *w)
-{
-    (void)w;
-    storage_serve(self);
-}
-
-static const struct worker_ops storage_ops = {
+static const struct worker_ops ops = {
     .process = PROCESS_STORAGE,
     .filter = &storage_filter,
     .schema = STORAGE_SCHEMA,
     .schema_min = STORAGE_SCHEMA,
     .state_max = STORAGE_STATE_MAX,
-    .setup = setup,
-    .load = load,
-    .save = save,
-    .loop = loop,
+    .setup = storage_setup,
+    .load = storage_load,
+    .save = storage_save,
+    .loop = storage_loop,
 };
 
 int main(int argc, char **argv)
 {
     static struct storage s; /* more than a stack should hold */
 
-    return worker_main(&storage_ops, &s, argc, argv);
+    return worker_main(&ops, &s, argc, argv);
 }

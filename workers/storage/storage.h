@@ -246,3 +246,10 @@ int MUST_USE state_load(struct storage *s, struct rd *r);
 /* --- serve.c --- */
 
 void storage_serve(struct storage *s);
+
+/* --- worker.c: struct worker_ops, self is a struct storage --- */
+
+int MUST_USE storage_setup(void *self, struct worker *w);
+int MUST_USE storage_load(void *self, struct rd *state, uint32_t schema);
+void storage_save(void *self, struct wr *w);
+void storage_loop(void *self, struct worker *w);
