@@ -207,7 +207,7 @@ struct xi_entry {
     uint64_t sequence;
     uint64_t flushed_bytes;
     uint64_t last_bytes;
-    const struct xi_write *writes; /* up to 126 */
+    const struct xi_write *writes;
     uint32_t n;
 };
 
@@ -227,8 +227,8 @@ static inline void xi_descriptor(uint8_t *at, const struct xi_write *w, uint64_t
 static inline uint32_t xi_log_entry(struct store *s, uint64_t log_bytes, const uint8_t guid[16],
                                     const struct xi_entry *e)
 {
-    uint8_t *raw = calloc(1, 4096 * ((size_t)e->n + 1));
-    uint32_t len = 4096;
+    uint32_t len = (e->n + 2 + 127) / 128 * 4096; /* of the header and the descriptors */
+    uint8_t *raw = calloc(1, len + 4096 * (size_t)e->n);
 
     if (raw == NULL)
         abort();
