@@ -140,6 +140,18 @@ static void fake_hv_config(struct fake_hv *f, struct hv_config *c)
     c->writers[PROCESS_STORAGE] = &f->writer;
 }
 
+/* A new VM in the same place. */
+static void fake_hv_reset(struct fake_hv *f, const struct hv_config *c)
+{
+    memset(f->ram, 0, FAKE_RAM_BYTES);
+    memset(&f->outbox, 0, sizeof(f->outbox));
+    board_attach(&f->board, f->board_page, 1);
+    board_take_rows(&f->board);
+    port_client_init(&f->writer, f->writer_page, -1);
+    if (hv_init(&f->hv, c) < 0)
+        abort();
+}
+
 /* Everything from nothing, each test anew. */
 static struct fake_hv *fake_hv_new(void)
 {
@@ -150,14 +162,10 @@ static struct fake_hv *fake_hv_new(void)
     f->board_page = fake_hv_zeroed(sizeof(*f->board_page));
     f->writer_page = fake_hv_zeroed(sizeof(*f->writer_page));
     f->long_mode = true;
-    board_attach(&f->board, f->board_page, 1);
-    board_take_rows(&f->board);
-    port_client_init(&f->writer, f->writer_page, -1);
     if (gmem_add(&f->memory, (struct gpa){0}, FAKE_RAM_BYTES, f->ram) < 0)
         abort();
     fake_hv_config(f, &c);
-    if (hv_init(&f->hv, &c) < 0)
-        abort();
+    fake_hv_reset(f, &c);
     return f;
 }
 

@@ -225,11 +225,18 @@ static void step(struct model *m, const uint8_t record[RECORD_BYTES])
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static struct fake_hv *f;
+    static struct hv_config config;
     struct model m = {.last = -1};
 
+    if (f == NULL) {
+        f = fake_hv_new();
+        config = f->hv.config;
+    }
     if (size < 1)
         return 0;
-    m.f = fake_hv_new();
+    fake_hv_reset(f, &config);
+    m.f = f;
     m.hostile = (data[0] & OPTION_HOSTILE) != 0;
     data++;
     size--;
@@ -239,6 +246,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         data += RECORD_BYTES;
         size -= RECORD_BYTES;
     }
-    fake_hv_free(m.f);
     return 0;
 }

@@ -251,6 +251,7 @@ START_TEST(a_crash_may_say_anything)
 {
     memset(f->ram + PAGE, 0xe7, 2 * HV_PAGE_BYTES);
     crash_with(PAGE, UINT64_MAX); /* cut to a page */
+    ck_assert(fake_hv_logged(f, "guest: ???"));
     crash_with(FAKE_RAM_BYTES - 1, 2);
     ck_assert(fake_hv_logged(f, "not in its memory"));
     crash_with(UINT64_MAX, 1);

@@ -499,6 +499,63 @@ START_TEST(eoms_without_a_message_do_nothing)
 }
 END_TEST
 
+/* --- both at the same time --- */
+
+/* As Linux takes one: the type back to 0, then, in this order, is another one waiting? */
+static void take_at_the_same_time(int64_t *expected)
+{
+    uint8_t *slot = fake_hv_slot(f, 0);
+    uint32_t *type = (uint32_t *)(void *)slot;
+    bool pending;
+
+    if (__atomic_load_n(type, __ATOMIC_ACQUIRE) != VMBUS_MESSAGE_TYPE)
+        return;
+    ck_assert_int_eq((int64_t)fake_hv_u64(f, FAKE_SIMP + 256 * VMBUS_SINT + 16), *expected);
+    (*expected)++;
+    __atomic_store_n(type, 0, __ATOMIC_SEQ_CST);
+    atomic_thread_fence(memory_order_seq_cst);
+    pending = (__atomic_load_n(&slot[5], __ATOMIC_RELAXED) & 1) != 0;
+    if (pending)
+        set(0, EOM, 0);
+}
+
+enum {
+    RACED_MESSAGES = 5000,
+};
+
+/* The worker and the supervisor's loop: each message is delivered once, and never tried again. */
+static void *send_them(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < RACED_MESSAGES; i++) {
+        while (atomic_load(&f->outbox.tail) - atomic_load(&f->outbox.head) >= 2)
+            (void)sched_yield();
+        fake_hv_message(f, 0);
+        (void)!hv_deliver(&f->hv);
+    }
+    return NULL;
+}
+
+/* No message waits for time to pass: whoever comes second finds what the first one left. */
+START_TEST(guest_and_host_never_miss_each_other)
+{
+    uint64_t end = clock_now_ns() + 50 * 1000 * NS_PER_MS;
+    int64_t expected = 0;
+    pthread_t thread;
+
+    enable(0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, send_them, NULL), 0);
+    while (expected < RACED_MESSAGES) {
+        if (fake_hv_interrupts(f, 0) > 0)
+            take_at_the_same_time(&expected);
+        else
+            (void)sched_yield();
+        ck_assert_uint_lt(clock_now_ns(), end);
+    }
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+END_TEST
+
 /* --- a worker that was taken over --- */
 
 START_TEST(indices_that_cannot_be_are_a_broken_protocol)
@@ -600,6 +657,7 @@ static void add_messages(TCase *t)
     tcase_add_test(t, the_outbox_goes_round);
     tcase_add_test(t, a_full_outbox_is_delivered_in_order);
     tcase_add_test(t, eoms_without_a_message_do_nothing);
+    tcase_add_test(t, guest_and_host_never_miss_each_other);
     tcase_add_test(t, indices_that_cannot_be_are_a_broken_protocol);
     tcase_add_test(t, our_place_in_the_outbox_is_ours);
     tcase_add_test(t, messages_that_cannot_be_are_dropped);
