@@ -13,7 +13,6 @@
 static const char by_serial[] = "serial:";
 
 enum {
-    CHUNK_MIN = 4096,
     IDENTITY_BYTES = sizeof(((struct disk_row *)NULL)->identity),
     BLOCK_BYTES = 512,
 };
@@ -95,10 +94,9 @@ static int check_stripe(const Bulkhead__Disk *d, const char *name, struct why *w
         return why_say(why, -EINVAL, "%s: %zu files, but no chunk size", name, d->n_paths);
     if (d->n_paths <= 1 && d->chunk_bytes != 0)
         return why_say(why, -EINVAL, "%s: a chunk size, but no second file", name);
-    if (d->chunk_bytes != 0 &&
-        (d->chunk_bytes < CHUNK_MIN || (d->chunk_bytes & (d->chunk_bytes - 1)) != 0))
-        return why_say(why, -EINVAL, "%s: chunks of %u bytes: a power of two from %d is needed",
-                       name, d->chunk_bytes, CHUNK_MIN);
+    if (d->chunk_bytes % DISK_CHUNK_UNIT != 0)
+        return why_say(why, -EINVAL, "%s: chunks of %u bytes: a multiple of %d is needed", name,
+                       d->chunk_bytes, DISK_CHUNK_UNIT);
     return 0;
 }
 

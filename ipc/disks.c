@@ -2,13 +2,30 @@
 
 #include <string.h>
 
+static bool is_block(uint32_t bytes)
+{
+    return bytes == 0 || bytes == 512 || bytes == 4096;
+}
+
+/* Each number alone. */
+static bool numbers_are_sound(const struct disk_row *row)
+{
+    const uint32_t flags = DISK_READ_ONLY | DISK_BLOCK_DEVICE | DISK_EMPTY;
+
+    return row->kind <= DISK_DVD && row->format <= DISK_RAM && (row->flags & ~flags) == 0 &&
+           row->controller < DISK_CONTROLLERS && row->lun < DISK_LUNS &&
+           is_block(row->block_bytes) && is_block(row->physical_bytes) &&
+           row->chunk_bytes % DISK_CHUNK_UNIT == 0 && row->n_members <= DISK_MEMBERS &&
+           memchr(row->serial, '\0', sizeof(row->serial)) != NULL;
+}
+
 static bool row_is_sound(const struct disks_page *p, const struct disk_row *row)
 {
     if (row->kind == DISK_NONE)
         return true;
-    if (row->kind > DISK_DVD || row->format > DISK_RAM || row->controller >= DISK_CONTROLLERS ||
-        row->lun >= DISK_LUNS || row->n_members > DISK_MEMBERS ||
-        memchr(row->serial, '\0', sizeof(row->serial)) == NULL)
+    if (!numbers_are_sound(row) || (row->n_members > 1) != (row->chunk_bytes != 0))
+        return false;
+    if ((row->n_members == 0) != ((row->flags & DISK_EMPTY) != 0))
         return false;
     for (uint32_t i = 0; i < row->n_members; i++) {
         if (row->members[i] >= DISK_FILES || p->files[row->members[i]].in_use == 0)

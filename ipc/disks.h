@@ -21,6 +21,7 @@ enum {
     DISK_ROWS = 256,
     DISK_FILES = 512,       /* fixed files of all rows */
     DISK_MEMBERS = 16,      /* files of a striped disk */
+    DISK_CHUNK_UNIT = 4096, /* of its chunks */
     DISK_SERIAL_BYTES = 32, /* printable, with its terminating zero */
 };
 
@@ -34,7 +35,7 @@ enum disk_format {
     DISK_RAW = 0, /* regular file or block device */
     DISK_VHD = 1, /* fixed or dynamic, as its footer says */
     DISK_VHDX = 2,
-    DISK_RAM = 3, /* no file: memory of the worker, lost with the VM but not with the worker */
+    DISK_RAM = 3, /* its one member is memory, made by init, lost with the VM and not before */
 };
 
 enum disk_flag {
@@ -61,7 +62,7 @@ struct disk_row {
 };
 
 struct disk_file {
-    uint64_t bytes;          /* as init saw it */
+    uint64_t bytes; /* as init saw it; of VHD and VHDX again after each death of the worker */
     uint32_t physical_bytes; /* of its device or file system; 0: not known */
     uint32_t in_use;         /* 0: the slot is empty */
 };

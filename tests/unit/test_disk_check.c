@@ -135,7 +135,7 @@ static void small_chunk(Bulkhead__Disk *d)
 static void odd_chunk(Bulkhead__Disk *d)
 {
     no_chunk(d);
-    d->chunk_bytes = 12288;
+    d->chunk_bytes = 12800;
 }
 
 static void relative_path(Bulkhead__Disk *d)
@@ -228,7 +228,7 @@ static const struct {
     {no_chunk,             "2 files, but no chunk size"      },
     {chunk_alone,          "but no second file"              },
     {small_chunk,          "chunks of 2048 bytes"            },
-    {odd_chunk,            "chunks of 12288 bytes"           },
+    {odd_chunk,            "chunks of 12800 bytes"           },
     {relative_path,        "disk.img: not an absolute path"  },
     {path_with_control,    "a path with control characters"  },
     {path_empty,           "an empty path"                   },
@@ -280,7 +280,7 @@ START_TEST(limits_themselves_are_good)
 
     many_files(&d);
     d.n_paths = DISK_MEMBERS;
-    d.chunk_bytes = 1u << 31;
+    d.chunk_bytes = UINT32_MAX - 4095;
     d.controller = DISK_CONTROLLERS - 1;
     d.block_bytes = 4096;
     d.physical_bytes = 4096;
