@@ -14,6 +14,11 @@
 #include "base/fd.h"
 #include "cli/say.h"
 
+enum {
+    BUSY_TRIES = 40,
+    BUSY_PAUSE_US = 50 * 1000,
+};
+
 static int wrong(int status, char *why, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 static int wrong(int status, char *why, const char *fmt, ...)
@@ -148,17 +153,34 @@ static int measure(const char *path, struct disk_image *f, char *why)
     return 0;
 }
 
-/* Held by the open file, which QEMU inherits: nobody else gets it before QEMU is dead. */
+/*
+ * Held by the open file, which QEMU inherits: nobody else gets it before QEMU is dead. A VM that has
+ * just ended may hold it for a moment.
+ */
 static int lock(const struct disk_image *f, bool read_only, char *why)
 {
     struct flock all = {.l_type = read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
 
-    if (fcntl(f->fd, F_OFD_SETLK, &all) == 0)
-        return 0;
-    if (errno != EAGAIN && errno != EACCES)
-        return wrong(EXIT_FAILED, why, "it cannot be locked: %s", strerror(errno));
+    for (unsigned left = BUSY_TRIES; left > 0; left--) {
+        if (fcntl(f->fd, F_OFD_SETLK, &all) == 0)
+            return 0;
+        if (errno != EAGAIN && errno != EACCES)
+            return wrong(EXIT_FAILED, why, "it cannot be locked: %s", strerror(errno));
+        (void)usleep(BUSY_PAUSE_US);
+    }
     return wrong(EXIT_FAILED, why,
-                 "another program uses it: end that VM first, or add ,readonly %s", "to all");
+                 "another program uses it: end that VM first, or add ,readonly to all");
+}
+
+static int open_unless_busy(const char *path, int flags)
+{
+    int fd = open(path, flags);
+
+    for (unsigned left = BUSY_TRIES; fd < 0 && errno == EBUSY && left > 0; left--) {
+        (void)usleep(BUSY_PAUSE_US);
+        fd = open(path, flags);
+    }
+    return fd;
 }
 
 int disk_image_open(const char *path, bool read_only, struct disk_image *ret,
@@ -172,7 +194,7 @@ int disk_image_open(const char *path, bool read_only, struct disk_image *ret,
 
     if (!read_only && stat(path, &st) == 0 && S_ISBLK(st.st_mode))
         flags |= O_EXCL; /* not mounted */
-    fd = open(path, flags);
+    fd = open_unless_busy(path, flags);
     if (fd < 0)
         return cannot_open(errno, path, read_only, why);
     f.fd = fd;

@@ -21,7 +21,8 @@ enum {
     SECTOR_BYTES = 512,
     DVD_BLOCK_BYTES = 2048,
     CHUNK_DEFAULT = 128 * 1024,
-    CHUNK_UNIT = 4096,
+    CHUNK_MIN = 4096,
+    RAM_UNIT = 4096,
     CHUNK_MAX = 64 << 20,
 };
 
@@ -87,9 +88,11 @@ static int check_ram(const struct checking *c, const struct disk_option *d)
         return wrong(c, EXIT_USAGE, d, "a disk in memory has no file: leave it out, or format=ram");
     if (d->ram_bytes == 0)
         return wrong(c, EXIT_USAGE, d, "a disk in memory needs size=, such as size=64M");
-    if (d->ram_bytes % unit_of(d) != 0)
-        return wrong(c, EXIT_USAGE, d, "size=%" PRIu64 " is not a multiple of %" PRIu64,
-                     d->ram_bytes, unit_of(d));
+    if (d->ram_bytes % RAM_UNIT != 0)
+        return wrong(c, EXIT_USAGE, d, "size=%" PRIu64 " is not a multiple of %d", d->ram_bytes,
+                     RAM_UNIT);
+    if (d->read_only)
+        return wrong(c, EXIT_USAGE, d, "a disk in memory that is readonly would stay empty");
     if (d->kind == DISK_OPTION_DVD)
         return wrong(c, EXIT_USAGE, d,
                      "a DVD drive has a file, or is empty: format=ram is neither");
@@ -118,9 +121,23 @@ static int check_stripe(const struct checking *c, const struct disk_option *d)
         return wrong(c, EXIT_USAGE, d, "a stripe has at most %d files", DISK_MEMBERS);
     if (d->chunk_bytes != 0 && d->members.n == 0)
         return wrong(c, EXIT_USAGE, d, "chunk is for a stripe: add member=FILE, or leave it out");
-    if (d->chunk_bytes % CHUNK_UNIT != 0 || d->chunk_bytes > CHUNK_MAX)
-        return wrong(c, EXIT_USAGE, d, "chunk=%" PRIu64 ": a multiple of 4K up to 64M is wanted",
+    if (d->chunk_bytes != 0 && (d->chunk_bytes < CHUNK_MIN || d->chunk_bytes > CHUNK_MAX ||
+                                (d->chunk_bytes & (d->chunk_bytes - 1)) != 0))
+        return wrong(c, EXIT_USAGE, d, "chunk=%" PRIu64 ": a power of two from 4K to 64M is wanted",
                      d->chunk_bytes);
+    return 0;
+}
+
+static int check_dvd(const struct checking *c, const struct disk_option *d)
+{
+    if (d->kind != DISK_OPTION_DVD)
+        return 0;
+    if (d->members.n > 0)
+        return wrong(c, EXIT_USAGE, d, "a DVD drive takes one file");
+    if (d->format != DISK_OPTION_AUTO && d->format != DISK_OPTION_RAW)
+        return wrong(c, EXIT_USAGE, d, "a disc's image has no format: leave it out");
+    if (d->block_bytes != 0 || d->physical_block_bytes != 0)
+        return wrong(c, EXIT_USAGE, d, "a disc's blocks have 2048 bytes: leave their sizes out");
     return 0;
 }
 
@@ -129,18 +146,20 @@ static int check_fields(const struct checking *c, const struct disk_option *d)
     bool sized_by_format = d->format == DISK_OPTION_VHD || d->format == DISK_OPTION_VHDX;
     int r = check_serial(c, d);
 
+    if (r == 0 && d->format == DISK_OPTION_RAM)
+        return check_ram(c, d);
     if (r == 0)
         r = check_stripe(c, d);
+    if (r == 0)
+        r = check_dvd(c, d);
     if (r != 0)
         return r;
-    if (d->format == DISK_OPTION_RAM)
-        return check_ram(c, d);
     if (d->ram_bytes != 0)
         return wrong(c, EXIT_USAGE, d, "size is for format=ram: a file has its own");
     if (d->file == NULL && d->kind != DISK_OPTION_DVD)
         return wrong(c, EXIT_USAGE, d,
                      "a file is missing (only a DVD drive may be empty: kind=dvd)");
-    if (d->block_bytes != 0 && (d->kind == DISK_OPTION_DVD || sized_by_format))
+    if (d->block_bytes != 0 && sized_by_format)
         return wrong(c, EXIT_USAGE, d, "block-size is for raw images: leave it out here");
     if (d->physical_block_bytes != 0 && d->physical_block_bytes < d->block_bytes)
         return wrong(c, EXIT_USAGE, d, "physical-block-size is less than block-size");
@@ -217,6 +236,10 @@ static int settle_format(const struct checking *c, struct disk_plan *p, const ch
     if (p->n_files > 0 && format != p->format)
         return wrong(c, EXIT_USAGE, p->option,
                      "%s is not of the first file's format: all files of a stripe have one", path);
+    if (p->kind == DISK_DVD) { /* as it is */
+        p->format = DISK_RAW;
+        return 0;
+    }
     p->format = format;
     if (f->content == contents[format] || (said && format == DISK_RAW))
         return 0;

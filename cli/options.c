@@ -106,13 +106,17 @@ static int take_target(const struct command *c, int argc, char **argv, struct cl
                        char *error)
 {
     int n = argc - optind;
+    int max = c->target == NULL ? 0 : strchr(c->target, ' ') == NULL ? 1 : 2;
     bool needed = c->target != NULL && c->target[0] != '[';
 
-    if (n > (c->target == NULL ? 0 : 1))
+    if (n > max)
         return wrong(error, "unexpected argument: %s", argv[argc - 1]);
-    if (n == 0 && needed)
+    if (needed && n == 0)
         return wrong(error, "%s is missing", c->target);
-    args->target = n == 1 ? argv[optind] : NULL;
+    if (needed && n < max)
+        return wrong(error, "%s is missing", strchr(c->target, ' ') + 1);
+    args->target = n > 0 ? argv[optind] : NULL;
+    args->detail = n > 1 ? argv[optind + 1] : NULL;
     return 0;
 }
 

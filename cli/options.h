@@ -58,13 +58,15 @@ struct cli_args {
     bool follow;
     const char *binary;
 
-    const char *target; /* the one positional argument; NULL: none was given */
+    const char *target; /* the first positional argument; NULL: none was given */
+    const char *detail; /* the second */
     struct pool pool;   /* what was made on the way */
 };
 
 struct command {
     const char *name;
-    const char *target; /* as help shows it, in brackets when optional; NULL: takes none */
+    /* As help shows it: one word or two, in brackets when optional; NULL: takes none. */
+    const char *target;
     const char *summary;
     const struct option_row *options;
     size_t n_options;

@@ -1,3 +1,5 @@
+#include "cli/query.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -55,7 +57,8 @@ static int not_there(const struct cli_args *args, const char *path, int r)
     return say(EXIT_FAILED, "socket %s: %s", path, strerror(-r));
 }
 
-static int ask(struct query *q, Bulkhead__AdminCall__Verb verb, int binary)
+static int ask(struct query *q, Bulkhead__AdminCall__Verb verb, Bulkhead__DiskChange *disk,
+               int file)
 {
     char path[128];
     char error[256];
@@ -72,8 +75,9 @@ static int ask(struct query *q, Bulkhead__AdminCall__Verb verb, int binary)
     if (q->args->target != NULL)
         call.target = (char *)(uintptr_t)q->args->target; /* packing does not change it */
     call.follow = q->args->follow;
-    call.has_binary = binary >= 0;
-    r = operator_call(q->fd, &call, binary);
+    call.has_binary = file >= 0;
+    call.disk = disk;
+    r = operator_call(q->fd, &call, file);
     return r < 0 ? say(EXIT_FAILED, "socket %s: %s", path, strerror(-r)) : 0;
 }
 
@@ -96,10 +100,11 @@ static int next_answer(struct query *q, int timeout_ms, const Bulkhead__AdminAns
     return 0;
 }
 
-static int ask_all(struct query *q, Bulkhead__AdminCall__Verb verb, int binary)
+static int ask_all(struct query *q, Bulkhead__AdminCall__Verb verb, Bulkhead__DiskChange *disk,
+                   int file)
 {
     const Bulkhead__AdminAnswer *answer = NULL;
-    int r = ask(q, verb, binary);
+    int r = ask(q, verb, disk, file);
 
     while (r == 0 && (answer == NULL || !answer->done))
         r = next_answer(q, ANSWER_MS, &answer);
@@ -109,7 +114,7 @@ static int ask_all(struct query *q, Bulkhead__AdminCall__Verb verb, int binary)
 int ps_command(const struct cli_args *args)
 {
     struct query q = {.args = args, .fd = -1};
-    int status = ask_all(&q, BULKHEAD__ADMIN_CALL__VERB__PS, -1);
+    int status = ask_all(&q, BULKHEAD__ADMIN_CALL__VERB__PS, NULL, -1);
     json_t *list = json_array();
 
     for (size_t i = 0; status == 0 && i < q.n_answers; i++) {
@@ -171,7 +176,7 @@ static int show_values(const struct query *q)
 int inspect_command(const struct cli_args *args)
 {
     struct query q = {.args = args, .fd = -1};
-    int status = ask_all(&q, BULKHEAD__ADMIN_CALL__VERB__INSPECT, -1);
+    int status = ask_all(&q, BULKHEAD__ADMIN_CALL__VERB__INSPECT, NULL, -1);
 
     if (status == 0)
         status = show_values(&q);
@@ -194,7 +199,7 @@ int logs_command(const struct cli_args *args)
 {
     struct query q = {.args = args, .fd = -1};
     const Bulkhead__AdminAnswer *answer = NULL;
-    int status = ask(&q, BULKHEAD__ADMIN_CALL__VERB__LOGS, -1);
+    int status = ask(&q, BULKHEAD__ADMIN_CALL__VERB__LOGS, NULL, -1);
 
     while (status == 0 && (answer == NULL || !answer->done) && !ferror(stdout)) {
         status = next_answer(&q, args->follow ? -1 : ANSWER_MS, &answer);
@@ -237,7 +242,7 @@ static int seal_binary(const char *path, int *ret_fd)
 static int act(const struct cli_args *args, Bulkhead__AdminCall__Verb verb, int binary)
 {
     struct query q = {.args = args, .fd = -1};
-    int status = ask_all(&q, verb, binary);
+    int status = ask_all(&q, verb, NULL, binary);
     bool revived = verb == BULKHEAD__ADMIN_CALL__VERB__REVIVE;
 
     if (status == 0 && args->json)
@@ -267,4 +272,13 @@ int restart_command(const struct cli_args *args)
 int revive_command(const struct cli_args *args)
 {
     return act(args, BULKHEAD__ADMIN_CALL__VERB__REVIVE, -1);
+}
+
+int query_disk(const struct cli_args *args, Bulkhead__DiskChange *change, int file)
+{
+    struct query q = {.args = args, .fd = -1};
+    int status = ask_all(&q, BULKHEAD__ADMIN_CALL__VERB__DISK, change, file);
+
+    query_done(&q);
+    return status;
 }

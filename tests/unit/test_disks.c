@@ -172,15 +172,19 @@ static const struct {
     {"a.img,member=x.vhd",                            "x.vhd is not of the first file's format"                     },
     {"member=a.img",                                  "the first file of a stripe is missing"                       },
     {"a.img,chunk=4K",                                "chunk is for a stripe"                                       },
-    {"a.img,member=b.img,chunk=5K",                   "a multiple of 4K up to 64M is wanted"                        },
+    {"a.img,member=b.img,chunk=5K",                   "a power of two from 4K to 64M is wanted"                     },
+    {"a.img,member=b.img,chunk=2K",                   "a power of two from 4K to 64M is wanted"                     },
+    {"x.iso,member=b.img,kind=dvd",                   "a DVD drive takes one file"                                  },
+    {"x.vhd,kind=dvd,format=vhd",                     "a disc's image has no format"                                },
+    {"format=ram,size=1M,readonly",                   "would stay empty"                                            },
     {"lun=3",                                         "a file is missing (only a DVD drive may be empty: kind=dvd)" },
     {"format=ram",                                    "needs size="                                                 },
-    {"format=ram,size=1000",                          "size=1000 is not a multiple of 512"                          },
+    {"format=ram,size=1000",                          "size=1000 is not a multiple of 4096"                         },
     {"a.img,format=ram,size=1M",                      "a disk in memory has no file"                                },
     {"format=ram,kind=dvd,size=1M",                   "format=ram is neither"                                       },
     {"a.img,size=1M",                                 "size is for format=ram"                                      },
     {"x.vhd,format=vhd,block-size=512",               "block-size is for raw images"                                },
-    {"x.iso,kind=dvd,block-size=512",                 "block-size is for raw images"                                },
+    {"x.iso,kind=dvd,block-size=512",                 "a disc\'s blocks have 2048 bytes"                            },
     {"a.img,block-size=4096,physical-block-size=512", "physical-block-size is less"                                 },
     {"a.img,serial=01234567890123456789012345678901", "serial has 32 characters, at most 31"                        },
     {"a.img,serial=\xc3\xa4",                         "printable ASCII characters are wanted"                       },
@@ -278,6 +282,7 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int failed;
 
+    tcase_set_timeout(tests, 30); /* what is locked is waited for */
     tcase_add_unchecked_fixture(tests, enter_folder, leave_folder);
     tcase_add_test(tests, a_plan_is_complete);
     tcase_add_test(tests, a_file_has_one_user_while_it_is_kept);

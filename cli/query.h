@@ -1,0 +1,12 @@
+/*
+ * cli/query.h - one question to a running VM whose answer is done, or why not.
+ */
+#pragma once
+
+#include "admin.pb-c.h"
+#include "base/macro.h"
+
+struct cli_args;
+
+/* Ask for a change of the disks; file comes along, -1: none. Says what fails; the exit status. */
+int MUST_USE query_disk(const struct cli_args *args, Bulkhead__DiskChange *change, int file);
