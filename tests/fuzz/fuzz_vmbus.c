@@ -11,18 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/vmbus_model.h"
 #include "workers/vmbus/vmbus.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
-    VPS = 4,
-    IDS = 12,    /* names of lists that the guest uses */
-    OPENS = 128, /* more than can be unanswered */
-    SERIAL_SHIFT = 16,
+    SERIAL_SHIFT = 16, /* a page's number says whose it is, and its place in the list */
     RECORD_BYTES = 4,
     SETTLE_MAX = 2000,
-    RELID_END = VMBUS_CHANNELS + 1,
 };
 
 enum death {
@@ -32,30 +29,9 @@ enum death {
     AFTER_PUBLISH,
 };
 
-enum known {
-    UNKNOWN,
-    OFFERED,
-    RESCINDED,
-    GIVEN_BACK,
-};
-
 struct state {
     uint8_t bytes[VMBUS_STATE_MAX];
     size_t len;
-};
-
-struct list {
-    bool live, created, teardown;
-    bool fresh; /* its first message is being answered */
-    uint32_t relid, pages, sent;
-    uint64_t serial;
-};
-
-/* What the device's worker has of a channel, as long as it has not acknowledged its close. */
-struct held {
-    bool held;
-    uint32_t opening, pool_at, pages;
-    uint64_t serial;
 };
 
 struct world {
@@ -63,163 +39,13 @@ struct world {
     struct vmbus_outbox outbox;
     struct vmbus_channels shared;
     struct vmbus_acks acks;
-    struct state region; /* the last commit */
-    /* the model */
+    struct state region;                                /* the last commit */
     struct vmbus_message log[VMBUS_OUTBOX_ENTRIES + 1]; /* committed ones, by number */
     uint64_t committed;
-    bool offered, contact, unload;
-    bool answers_modify;
-    bool lied; /* the device acknowledged what it was not told: then not all is promised */
-    uint32_t asked_version;
-    struct list lists[IDS];
-    struct held held[VMBUS_CHANNELS];
-    uint8_t known[RELID_END];
-    bool opened[RELID_END]; /* asked for since it was offered */
-    uint32_t modifies[RELID_END];
-    uint32_t opens[OPENS][2]; /* relid (0: none) and open id */
+    struct model model;
     uint32_t next_open_id;
     uint64_t next_serial;
-    uint32_t last_type;
 };
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
-static uint32_t word(const uint8_t *bytes, unsigned at)
-{
-    uint32_t v;
-
-    memcpy(&v, bytes + at, sizeof(v));
-    return v;
-}
-
-/* --- what the model makes of a committed message to the guest --- */
-
-static bool nobody_holds(const struct world *w)
-{
-    for (unsigned i = 0; i < VMBUS_CHANNELS; i++) {
-        if (w->held[i].held)
-            return false;
-    }
-    return true;
-}
-
-static void saw_offer(struct world *w, const uint8_t *m)
-{
-    uint32_t relid = word(m, 184);
-
-    must(relid >= 1 && relid < RELID_END);
-    must(w->known[relid] == UNKNOWN || w->known[relid] == GIVEN_BACK);
-    must(m[180] == (relid - 1) % 8 && word(m, 192) == (0x2000 | relid));
-    w->known[relid] = OFFERED;
-    w->opened[relid] = false;
-}
-
-static void saw_rescind(struct world *w, const uint8_t *m)
-{
-    uint32_t relid = word(m, 8);
-
-    must(relid >= 1 && relid < RELID_END && w->known[relid] == OFFERED);
-    must(w->lied || !w->held[relid - 1].held);
-    w->known[relid] = RESCINDED;
-}
-
-static void saw_open_result(struct world *w, const uint8_t *m)
-{
-    for (unsigned i = 0; i < OPENS; i++) {
-        if (w->opens[i][0] != word(m, 8) || w->opens[i][1] != word(m, 12))
-            continue;
-        w->opens[i][0] = 0;
-        return;
-    }
-    abort();
-}
-
-static void saw_created(struct world *w, const uint8_t *m)
-{
-    uint32_t id = word(m, 12);
-    struct list *l = &w->lists[id < IDS ? id : 0];
-
-    must(id < IDS);
-    if (word(m, 16) != 0) {
-        if (l->fresh)
-            *l = (struct list){0};
-        return;
-    }
-    must(l->live && !l->created && l->relid == word(m, 8) && l->sent >= l->pages);
-    l->created = true;
-}
-
-static void saw_torndown(struct world *w, const uint8_t *m)
-{
-    uint32_t id = word(m, 8);
-
-    must(id < IDS && w->lists[id].live && w->lists[id].teardown);
-    for (unsigned i = 0; i < VMBUS_CHANNELS && !w->lied; i++)
-        must(!w->held[i].held || w->held[i].serial != w->lists[id].serial);
-    w->lists[id] = (struct list){0};
-}
-
-static void saw_version(struct world *w, const uint8_t *m)
-{
-    must(w->contact && (w->lied || nobody_holds(w)));
-    w->contact = false;
-    w->answers_modify = m[8] != 0 && w->asked_version == 0x50003;
-}
-
-static void saw_unloaded(struct world *w, const uint8_t *m)
-{
-    (void)m;
-    must(w->unload && (w->lied || nobody_holds(w)));
-    w->unload = false;
-}
-
-static void saw_all_offers(struct world *w, const uint8_t *m)
-{
-    (void)m;
-    must(!w->offered && !w->contact && !w->unload);
-    w->offered = true;
-}
-
-static void saw_modified(struct world *w, const uint8_t *m)
-{
-    uint32_t relid = word(m, 8);
-
-    must(w->answers_modify && relid >= 1 && relid < RELID_END && w->modifies[relid] > 0);
-    w->modifies[relid]--;
-}
-
-static const struct {
-    uint32_t type, len;
-    void (*saw)(struct world *w, const uint8_t *m);
-} answers[] = {
-    {1,  196, saw_offer      },
-    {2,  12,  saw_rescind    },
-    {4,  8,   saw_all_offers },
-    {6,  20,  saw_open_result},
-    {10, 20,  saw_created    },
-    {12, 12,  saw_torndown   },
-    {15, 16,  saw_version    },
-    {17, 8,   saw_unloaded   },
-    {24, 16,  saw_modified   },
-};
-
-static void saw(struct world *w, const struct vmbus_message *m)
-{
-    w->last_type = word(m->payload, 0);
-    must(m->vp < VPS && m->len <= VMBUS_MESSAGE_BYTES);
-    for (size_t i = 0; i < COUNT_OF(answers); i++) {
-        if (answers[i].type != w->last_type)
-            continue;
-        must(m->len == answers[i].len && word(m->payload, 4) == 0);
-        answers[i].saw(w, m->payload);
-        return;
-    }
-    abort();
-}
 
 /* --- the worker's generations --- */
 
@@ -257,7 +83,7 @@ static void commit(struct world *w)
         const struct vmbus_message *m = &w->outbox.entries[w->committed % VMBUS_OUTBOX_ENTRIES];
 
         w->log[w->committed % COUNT_OF(w->log)] = *m;
-        saw(w, m);
+        saw(&w->model, m);
     }
 }
 
@@ -270,13 +96,13 @@ static void check_pages(const struct world *w, const struct held *h)
 /* A device's worker that looks at once: what it has after that. */
 static void look_at_entry(struct world *w, unsigned index)
 {
-    struct held *h = &w->held[index];
+    struct held *h = &w->model.held[index];
     struct vmbus_channel e;
 
     must(vmbus_channel_read(&w->shared, index, &e));
     if (e.open == 0 || (h->held && h->opening == e.opening))
         return;
-    must(!h->held || w->lied); /* it was never asked to let go of the former rings */
+    must(!h->held || w->model.lied); /* it was never asked to let go of the former rings */
     must(e.pages >= 4 && e.downstream >= 2 && e.downstream + 2 <= e.pages);
     must(e.target_vp < VPS || e.target_vp == UINT32_MAX);
     *h = (struct held){true, e.opening, e.pool_at, e.pages, 0};
@@ -285,14 +111,14 @@ static void look_at_entry(struct world *w, unsigned index)
 
 static void check_rings(const struct world *w)
 {
-    for (unsigned i = 0; i < VMBUS_CHANNELS && !w->lied; i++) {
-        const struct held *a = &w->held[i];
+    for (unsigned i = 0; i < VMBUS_CHANNELS && !w->model.lied; i++) {
+        const struct held *a = &w->model.held[i];
 
         if (!a->held)
             continue;
         check_pages(w, a);
         for (unsigned j = 0; j < i; j++) {
-            const struct held *b = &w->held[j];
+            const struct held *b = &w->model.held[j];
 
             must(!b->held || a->pool_at + a->pages <= b->pool_at ||
                  b->pool_at + b->pages <= a->pool_at);
@@ -344,104 +170,6 @@ static bool end_step(struct world *w, bool changed, enum death death)
 
 /* --- the guest --- */
 
-struct ask {
-    uint32_t type, relid, id, pages, n, version;
-    uint64_t serial;
-    bool bad; /* must be refused */
-};
-
-static void begin_anew(struct world *w, const struct ask *a)
-{
-    w->contact = a->type == VMBUS_INITIATE_CONTACT;
-    w->unload = a->type == VMBUS_UNLOAD;
-    w->asked_version = a->version;
-    w->offered = false;
-    w->answers_modify = false;
-    memset(w->lists, 0, sizeof(w->lists));
-    memset(w->known, 0, sizeof(w->known));
-    memset(w->modifies, 0, sizeof(w->modifies));
-    memset(w->opens, 0, sizeof(w->opens));
-}
-
-static void forget_opens(struct world *w, uint32_t relid)
-{
-    for (unsigned i = 0; i < OPENS; i++) {
-        if (w->opens[i][0] == relid)
-            w->opens[i][0] = 0;
-    }
-}
-
-static void asked_open(struct world *w, const struct ask *a)
-{
-    if (w->known[a->relid] == RESCINDED)
-        return; /* nobody answers */
-    w->opened[a->relid] = true;
-    for (unsigned i = 0; i < OPENS; i++) {
-        if (w->opens[i][0] != 0)
-            continue;
-        w->opens[i][0] = a->relid;
-        w->opens[i][1] = a->n;
-        return;
-    }
-    abort();
-}
-
-static void asked_release(struct world *w, const struct ask *a)
-{
-    if (w->known[a->relid] == RESCINDED)
-        w->known[a->relid] = UNKNOWN;
-    else if (w->known[a->relid] == OFFERED && !w->opened[a->relid])
-        w->known[a->relid] = GIVEN_BACK;
-    else
-        return;
-    for (unsigned i = 0; i < IDS; i++) {
-        if (w->lists[i].relid == a->relid)
-            w->lists[i] = (struct list){0};
-    }
-}
-
-/* Of a list; its id is one of ours. */
-static void asked_memory(struct world *w, const struct ask *a)
-{
-    struct list *l = &w->lists[a->id];
-
-    if (a->type == VMBUS_GPADL_HEADER && !l->live && !a->bad)
-        *l = (struct list){.live = true,
-                           .fresh = true,
-                           .relid = a->relid,
-                           .pages = a->pages,
-                           .sent = a->n,
-                           .serial = a->serial};
-    else if (a->type == VMBUS_GPADL_BODY && l->live && !l->created)
-        l->sent += a->n;
-    else if (a->type == VMBUS_GPADL_TEARDOWN && l->created && l->relid == a->relid)
-        l->teardown = true;
-}
-
-/* What the model makes of a message that was taken. */
-static void asked(struct world *w, const struct ask *a)
-{
-    if ((a->type == VMBUS_INITIATE_CONTACT && !a->bad) || a->type == VMBUS_UNLOAD) {
-        begin_anew(w, a);
-        return;
-    }
-    if (!w->offered)
-        return;
-    if (a->type == VMBUS_GPADL_HEADER || a->type == VMBUS_GPADL_BODY ||
-        a->type == VMBUS_GPADL_TEARDOWN)
-        asked_memory(w, a);
-    if (a->relid < 1 || a->relid >= RELID_END)
-        return;
-    if (a->type == VMBUS_OPEN)
-        asked_open(w, a);
-    else if (a->type == VMBUS_CLOSE)
-        forget_opens(w, a->relid);
-    else if (a->type == VMBUS_RELID_RELEASED)
-        asked_release(w, a);
-    else if (a->type == VMBUS_MODIFY_CHANNEL && w->answers_modify)
-        w->modifies[a->relid]++;
-}
-
 /* As the worker and its skeleton do for a request. */
 static void request(struct world *w, const struct vmbus_post *post, const struct ask *a,
                     enum death death)
@@ -455,7 +183,7 @@ static void request(struct world *w, const struct vmbus_post *post, const struct
         must(status == HV_SUCCESS || status == HV_INSUFFICIENT_BUFFERS);
         must(status == HV_SUCCESS || !changed);
         if (status == HV_SUCCESS && !again)
-            asked(w, a);
+            asked(&w->model, a);
         changed |= vmbus_look(&w->v);
         if (end_step(w, changed, death))
             break;
@@ -463,7 +191,7 @@ static void request(struct world *w, const struct vmbus_post *post, const struct
         death = NO_DEATH;
     }
     if (a->id < IDS)
-        w->lists[a->id].fresh = false;
+        w->model.lists[a->id].fresh = false;
 }
 
 static void look(struct world *w, enum death death)
@@ -511,7 +239,7 @@ static void say_contact(struct world *w, const uint8_t *p, enum death death)
 
 static void say_header(struct world *w, uint32_t relid, const uint8_t *p, enum death death)
 {
-    static const uint32_t sizes[] = {8, 4, 5, 3, 1, 26, 27, 60, 1024, 1025, 8190, 1023};
+    static const uint32_t sizes[] = {8, 4, 5, 3, 1, 26, 27, 60, 1024, 1025, 100};
     struct vmbus_post post = begin(VMBUS_GPADL_HEADER);
     struct ask a = {.type = VMBUS_GPADL_HEADER, .relid = relid, .id = p[1] % IDS};
     uint32_t most;
@@ -532,7 +260,7 @@ static void say_header(struct world *w, uint32_t relid, const uint8_t *p, enum d
 
 static void say_body(struct world *w, const uint8_t *p, enum death death)
 {
-    const struct list *l = &w->lists[p[1] % IDS];
+    const struct list *l = &w->model.lists[p[1] % IDS];
     struct vmbus_post post = begin(VMBUS_GPADL_BODY);
     struct ask a = {.type = VMBUS_GPADL_BODY, .id = p[1] % IDS, .n = 1 + p[2] % 28u};
 
@@ -545,7 +273,7 @@ static void say_body(struct world *w, const uint8_t *p, enum death death)
 /* All the bodies that are missing, as a guest sends them. */
 static void say_bodies(struct world *w, const uint8_t *p, enum death death)
 {
-    const struct list *l = &w->lists[p[1] % IDS];
+    const struct list *l = &w->model.lists[p[1] % IDS];
     const uint8_t full[] = {0, p[1], 27};
 
     for (unsigned i = 0; i < 300 && l->live && l->sent < l->pages; i++)
@@ -570,7 +298,8 @@ static void say_open(struct world *w, uint32_t relid, const uint8_t *p, enum dea
 /* A released relid of which the model could not tell what becomes is not said. */
 static bool may_release(const struct world *w, uint32_t relid)
 {
-    return relid < 1 || relid >= RELID_END || w->known[relid] != OFFERED || !w->opened[relid];
+    return relid < 1 || relid >= RELID_END || w->model.known[relid] != OFFERED ||
+           !w->model.opened[relid];
 }
 
 /* Those of one or two numbers. */
@@ -627,14 +356,14 @@ static void acknowledge(struct world *w, uint32_t relid, uint32_t status)
     w->acks.channels[index].status = status;
     atomic_store(&w->acks.channels[index].epoch, e.epoch);
     if (e.open == 0)
-        w->held[index].held = false;
+        w->model.held[index].held = false;
 }
 
 static void lie(struct world *w, uint32_t relid, uint8_t by)
 {
     unsigned index = (relid + VMBUS_CHANNELS - 1) % VMBUS_CHANNELS;
 
-    w->lied = true;
+    w->model.lied = true;
     atomic_fetch_add(&w->acks.channels[index].epoch, by);
 }
 
@@ -748,19 +477,6 @@ static void settle(struct world *w)
     abort();
 }
 
-/* What was asked for has come. */
-static void check_answers(const struct world *w)
-{
-    must(!w->contact && !w->unload);
-    for (unsigned i = 0; i < IDS; i++)
-        must(!w->lists[i].teardown &&
-             (!w->lists[i].live || w->lists[i].created || w->lists[i].sent < w->lists[i].pages));
-    for (unsigned i = 0; i < OPENS; i++)
-        must(w->opens[i][0] == 0);
-    for (unsigned i = 0; i < RELID_END; i++)
-        must(w->modifies[i] == 0);
-}
-
 static void finish(struct world *w)
 {
     static const uint8_t none[3];
@@ -771,11 +487,11 @@ static void finish(struct world *w)
         deliver(w, UINT32_MAX);
     }
     settle(w);
-    check_answers(w);
-    must(nobody_holds(w));
+    check_answers(&w->model);
+    must(nobody_holds(&w->model));
     say_plain(w, VMBUS_UNLOAD, NO_DEATH);
     settle(w);
-    must(w->last_type == VMBUS_UNLOAD_RESPONSE && !w->unload);
+    must(w->model.last_type == VMBUS_UNLOAD_RESPONSE && !w->model.unload);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

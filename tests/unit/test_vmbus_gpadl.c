@@ -68,7 +68,7 @@ START_TEST(a_channel_has_its_share_of_rows)
     uint32_t id = 1;
 
     for (unsigned i = 0; i < GPADLS_PER_CHANNEL; i++)
-        (void)add(7, id++, 1);
+        ck_assert_uint_eq(add(7, id++, 1)->pool_at, i);
     ck_assert_int_eq(gpadls_add(&g, 7, id, 1, &one), -ENOBUFS);
     for (uint32_t relid = 8; id <= GPADLS_MAX; relid++) {
         for (unsigned i = 0; i < GPADLS_PER_CHANNEL; i++)
