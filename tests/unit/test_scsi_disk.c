@@ -422,8 +422,8 @@ START_TEST(a_stopped_disk_flushes_and_is_not_ready)
     ASK_IN(&a, 0x03, 0, 0, 0, 252);
     ck_assert_uint_eq(ask_field(&a, 2, 1), 2);
     ck_assert_uint_eq(ask_field(&a, 12, 2), 0x0402);
-    ASK_NONE(&a, 0x1b, 0, 0, 0, 0); /* it is */
-    ask_does(&a, SCSI_IO_NONE);
+    ASK_NONE(&a, 0x1b, 0, 0, 0, 0); /* as a successor does that finds it half done */
+    ask_does(&a, SCSI_IO_FLUSH);
     ck_assert(!a.answer.changed);
     ASK_NONE(&a, 0x1b, 0, 0, 0, 1);
     ask_does(&a, SCSI_IO_NONE);

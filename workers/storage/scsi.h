@@ -69,6 +69,7 @@ struct scsi_registrant {
 struct scsi_notice {
     uint64_t initiator;  /* 0: an empty row */
     uint32_t attentions; /* mask of enum scsi_attention, of SCSI_PR_* only */
+    uint32_t zero;       /* instead of padding: states are compared as bytes */
 };
 
 /* What survives. Fixed size, no pointers. */
@@ -147,7 +148,7 @@ struct scsi_answer {
     enum scsi_status status;
     uint8_t sense[SCSI_SENSE_BYTES];
     uint8_t sense_len; /* 0: none */
-    bool changed;      /* lun.state changed: commit it before the answer is seen */
+    bool changed;      /* lun.state changed, also by what takes I/O: commit it before it is seen */
     bool ejected;      /* the medium is to be taken out */
     /*
      * Bytes of in, cut to what the command allows. To be delivered whatever the status is: drivers

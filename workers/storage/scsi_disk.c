@@ -306,24 +306,23 @@ enum scsi_sense scsi_lba_status(struct scsi_exec *x)
 
 /* --- the rest --- */
 
-/* Stopping writes the cache back first; with NO_FLUSH it need not, and no harm is done. */
+/*
+ * Stopping writes the cache back, also of a unit that is stopped already: the command may be executed
+ * once more by a successor that finds it so. With NO_FLUSH it need not, and no harm is done.
+ */
 enum scsi_sense scsi_start_stop(struct scsi_exec *x)
 {
     uint8_t bits = x->c->cdb[4];
     bool start = (bits & 1) != 0;
+    bool stopped = (x->lun->state.flags & SCSI_STOPPED) != 0;
 
     if (bits >> 4 != 0)
         return scsi_bad_cdb(x, 4, 7); /* no power conditions */
     if ((bits & 2) != 0)
         return scsi_bad_cdb(x, 4, 1); /* LOEJ: nothing can be taken out */
-    if (start == ((x->lun->state.flags & SCSI_STOPPED) == 0))
-        return SENSE_NONE;
-    if (start) {
-        scsi_change(x)->flags &= ~(uint32_t)SCSI_STOPPED;
-        return SENSE_NONE;
-    }
-    scsi_change(x)->flags |= SCSI_STOPPED;
-    if (!x->lun->config.read_only)
+    if (start == stopped)
+        scsi_change(x)->flags ^= SCSI_STOPPED;
+    if (!start && !x->lun->config.read_only)
         x->io->kind = SCSI_IO_FLUSH;
     return SENSE_NONE;
 }
