@@ -574,10 +574,13 @@ static void to_unit(struct storage *s, struct request *q, const struct scsi_comm
         scsi_parked(&q->unit->lun, c, &s->answer);
     else
         scsi_execute(&q->unit->lun, c, &s->io, &s->answer);
-    if (s->io.kind == SCSI_IO_NONE)
+    if (s->io.kind == SCSI_IO_NONE) {
         answer_scsi(s, q);
-    else
-        begin_io(s, q, &s->io);
+        return;
+    }
+    if (s->answer.changed) /* it may be done again: it changes the same to the same */
+        journal_commit(s->worker);
+    begin_io(s, q, &s->io);
 }
 
 static void execute_srb(struct storage *s, struct request *q, const struct storvsp_packet *p)
