@@ -120,6 +120,7 @@ struct last_change {
 struct storage {
     struct worker *worker;
     struct gmem memory;
+    struct block_io metadata; /* of images: they keep a pointer to it */
     struct uring ring;
     int bell_fd, vmbus_bell_fd;
     int irq_fds[VPS_MAX];
@@ -226,7 +227,8 @@ int MUST_USE units_look(struct storage *s, bool running);
 void request_begin(struct storage *s, unsigned channel, unsigned slot, uint64_t now_ns,
                    const int32_t *known);
 
-/* A completion of the ring. */
+/* A completion of the ring: before it is advanced over, note what must outlive us; then what follows. */
+void request_note(struct storage *s, const struct uring_done *done);
 void request_completed(struct storage *s, const struct uring_done *done, uint64_t now_ns);
 
 /* Go on with those that can. True when there were any. */

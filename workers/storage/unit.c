@@ -64,7 +64,6 @@ static enum block_format format_of(const struct disk_row *row)
 int unit_open_image(struct storage *s, struct unit *u)
 {
     const struct disk_row *row = &u->row;
-    const struct block_io io = metadata_io(s);
     struct block_spec spec = {.format = format_of(row),
                               .read_only = (row->flags & DISK_READ_ONLY) != 0,
                               .chunk_bytes = row->chunk_bytes,
@@ -79,7 +78,7 @@ int unit_open_image(struct storage *s, struct unit *u)
         spec.file_bytes[i] = s->page.files[row->members[i]].bytes;
         spec.is_device[i] = (row->flags & DISK_BLOCK_DEVICE) != 0;
     }
-    r = block_open(&spec, &io, &u->block, why);
+    r = block_open(&spec, &s->metadata, &u->block, why);
     if (r < 0)
         board_log(&s->worker->board, LOG_LEVEL_ERROR, "disk %u:%u: %s", u->controller, u->number,
                   why[0] != '\0' ? why : strerror(-r));

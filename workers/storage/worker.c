@@ -69,6 +69,7 @@ int storage_setup(void *self, struct worker *w)
     int r;
 
     s->worker = w;
+    s->metadata = metadata_io(s);
     r = map_pages(s);
     if (r == 0)
         r = take_memory(s);
