@@ -18,15 +18,11 @@ static bool take_ours(struct storage *s, int32_t *ret)
     bool found = false;
 
     while (!found && s->n_stash < COUNT_OF(s->stash) && uring_peek(&s->ring, 0, &done)) {
-        unsigned channel, slot;
-        uint8_t step;
-
         found = done.user_data == METADATA_TAG;
         if (found) {
             *ret = done.res;
-        } else if (request_tag(done.user_data, &channel, &slot, &step)) {
-            if (request_is_final(done.res))
-                flow_slot(&s->flows[channel], slot)->error = -done.res;
+        } else {
+            request_note(s, &done);
             s->stash[s->n_stash++] = done;
         }
         uring_advance(&s->ring, 1);

@@ -677,19 +677,32 @@ void request_begin(struct storage *s, unsigned channel, unsigned slot, uint64_t 
     region_set_executing(&s->worker->region, 0);
 }
 
-void request_completed(struct storage *s, const struct uring_done *done, uint64_t now_ns)
+static struct request *of_completion(struct storage *s, const struct uring_done *done)
 {
     unsigned channel, slot;
     uint8_t step;
     struct request *q;
 
     if (!request_tag(done->user_data, &channel, &slot, &step))
-        return;
+        return NULL;
     q = &s->requests[channel][slot];
-    if (!q->in_use || q->step != step)
-        return;
-    if (request_is_final(done->res))
+    return q->in_use && q->step == step ? q : NULL;
+}
+
+void request_note(struct storage *s, const struct uring_done *done)
+{
+    const struct request *q = of_completion(s, done);
+
+    if (q != NULL && request_is_final(done->res))
         slot_of(s, q)->error = -done->res;
+}
+
+void request_completed(struct storage *s, const struct uring_done *done, uint64_t now_ns)
+{
+    struct request *q = of_completion(s, done);
+
+    if (q == NULL)
+        return;
     region_set_executing(&s->worker->region, id_of(s, q));
     take_result(s, q, done->res, now_ns);
     region_set_executing(&s->worker->region, 0);

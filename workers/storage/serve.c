@@ -200,17 +200,24 @@ static void give_to_kernel(struct storage *s)
         s->n_iovecs = 0;
 }
 
+/*
+ * What follows from a completion may wait for metadata, which takes completions out of the ring itself: so
+ * it is advanced over before. All that a successor must know of it then is in the log.
+ */
 static bool take_completions(struct storage *s, uint64_t now_ns)
 {
     struct uring_done done;
     bool any = s->n_stash > 0;
 
-    for (unsigned i = 0; i < s->n_stash; i++)
-        request_completed(s, &s->stash[i], now_ns);
+    for (unsigned i = 0; i < s->n_stash; i++) {
+        done = s->stash[i];
+        request_completed(s, &done, now_ns);
+    }
     s->n_stash = 0;
     for (unsigned left = RING_COMPLETIONS; left > 0 && uring_peek(&s->ring, 0, &done); left--) {
-        request_completed(s, &done, now_ns);
+        request_note(s, &done);
         uring_advance(&s->ring, 1);
+        request_completed(s, &done, now_ns);
         any = true;
     }
     return any;
