@@ -41,6 +41,11 @@ bool request_is_final(int32_t res)
     return res < 0 && res != -EINTR && res != -EAGAIN && res != -ECANCELED;
 }
 
+bool request_is_lasting(int32_t res)
+{
+    return request_is_final(res) && res != -EOPNOTSUPP;
+}
+
 static struct inflight_slot *slot_of(const struct storage *s, const struct request *q)
 {
     return flow_slot(&s->flows[q->channel], q->slot);
@@ -693,7 +698,7 @@ void request_note(struct storage *s, const struct uring_done *done)
 {
     const struct request *q = of_completion(s, done);
 
-    if (q != NULL && request_is_final(done->res))
+    if (q != NULL && request_is_lasting(done->res))
         slot_of(s, q)->error = -done->res;
 }
 

@@ -237,8 +237,14 @@ bool request_feed(struct storage *s, uint64_t now_ns);
 /* Does a completion belong to a request, and to which slot and step? */
 bool request_tag(uint64_t user_data, unsigned *ret_channel, unsigned *ret_slot, uint8_t *ret_step);
 
-/* A result of a step that is an error for good: told even if the one who asked died. */
+/* A result of a step that is an error for good. */
 bool request_is_final(int32_t res);
+
+/*
+ * And one that is told even if the one who asked has died. What a file system cannot do is asked of it again,
+ * and then done otherwise.
+ */
+bool request_is_lasting(int32_t res);
 
 /* --- state.c --- */
 
