@@ -9,6 +9,7 @@
  * @spec Virtio 1.2 2.7, 5.2; vhost-user (docs/interop/vhost-user.rst of QEMU)
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ring.h>
 #include <stdatomic.h>
@@ -180,7 +181,10 @@ static int attach(struct peer *p, const char *path)
     r = agree(p);
     if (r == 0)
         r = share_memory(p);
-    return r < 0 ? r : start_queue(p);
+    if (r == 0)
+        r = start_queue(p);
+    /* The server has made it non-blocking for both. */
+    return r == 0 && fcntl(p->call, F_SETFL, 0) < 0 ? -errno : r;
 }
 
 /* --- requests --- */

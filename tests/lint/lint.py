@@ -131,9 +131,10 @@ def check_workers():
                 yield f"{name(main.parent)}: no {wanted}"
         if f"'{worker}':" not in build:
             yield f"{name(main.parent)}: not in workers/meson.build"
-        forwarded = ".access = " in main.read_text()
-        if forwarded and not list((TOP / "tests/fault").glob(f"sim_{worker}_*.c")):
-            yield f"{name(main.parent)}: no tests/fault/sim_{worker}_*.c that kills it"
+        device = re.search(r"\.(access|loop) = ", main.read_text())
+        killers = (path.read_text() for path in (TOP / "tests/fault").glob("sim_*.c"))
+        if device and not any(re.search(rf"kill\w*\([^;]*PROCESS_{worker.upper()}\b", text) for text in killers):
+            yield f"{name(main.parent)}: no tests/fault/sim_*.c that kills it"
 
 
 def check_tests():

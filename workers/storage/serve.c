@@ -128,6 +128,8 @@ static bool close_channel(struct storage *s, unsigned channel, const struct vmbu
     if (f->open && f->n_claimed > 0)
         return false;
     flow_close(f);
+    if (channel % VMBUS_SUBCHANNELS == 0) /* the next opening asks for its own */
+        atomic_store(&s->acks->subchannels[channel / VMBUS_SUBCHANNELS], 0);
     acknowledge(s, channel, c, 0);
     return true;
 }
