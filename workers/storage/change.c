@@ -43,7 +43,7 @@ static int open_unit(struct storage *s, const struct disk_row *row)
     u->controller = row->controller;
     u->number = row->lun;
     u->row = *row;
-    if (has_medium(row))
+    if (has_medium(row) && !s->worker->parked)
         r = unit_open_image(s, u);
     if (r < 0)
         return r;
@@ -101,7 +101,7 @@ static int change_medium(struct storage *s, struct unit *u, const struct disk_ro
 
     close_image(u);
     u->row = *row;
-    if (has_medium(row))
+    if (has_medium(row) && !s->worker->parked)
         r = unit_open_image(s, u);
     unit_configure(&s->page, u);
     u->grows = grows(u);

@@ -373,13 +373,13 @@ static int drain(struct storage *s)
 
 static int begin(struct storage *s)
 {
-    int r = 0;
+    int r = drain(s);
 
-    if (!s->worker->parked)
-        r = drain(s);
     if (r < 0)
         board_log(&s->worker->board, LOG_LEVEL_ERROR, "I/O of the last generation: %s",
                   strerror(-r));
+    if (s->worker->parked && r != -ETIMEDOUT)
+        r = 0; /* a ring that cannot be used is not used; what is on its way could still write */
     if (r == 0)
         r = units_look(s, false);
     if (r < 0)
