@@ -142,6 +142,7 @@ static void on_answer(struct scsi_guest *s, struct scsi_rq *rq)
     }
     if (!scsi_is_good(rq)) {
         l->errors++;
+        rq->tick = clock_now_ns() + BUSY_NS;
         if (!l->errors_expected)
             vmbus_fail(s->vmbus, "kind %u at %u: status %#x, srb %#x, scsi %#x, sense %#x",
                        (unsigned)op->kind, op->ranges[0].lba, rq->status, rq->srb_status,
@@ -472,7 +473,8 @@ void load_step(struct disk_load *l, unsigned vp)
 
         if (!is_mine(l, i, vp) || !submit_again(l, i))
             continue;
-        for (unsigned left = l->qd; left > 0 && q->in_flight < l->qd; left--) {
+        for (unsigned left = l->qd; left > 0 && q->in_flight + l->queues[i].n_again < l->qd;
+             left--) {
             struct scsi_rq *rq = make(l, i);
 
             if (rq == NULL || !submit(l, rq))
