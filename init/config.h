@@ -10,7 +10,7 @@
 #include "init/why.h"
 
 enum {
-    CONFIG_MAX_BYTES = 64 * 1024,
+    CONFIG_MAX_BYTES = 1 << 20, /* hundreds of disks and their paths */
     CONFIG_MAX_VCPUS = 64,
     CONFIG_MAX_NAME = 63,
     CONFIG_MAX_PATH = 4095,

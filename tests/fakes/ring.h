@@ -38,6 +38,7 @@ struct fake_ring {
     uint32_t n_waiting;
     uint32_t sq_head, cq_tail; /* as this kernel knows them */
     uint32_t submitted;        /* requests, ever */
+    uint32_t probes;           /* of them */
     bool hold;                 /* nothing completes before fake_ring_work() */
     int enter_error;           /* negative: what entering says, once */
     /* Serves a request in place of the files; returns the completion's result. NULL: the files. */
@@ -139,6 +140,7 @@ static inline void fake_ring_take(struct fake_ring *f)
         return; /* the kernel drops it, without a completion */
     rq.sqe = f->sqes[index];
     f->submitted++;
+    f->probes += rq.sqe.user_data == URING_PROBE;
     if (rq.sqe.opcode == IORING_OP_READV || rq.sqe.opcode == IORING_OP_WRITEV) {
         rq.iov = calloc(rq.sqe.len + 1, sizeof(*rq.iov));
         memcpy(rq.iov, (const void *)(uintptr_t)rq.sqe.addr, rq.sqe.len * sizeof(*rq.iov));

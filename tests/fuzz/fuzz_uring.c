@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
     STEPS = 64,
-    OURS = 0x0a, /* the upper byte of user_data that we prepare */
+    TAKEN_MAX = 5000, /* more than there can be */
+    OURS = 0x0a,      /* the upper byte of user_data that we prepare */
     FOREIGN_BYTES = 4096,
 };
 
@@ -94,6 +95,18 @@ static void scribble(struct stage *s, uint32_t value, bool requests)
     memset(at + offset, (uint8_t)(value >> 16), len - offset < 4 ? len - offset : 4);
 }
 
+/* A successor. Whatever its predecessor left, it submits nothing but its question. */
+static void take_over(struct stage *s)
+{
+    uint32_t submitted = s->fake->submitted;
+    uint32_t probes = s->fake->probes;
+    int r = fake_ring_attach(s->fake, &s->u);
+
+    must(r == 0);
+    s->ours = uring_take_over(&s->u) == 0;
+    must(s->fake->submitted - submitted == s->fake->probes - probes);
+}
+
 static void step(struct stage *s, uint8_t what, uint32_t value)
 {
     switch (what % 10) {
@@ -105,7 +118,7 @@ static void step(struct stage *s, uint8_t what, uint32_t value)
             (void)!uring_submit(&s->u);
         break;
     case 2:
-        take_completions(s, value % 64);
+        take_completions(s, value % TAKEN_MAX);
         break;
     case 3:
         (void)!uring_fence(&s->u);
@@ -125,9 +138,8 @@ static void step(struct stage *s, uint8_t what, uint32_t value)
     case 8:
         scribble(s, value, true);
         break;
-    default: /* a successor */
-        if (fake_ring_attach(s->fake, &s->u) == 0)
-            s->ours = uring_take_over(&s->u) == 0;
+    default:
+        take_over(s);
         break;
     }
 }
@@ -183,8 +195,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     fake_ring_init(&fake);
     fake.serve = serve;
-    must(fake_ring_attach(&fake, &s.u) == 0);
-    s.ours = uring_take_over(&s.u) == 0;
+    take_over(&s);
     must(s.ours);
     for (int left = STEPS; left > 0 && r.left >= 5; left--) {
         uint8_t what = rd_u8(&r);

@@ -290,12 +290,15 @@ START_TEST(a_change_of_a_disk_goes_on_with_its_file)
 {
     struct stage s;
     struct channel_msg m;
-    Bulkhead__AdminCall c = BULKHEAD__ADMIN_CALL__INIT;
-    Bulkhead__DiskChange change = BULKHEAD__DISK_CHANGE__INIT;
-    Bulkhead__Disk disk = BULKHEAD__DISK__INIT;
+    Bulkhead__AdminCall c;
+    Bulkhead__DiskChange change;
+    Bulkhead__Disk disk;
     uint8_t bytes[256];
     AUTO_FD a = -1;
 
+    bulkhead__admin_call__init(&c);
+    bulkhead__disk_change__init(&change);
+    bulkhead__disk__init(&disk);
     stage_init(&s);
     stage_start(&s);
     a = operator_come(&s);

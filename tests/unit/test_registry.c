@@ -170,10 +170,11 @@ static void ask_disk(uint32_t tag, int fd)
 
 static void say_disk_changed(uint32_t tag, const char *error)
 {
-    Bulkhead__DiskChanged body = BULKHEAD__DISK_CHANGED__INIT;
+    Bulkhead__DiskChanged body;
     Bulkhead__Envelope e = BULKHEAD__ENVELOPE__INIT;
     char text[64];
 
+    bulkhead__disk_changed__init(&body);
     (void)snprintf(text, sizeof(text), "%s", error);
     body.tag = tag;
     body.error = text;
@@ -475,8 +476,9 @@ END_TEST
 
 START_TEST(init_says_nothing_of_disks_unasked)
 {
-    Bulkhead__DiskChanged changed = BULKHEAD__DISK_CHANGED__INIT;
+    Bulkhead__DiskChanged changed;
 
+    bulkhead__disk_changed__init(&changed);
     begin_running();
     ck_assert_int_eq(admin_disk_changed(&s.reg, &changed), -EPROTO);
     ask_disk(TAG, -1);
