@@ -138,6 +138,7 @@ START_TEST(the_vm_is_asked)
     ck_assert_uint_eq(call->disk->disk->lun, rows[_i].lun);
     ck_assert_uint_eq(call->disk->disk->kind, rows[_i].kind);
     ck_assert_uint_eq(call->disk->disk->identity.len, 16);
+    ck_assert_int_eq(call->disk->disk->read_only, rows[_i].access != O_RDWR);
     ck_assert_uint_eq(call->disk->disk->n_paths, rows[_i].access >= 0 ? 1 : 0);
     ck_assert_int_eq(file >= 0, rows[_i].access >= 0);
     if (file >= 0) {

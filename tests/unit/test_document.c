@@ -39,6 +39,8 @@ START_TEST(a_tree_with_places)
     where = document_position_of(text, sizeof(text) - 1, b->key_at);
     ck_assert_uint_eq(where.column, 3);
     document_free(d);
+    where = document_position_of("\"\xc3\xa4\" x", 6, 5); /* characters, not bytes */
+    ck_assert_uint_eq(where.column, 5);
 }
 END_TEST
 
