@@ -39,8 +39,19 @@ struct fake_files {
     long fail_at;    /* this call fails; 0: none */
     int fail_with;   /* ... so */
     bool fail_after; /* ... but has done its work */
-    bool outside;    /* a read past the end, or a number that is no file */
+    void (*before_write)(const struct fake_files *fs, uint64_t at); /* to look at the order */
+    bool outside; /* a read past the end, or a number that is no file */
 };
+
+/* Is there something in [from, to) that is not durable? */
+static inline bool file_is_dirty(const struct fake_file *f, uint64_t from, uint64_t to)
+{
+    for (unsigned i = 0; i < f->n_ops; i++) {
+        if (f->ops[i].at < to && from < f->ops[i].at + f->ops[i].len)
+            return true;
+    }
+    return false;
+}
 
 static inline uint32_t file_random(uint64_t *seed)
 {
@@ -174,6 +185,8 @@ static inline int files_write(void *self, uint32_t file, uint64_t at, const void
     bool work;
     int r = files_call(fs, file, &work);
 
+    if (fs->before_write != NULL)
+        fs->before_write(fs, at);
     if (r == 0)
         r = files_room(&fs->files[file], at, len);
     if (r < 0 && !work)

@@ -267,6 +267,25 @@ static inline void session_check(struct session *s, bool power, const char *when
     s->in_doubt = false;
 }
 
+/*
+ * After an operation that failed: what is still there can be written, without the driver hearing of
+ * it. A change that has not happened must not happen later, for then it would take that away.
+ */
+static inline void session_write_over(struct session *s)
+{
+    uint32_t at = s->doubt_at;
+    uint32_t end = s->doubt_at + s->doubt_len;
+
+    session_check(s, false, "after a failure");
+    for (uint32_t n = 0; at < end && n < 8; at += (end - s->doubt_at) / 8 + 1, n++) {
+        struct block_extent e;
+
+        block_map(s->block, (uint64_t)at * FILE_SECTOR, FILE_SECTOR, &e);
+        if (e.kind == BLOCK_DATA)
+            ck_assert_int_eq(session_write(s, at, 1), 0);
+    }
+}
+
 /* What a test does with an image that was cut off. */
 struct cut {
     long at;          /* call */
@@ -303,6 +322,34 @@ static inline void session_reopen_badly(struct session *s, const struct cut *c, 
     s->files.calls = 0;
     s->files.cut_at = at;
     (void)!session_open(s, why);
+}
+
+/* One call of many fails, and the guest goes on: it may be killed, but nothing is lost. */
+static inline void session_run_failing(struct session *s, long call, bool after, unsigned n_steps)
+{
+    const struct cut killed = {call, false, 0, 0};
+    uint64_t seed = (uint64_t)call;
+
+    session_start(s);
+    s->files.calls = 0;
+    s->files.fail_at = call;
+    s->files.fail_with = call % 2 == 0 ? -EIO : -ENOSPC;
+    s->files.fail_after = after;
+    for (unsigned i = 0; i < n_steps; i++) {
+        if (session_step(s, &seed) == 0)
+            continue;
+        if (s->files.calls < call)
+            ck_abort_msg("failed before call %ld", call);
+        if (call % 4 < 2)
+            session_write_over(s);
+        if (call % 4 != 2)
+            session_reopen(s, &killed, "killed after a failure");
+        else
+            session_check(s, false, "after a failure");
+    }
+    s->files.fail_at = 0;
+    ck_assert_int_eq(session_flush(s), 0);
+    session_reopen(s, &(struct cut){call, true, 6, 0}, "after a failure and a flush");
 }
 
 /* The whole story of one cut. True: the guest was done before it came. */

@@ -175,6 +175,31 @@ START_TEST(discarding_reaches_each_member)
 }
 END_TEST
 
+/* A range that begins and ends anywhere: exactly what is whole in a member is given back. */
+START_TEST(a_ragged_range_is_discarded_where_it_is_whole)
+{
+    const uint64_t chunk = VHD_BLOCK / 2;
+
+    use_vhds();
+    ck_assert_int_eq(open_members(), 0);
+    for (uint64_t from = 0; from < 7; from++) {
+        for (uint64_t to = 8; to < 16; to++) {
+            bool zeroed;
+
+            for (uint64_t at = 0; at < 24; at++)
+                ck_assert_int_eq(block_allocate(block, at * chunk, 512), 0);
+            ck_assert_int_eq(block_discard(block, from * chunk, (to - from) * chunk, &zeroed), 0);
+            for (uint64_t at = 0; at < 24; at++) {
+                uint64_t first = at - at / MEMBERS % 2 * MEMBERS; /* of its block in that member */
+                bool whole = first >= from && first + MEMBERS < to;
+
+                ck_assert_int_eq(is_data(at * chunk), !whole);
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_member_that_cannot_flush_is_told)
 {
     use_vhds();
@@ -206,6 +231,7 @@ int main(void)
     tcase_add_test(t, resizing_is_all_or_nothing);
     tcase_add_test(t, a_block_is_allocated_in_the_member_that_needs_it);
     tcase_add_test(t, discarding_reaches_each_member);
+    tcase_add_test(t, a_ragged_range_is_discarded_where_it_is_whole);
     tcase_add_test(t, a_member_that_cannot_flush_is_told);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_NORMAL);

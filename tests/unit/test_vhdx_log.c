@@ -59,6 +59,27 @@ START_TEST(all_of_a_sequence_is_replayed)
 }
 END_TEST
 
+/* Whoever knows the file by its identifier must notice, even if the replay is cut off. */
+static void check_identifier(const struct fake_files *fs, uint64_t at)
+{
+    const struct fake_file *f = &fs->files[0];
+
+    if (at < XI_LOG_AT)
+        return;
+    if (xi_get(&f->durable, newest_header() + 16, 8) == 0x1111)
+        ck_abort_msg("the identifier is what it was");
+}
+
+START_TEST(a_replay_renews_the_identifier_first)
+{
+    put_three(0, 100);
+    name_log();
+    file_settle(&s.file);
+    s.files.before_write = check_identifier;
+    expect_replayed(3);
+}
+END_TEST
+
 START_TEST(a_sequence_may_go_round_the_end)
 {
     put_three(XI_LOG_BYTES - 12288, 100);
@@ -310,6 +331,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, all_of_a_sequence_is_replayed);
+    tcase_add_test(t, a_replay_renews_the_identifier_first);
     tcase_add_test(t, a_sequence_may_go_round_the_end);
     tcase_add_test(t, the_newest_sequence_counts);
     tcase_add_test(t, what_the_last_entry_calls_done_is_not_replayed);
