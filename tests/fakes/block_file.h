@@ -187,11 +187,11 @@ static inline int files_write(void *self, uint32_t file, uint64_t at, const void
 
     if (fs->before_write != NULL)
         fs->before_write(fs, at);
-    if (r == 0)
-        r = files_room(&fs->files[file], at, len);
-    if (r < 0 && !work)
-        return r;
-    if (r != -ENOSPC) {
+    if (work && files_room(&fs->files[file], at, len) < 0) {
+        work = false;
+        r = -ENOSPC;
+    }
+    if (work) {
         store_write(&fs->files[file].now, at, buf, len);
         file_note(&fs->files[file], at, buf, len);
     }
@@ -204,11 +204,11 @@ static inline int files_zero(void *self, uint32_t file, uint64_t at, uint64_t le
     bool work;
     int r = files_call(fs, file, &work);
 
-    if (r == 0)
-        r = files_room(&fs->files[file], at, len);
-    if (r < 0 && !work)
-        return r;
-    if (r != -ENOSPC) {
+    if (work && files_room(&fs->files[file], at, len) < 0) {
+        work = false;
+        r = -ENOSPC;
+    }
+    if (work) {
         store_zero(&fs->files[file].now, at, len);
         file_note(&fs->files[file], at, NULL, len);
     }

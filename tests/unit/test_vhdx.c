@@ -504,6 +504,38 @@ START_TEST(a_call_that_fails_harms_nothing)
 }
 END_TEST
 
+/*
+ * A discard fails, though all of it is in the file. Then the guest writes, which needs no change of the
+ * map, and the process is killed: what was not done must not be done by a replay.
+ */
+static void fail_discard(long call, bool log_is_open)
+{
+    bool zeroed;
+
+    setup();
+    session_start(&s);
+    ck_assert_int_eq(block_allocate(s.block, 0, 1), 0);
+    ck_assert_int_eq(block_flush(s.block), 0);
+    if (log_is_open)
+        ck_assert_int_eq(block_allocate(s.block, MIB, 1), 0);
+    s.files.calls = 0;
+    s.files.fail_at = call;
+    s.files.fail_with = -EIO;
+    s.files.fail_after = true;
+    ck_assert_int_eq(block_discard(s.block, 0, MIB, &zeroed), -EIO);
+    ck_assert_int_eq(session_write(&s, 5, 1), 0);
+    session_reopen(&s, &(struct cut){call, false, 0, 0}, "killed after a discard that failed");
+}
+
+START_TEST(a_discard_that_failed_is_not_replayed)
+{
+    fail_discard(1, true);  /* the log's next entry */
+    fail_discard(1, false); /* its first one, */
+    fail_discard(2, false); /* the flush for it, */
+    fail_discard(3, false); /* the header that names the log */
+}
+END_TEST
+
 /* What nothing points to holds anything: it must not show. */
 static void put_junk(void)
 {
@@ -566,6 +598,7 @@ static void add_tests(TCase *t)
     tcase_add_test(t, what_the_tables_say_twice_is_refused);
     tcase_add_test(t, an_unknown_region_is_not_touched);
     tcase_add_test(t, a_file_that_was_cut_off_is_refused);
+    tcase_add_test(t, a_discard_that_failed_is_not_replayed);
     tcase_add_loop_test(t, a_call_that_fails_harms_nothing, 0, 2);
     tcase_add_loop_test(t, killed_at_any_call_nothing_is_lost, 0, 2);
     tcase_add_loop_test(t, a_power_failure_takes_only_what_was_not_flushed, 0, 12);
