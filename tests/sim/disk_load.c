@@ -464,24 +464,39 @@ static void wait_a_little(struct disk_load *l, unsigned vp, bool on_its_way)
     }
 }
 
+/* True when something is on its way there. */
+static bool fill_channel(struct disk_load *l, unsigned i)
+{
+    struct scsi_queue *q = &l->scsi->queues[i];
+
+    if (!submit_again(l, i))
+        return true;
+    for (unsigned left = l->qd; left > 0 && q->in_flight + l->queues[i].n_again < l->qd; left--) {
+        struct scsi_rq *rq = make(l, i);
+
+        if (rq == NULL || !submit(l, rq))
+            break;
+    }
+    return q->in_flight > 0;
+}
+
 void load_step(struct disk_load *l, unsigned vp)
 {
     bool any = false;
 
     for (unsigned i = 0; i < l->scsi->n_queues; i++) {
-        struct scsi_queue *q = &l->scsi->queues[i];
-
-        if (!is_mine(l, i, vp) || !submit_again(l, i))
-            continue;
-        for (unsigned left = l->qd; left > 0 && q->in_flight + l->queues[i].n_again < l->qd;
-             left--) {
-            struct scsi_rq *rq = make(l, i);
-
-            if (rq == NULL || !submit(l, rq))
-                break;
-        }
-        any |= q->in_flight > 0;
+        if (is_mine(l, i, vp))
+            any |= fill_channel(l, i);
     }
+    wait_a_little(l, vp, any);
+}
+
+void load_step_alone(struct disk_load *l, unsigned vp)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < l->scsi->n_queues; i++)
+        any |= fill_channel(l, i);
     wait_a_little(l, vp, any);
 }
 

@@ -78,6 +78,8 @@ void load_init(struct disk_load *l, struct scsi_guest *scsi, struct disk_model *
 
 /* Put requests into the channels of vp until each has qd; then wait for an interrupt. */
 void load_step(struct disk_load *l, unsigned vp);
+/* The same for all channels, where vp is the only one that does it. */
+void load_step_alone(struct disk_load *l, unsigned vp);
 
 /* All that is on its way is answered; submits nothing new but what was to be tried again. */
 bool load_drain(struct disk_load *l, unsigned vp);

@@ -98,6 +98,7 @@ struct vmbus_guest {
     struct guest_channel *channels[GUEST_RELIDS]; /* that are open */
     struct received inbox[GUEST_MESSAGES];
     unsigned n_inbox;
+    bool careless;       /* makes nonsense: does not wonder at answers that it does not wait for */
     uint64_t n_messages; /* ever received */
     uint32_t last_id;    /* of GPADLs and openings */
     pthread_mutex_t pages_lock;
