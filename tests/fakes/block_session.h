@@ -232,10 +232,8 @@ static inline uint32_t session_read(struct session *s, uint32_t sector)
     MUST(e.len == FILE_SECTOR, "a sector in two pieces");
     MUST(e.offset + e.len <= s->file.now.bytes, "outside the file");
     store_read(&s->file.now, e.offset, words, sizeof(words));
-    for (size_t i = 1; i < FILE_SECTOR / 4; i++) {
-        if (words[i] != words[0])
-            return UINT32_MAX;
-    }
+    if (memcmp(words, words + 1, sizeof(words) - 4) != 0)
+        return UINT32_MAX;
     return words[0];
 }
 
