@@ -300,7 +300,7 @@ START_TEST(the_largest_image_needs_little)
 {
     const uint64_t bytes = UINT64_C(64) << 40;
 
-    make(&(struct xi_spec){bytes, 2 * MIB, 512});
+    make(&(struct xi_spec){bytes, 16 * MIB, 512});
     expect_open();
     ck_assert_uint_eq(block_info(s.block)->bytes, bytes);
     ck_assert_int_eq(block_allocate(s.block, bytes - 1, 1), 0);
