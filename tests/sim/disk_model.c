@@ -184,16 +184,33 @@ static bool met_a_write(const struct model_candidate *row, uint64_t began)
     return false;
 }
 
-/* What was read has overwritten all that was acknowledged before the read began. */
-static void learn(struct disk_model *m, struct model_candidate *row,
-                  const struct model_candidate *found, uint64_t began)
+/* Zeros look alike: which of several was seen is not known. */
+static bool is_certain(const struct model_candidate *row, const struct model_candidate *found)
 {
+    for (unsigned i = 0; i < MODEL_CANDIDATES; i++) {
+        if (&row[i] != found && row[i].version != 0 && row[i].kind == MODEL_ZERO &&
+            found->kind == MODEL_ZERO)
+            return false;
+    }
+    return true;
+}
+
+/*
+ * What was read has overwritten all that was acknowledged, or seen, before the read began. So a write that
+ * is done again after a death must not come back over another one that followed it.
+ */
+static void learn(struct disk_model *m, struct model_candidate *row, struct model_candidate *found,
+                  uint64_t began)
+{
+    if (is_certain(row, found))
+        found->seen = ++m->tick;
     for (unsigned i = 0; i < MODEL_CANDIDATES; i++) {
         struct model_candidate *c = &row[i];
         bool looks_the_same = c->kind == MODEL_ZERO && found->kind == MODEL_ZERO;
 
-        if (c != found && !looks_the_same && c->version != 0 && c->died == 0 && c->acked != 0 &&
-            c->acked < began)
+        if (c == found || looks_the_same || c->version == 0 || c->died != 0)
+            continue;
+        if ((c->acked != 0 && c->acked < began) || (c->seen != 0 && c->seen < began))
             c->died = ++m->tick;
     }
 }

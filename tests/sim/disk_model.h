@@ -33,6 +33,7 @@ struct model_candidate {
     uint32_t version; /* 0: an empty row */
     uint8_t kind;     /* enum model_kind */
     uint64_t acked;   /* tick; 0: on its way */
+    uint64_t seen;    /* tick of a read that found it; 0: none has */
     uint64_t died;    /* tick when it was proved to be overwritten; 0: it was not */
 };
 
