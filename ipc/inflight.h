@@ -23,6 +23,7 @@ struct inflight_slot {
     _Atomic uint32_t state; /* enum inflight_state; written last */
     uint32_t seq;           /* which packet of this opening it was, from 0 */
     uint64_t transaction;   /* echoed */
+    uint64_t taken_ns;      /* when: across channels, earlier ones are done again first */
     uint8_t packet[64];     /* as the guest sent it */
     uint32_t packet_len;
     uint32_t data_len;    /* bytes at the pages */

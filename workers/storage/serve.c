@@ -71,23 +71,50 @@ static void acknowledge(struct storage *s, unsigned channel, const struct vmbus_
     ring(s->vmbus_bell_fd);
 }
 
-/* What the dead one had taken and not answered, in its order. */
-static void take_up(struct storage *s, unsigned channel, uint64_t now_ns)
+/* The next of a channel's requests that the dead one had taken and not answered; NULL: none is left. */
+static struct inflight_slot *next_of(const struct flow *f, uint32_t from)
 {
-    struct flow *f = &s->flows[channel];
-    uint32_t from = f->taken - OLDEST; /* any number of others may have been answered since */
-    int slot;
+    int slot = flow_claimed_from(f, from);
 
-    for (unsigned left = INFLIGHT_SLOTS; left > 0; left--) {
-        const int32_t *known;
+    return slot < 0 ? NULL : flow_slot(f, (unsigned)slot);
+}
 
-        slot = flow_claimed_from(f, from);
-        if (slot < 0)
+static void take_up_one(struct storage *s, unsigned channel, const struct inflight_slot *taken,
+                        uint64_t now_ns)
+{
+    unsigned slot = (unsigned)(taken - s->flows[channel].log->slots);
+    const int32_t *known = &s->known[channel][slot];
+
+    board_inc(s->rows.again);
+    request_begin(s, channel, slot, now_ns, *known == NOT_KNOWN ? NULL : known);
+}
+
+/*
+ * What the dead one had taken of these channels (a mask), in its order: one that changed the disk already, and waits
+ * for nothing, must not be done again after one that waited for it.
+ */
+static void take_up(struct storage *s, uint32_t channels, uint64_t now_ns)
+{
+    struct inflight_slot *next[INFLIGHT_CHANNELS] = {NULL};
+
+    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++) {
+        if ((channels & 1u << i) != 0) /* any number of others may have been answered since */
+            next[i] = next_of(&s->flows[i], s->flows[i].taken - OLDEST);
+    }
+    for (unsigned left = INFLIGHT_CHANNELS * INFLIGHT_SLOTS; left > 0; left--) {
+        unsigned first = INFLIGHT_CHANNELS;
+        uint32_t seq;
+
+        for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++) {
+            if (next[i] != NULL &&
+                (first == INFLIGHT_CHANNELS || next[i]->taken_ns < next[first]->taken_ns))
+                first = i;
+        }
+        if (first == INFLIGHT_CHANNELS)
             break;
-        from = flow_slot(f, (unsigned)slot)->seq + 1;
-        known = &s->known[channel][slot];
-        board_inc(s->rows.again);
-        request_begin(s, channel, (unsigned)slot, now_ns, *known == NOT_KNOWN ? NULL : known);
+        seq = next[first]->seq;
+        take_up_one(s, first, next[first], now_ns);
+        next[first] = next_of(&s->flows[first], seq + 1);
     }
 }
 
@@ -102,8 +129,8 @@ static void begin_controller(struct storage *s, unsigned device, uint32_t openin
     atomic_store(&s->acks->subchannels[device], 0);
 }
 
-static void open_channel(struct storage *s, unsigned channel, const struct vmbus_channel *c,
-                         uint64_t now_ns)
+/* True when there may be something to take up. */
+static bool open_channel(struct storage *s, unsigned channel, const struct vmbus_channel *c)
 {
     struct flow *f = &s->flows[channel];
     bool resume = f->log->opening == c->opening;
@@ -114,10 +141,9 @@ static void open_channel(struct storage *s, unsigned channel, const struct vmbus
     r = flow_open(f, &s->memory, c, &s->channels->pool[c->pool_at], resume);
     acknowledge(s, channel, c, f->open ? 0 : r);
     if (!f->open)
-        return;
-    if (resume)
-        take_up(s, channel, now_ns);
+        return false;
     interrupt(s, channel, true); /* a signal may have died with its generation */
+    return resume;
 }
 
 /* False while its requests are on their way. */
@@ -134,8 +160,8 @@ static bool close_channel(struct storage *s, unsigned channel, const struct vmbu
     return true;
 }
 
-/* Is there nothing left to take note of? */
-static bool look_at_channel(struct storage *s, unsigned channel, uint64_t now_ns)
+/* Is there nothing left to take note of? Sets the channel's bit when there may be something to take up. */
+static bool look_at_channel(struct storage *s, unsigned channel, uint32_t *resumed)
 {
     struct flow *f = &s->flows[channel];
     struct vmbus_channel c;
@@ -148,8 +174,8 @@ static bool look_at_channel(struct storage *s, unsigned channel, uint64_t now_ns
     }
     if (f->open)
         acknowledge(s, channel, &c, 0); /* another target of its interrupts */
-    else
-        open_channel(s, channel, &c, now_ns);
+    else if (open_channel(s, channel, &c))
+        *resumed |= 1u << channel;
     return true;
 }
 
@@ -157,9 +183,12 @@ static bool look_at_channel(struct storage *s, unsigned channel, uint64_t now_ns
 static bool look_around(struct storage *s, uint64_t now_ns)
 {
     bool settled = units_look(s, true) > 0;
+    uint32_t resumed = 0;
 
     for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++)
-        settled &= look_at_channel(s, i, now_ns);
+        settled &= look_at_channel(s, i, &resumed);
+    if (resumed != 0)
+        take_up(s, resumed, now_ns);
     for (; s->told != 0; s->told &= s->told - 1)
         interrupt(s, (unsigned)__builtin_ctz(s->told) * VMBUS_SUBCHANNELS, false);
     return settled;
@@ -180,6 +209,7 @@ static bool take_requests(struct storage *s, unsigned channel, uint64_t now_ns)
         r = flow_take(f);
         if (r < 0)
             break;
+        flow_slot(f, (unsigned)r)->taken_ns = now_ns; /* not taken before flow_taken() */
         slots[n++] = (uint16_t)r;
     }
     if (f->stopped) {
