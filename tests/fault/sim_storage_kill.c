@@ -92,6 +92,7 @@ static bool run_phase(struct test *t)
     uint64_t next_move = 0;
 
     t->load.qd = (unsigned)choose(t, "qd", 256);
+    t->load.polls = sim_random(&t->random) % 3 == 0;
     t->load.max_sectors =
         2 * (uint32_t)choose(t, "kb", t->load.qd * t->scsi.n_queues > 256 ? 64 : 512);
     t->round++;

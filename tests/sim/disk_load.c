@@ -485,10 +485,16 @@ void load_step(struct disk_load *l, unsigned vp)
     bool any = false;
 
     for (unsigned i = 0; i < l->scsi->n_queues; i++) {
-        if (is_mine(l, i, vp))
-            any |= fill_channel(l, i);
+        if (!is_mine(l, i, vp))
+            continue;
+        any |= fill_channel(l, i);
+        if (l->polls)
+            vmbus_channel_event(&l->scsi->queues[i].channel);
     }
-    wait_a_little(l, vp, any);
+    if (l->polls)
+        (void)vmbus_halt(vmbus_of(l), vp, 0);
+    else
+        wait_a_little(l, vp, any);
 }
 
 void load_step_alone(struct disk_load *l, unsigned vp)

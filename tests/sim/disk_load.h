@@ -60,6 +60,8 @@ struct disk_load {
     uint8_t lun;
     bool errors_expected; /* somebody makes them: they are counted */
     _Atomic unsigned qd;
+    _Atomic bool
+        polls; /* answers are looked for all the time, whether there was an interrupt or not */
     _Atomic unsigned max_sectors; /* of one request */
     struct load_queue queues[SCSI_GUEST_CHANNELS];
     _Atomic bool registering;
