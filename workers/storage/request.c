@@ -43,7 +43,7 @@ bool request_is_final(int32_t res)
 
 bool request_is_lasting(int32_t res)
 {
-    return request_is_final(res) && res != -EOPNOTSUPP;
+    return request_is_final(res) && res != -EOPNOTSUPP && res != -EFAULT;
 }
 
 static struct inflight_slot *slot_of(const struct storage *s, const struct request *q)
@@ -389,6 +389,8 @@ static bool take_known(struct storage *s, struct request *q, uint64_t now_ns)
     q->has_known = false;
     if (q->what == REQUEST_DATA && (q->n_ranges == 0 || range->len == 0))
         return false;
+    if (q->known == 0 && (q->kind == SCSI_IO_READ || is_write(q)))
+        return false; /* its process died before any of it */
     if (q->what == REQUEST_DATA) {
         block_map(q->unit->block, range->offset, range->len, &e);
         if (e.kind != BLOCK_DATA)

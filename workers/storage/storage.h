@@ -242,7 +242,7 @@ bool request_is_final(int32_t res);
 
 /*
  * And one that is told even if the one who asked has died. What a file system cannot do is asked of it again,
- * and then done otherwise.
+ * and then done otherwise. -EFAULT is what the kernel says of memory that a dying process had not touched.
  */
 bool request_is_lasting(int32_t res);
 
