@@ -24,7 +24,7 @@ sleep 2
 echo c >/proc/sysrq-trigger
 END
     run_bulkhead --exec "$work/crash" --vtl2-exec "$tests/beside/crash.sh" "${add_vmbus[@]}" \
-        --append 'panic=60'
+        --append 'panic=10'
     expect_match "a kernel's panic is in the log" \
         'guest: .*Kernel panic - not syncing: sysrq triggered crash' "$(<"$work/err")"
     expect_match "with what led to it" 'guest: .*Call Trace' "$(<"$work/err")"
