@@ -8,6 +8,8 @@
 enum {
     RANGES_HEAD_BYTES = 8, /* reserved, number of ranges */
     RANGE_HEAD_BYTES = 8,  /* bytes, offset */
+    ERRNO_MAX = 4095,
+    SKIPS_MAX = 256, /* of packets that are no requests, at once */
     HEAD_MAX = VMRING_HEAD_BYTES + RANGES_HEAD_BYTES + RANGE_HEAD_BYTES + 8 * INFLIGHT_PAGES,
 };
 
@@ -58,8 +60,9 @@ static int settle_commit(struct flow *f)
 /* A predecessor that was taken over may have written what cannot be. */
 static bool is_sound(const struct inflight_slot *s)
 {
-    return s->packet_len <= sizeof(s->packet) && s->n_pages <= INFLIGHT_PAGES &&
-           s->data_len <= INFLIGHT_DATA_MAX && s->data_offset < GMEM_PAGE_BYTES &&
+    return s->packet_len <= sizeof(s->packet) && s->n_pages <= INFLIGHT_PAGES && s->error >= 0 &&
+           s->error <= ERRNO_MAX && s->data_len <= INFLIGHT_DATA_MAX &&
+           s->data_offset < GMEM_PAGE_BYTES &&
            (uint64_t)s->data_offset + s->data_len <= (uint64_t)s->n_pages * GMEM_PAGE_BYTES;
 }
 
@@ -108,11 +111,20 @@ static int resume_log(struct flow *f)
     return r;
 }
 
+/* Each has a control page and one more at least: vmbus has looked, and may have been taken over. */
+static bool are_rings(const struct vmbus_channel *c)
+{
+    return c->pages <= VMBUS_RING_PAGES_MAX && c->downstream >= 2 && c->downstream < c->pages &&
+           c->pages - c->downstream >= 2;
+}
+
 int flow_open(struct flow *f, const struct gmem *memory, const struct vmbus_channel *c,
               const uint64_t *pfns, bool resume)
 {
-    int r = gmem_pages_init(&f->pages, memory, pfns, c->pages, f->hosts);
+    int r = -EINVAL;
 
+    if (are_rings(c))
+        r = gmem_pages_init(&f->pages, memory, pfns, c->pages, f->hosts);
     if (r < 0)
         return r;
     f->open = true;
@@ -215,10 +227,10 @@ int flow_take(struct flow *f)
     uint32_t available;
     unsigned slot;
 
-    for (;;) {
+    for (unsigned left = SKIPS_MAX;; left--) {
         if (f->stopped || vmring_available(&f->in, f->read, &available) < 0)
             return stop(f);
-        if (available == 0)
+        if (available == 0 || left == 0)
             return -EAGAIN;
         if (f->n_free == 0)
             return -ENOBUFS;

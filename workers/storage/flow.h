@@ -36,6 +36,7 @@ enum inflight_flag {
     INFLIGHT_WANTS_COMPLETION = 1,
     INFLIGHT_BAD_DATA =
         2, /* its ranges make no sense: the request is refused, the channel goes on */
+    INFLIGHT_KIND_SHIFT = 8, /* the rest: enum scsi_io_kind of its I/O, once it has begun */
 };
 
 struct flow {
@@ -59,6 +60,7 @@ struct flow {
  * are the caller's to execute, in the order of their seq (flow_each_claimed).
  *   0         open
  *   -EFAULT   a page is not the guest's memory
+ *   -EINVAL   one of the rings has no page for data
  *   -EBADMSG  resume: the guest has changed what a batch left behind; the flow is open, and stopped
  */
 int MUST_USE flow_open(struct flow *f, const struct gmem *memory, const struct vmbus_channel *c,
