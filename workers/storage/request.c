@@ -86,13 +86,20 @@ static void answer_result(struct storage *s, struct request *q, const struct sto
     answer(s, q, out);
 }
 
-/* Not one that could be executed: no sense tells why, because it is the transport's. */
+/*
+ * Not one that could be executed: no sense tells why, because it is the transport's. The status of the SRB
+ * must say so, too: to Linux all is well where that one and SCSI's are 0, as in the request.
+ */
+static void answer_wrong(struct storage *s, struct request *q, uint32_t status)
+{
+    const struct storvsp_result wrong = {.status = status, .srb_status = SRB_INVALID_REQUEST};
+
+    answer_result(s, q, &wrong);
+}
+
 static void answer_bad(struct storage *s, struct request *q)
 {
-    static const struct storvsp_result bad = {.status = STORVSP_INVALID_REQUEST,
-                                              .srb_status = SRB_INVALID_REQUEST};
-
-    answer_result(s, q, &bad);
+    answer_wrong(s, q, STORVSP_INVALID_REQUEST);
 }
 
 static struct storvsp_result result_of(const struct scsi_answer *a, uint32_t data_len)
@@ -262,12 +269,15 @@ static int move_data(struct storage *s, struct request *q, const struct block_ex
 static int write_fill(struct storage *s, struct request *q, const struct block_extent *e)
 {
     struct iovec *iov = take_iovecs(s);
-    const uint8_t *from = q->kind == SCSI_IO_SAME ? s->fill : s->zeros;
+    /* A write may end anywhere, also inside of a block. */
+    uint32_t at = (uint32_t)(q->progress % q->unit->lun.config.block_bytes);
+    const uint8_t *from = (q->kind == SCSI_IO_SAME ? s->fill : s->zeros) + at;
+    uint32_t most = STORAGE_FILL_BYTES - at;
     int r;
 
     if (iov == NULL)
         return -ENOBUFS;
-    q->step_bytes = e->len < STORAGE_FILL_BYTES ? (uint32_t)e->len : STORAGE_FILL_BYTES;
+    q->step_bytes = e->len < most ? (uint32_t)e->len : most;
     iov[0] = (struct iovec){.iov_base = (uint8_t *)(uintptr_t)from, .iov_len = q->step_bytes};
     r = uring_writev(&s->ring, e->file, e->offset, iov, 1, false, tag_of(q));
     if (r < 0)
@@ -436,7 +446,7 @@ static void count_moved(struct request *q, int32_t res)
 
 static void take_result(struct storage *s, struct request *q, int32_t res, uint64_t now_ns)
 {
-    q->step++;
+    q->step = q->step == UINT8_MAX ? 1 : q->step + 1; /* only the first is ever 0 */
     if (is_not_possible(q, res)) {
         q->must_write = true;
     } else if (request_is_final(res)) {
@@ -444,7 +454,7 @@ static void take_result(struct storage *s, struct request *q, int32_t res, uint6
         return;
     } else if (res >= 0 && q->what == REQUEST_SYNC) {
         q->member++;
-    } else if (res == 0 && (q->kind == SCSI_IO_READ || is_write(q))) {
+    } else if (res == 0 && (q->kind == SCSI_IO_READ || is_write(q) || q->must_write)) {
         finish(s, q, -EIO, now_ns); /* the file is shorter than it was */
         return;
     } else if (res >= 0) {
@@ -508,9 +518,10 @@ static int take_pattern(struct storage *s, struct request *q)
 
 static void begin_io(struct storage *s, struct request *q, const struct scsi_io *io)
 {
-    const struct inflight_slot *slot = slot_of(s, q);
+    struct inflight_slot *slot = slot_of(s, q);
 
     q->kind = (uint32_t)io->kind;
+    slot->flags |= q->kind << INFLIGHT_KIND_SHIFT;
     q->fua = io->fua;
     q->may_discard = io->may_discard;
     q->what = io->kind == SCSI_IO_FLUSH ? REQUEST_SYNC : REQUEST_DATA;
@@ -518,10 +529,6 @@ static void begin_io(struct storage *s, struct request *q, const struct scsi_io 
     if (!copy_ranges(s, q, io) || (io->kind == SCSI_IO_SAME && take_pattern(s, q) < 0)) {
         release(s, q);
         answer_busy(s, q);
-        return;
-    }
-    if (slot->error != 0) { /* a dead generation's I/O failed */
-        finish(s, q, -slot->error, q->began_ns);
         return;
     }
     if ((io->kind == SCSI_IO_READ || io->kind == SCSI_IO_WRITE) && q->one.len > slot->data_len) {
@@ -590,13 +597,30 @@ static void to_unit(struct storage *s, struct request *q, const struct scsi_comm
     begin_io(s, q, &s->io);
 }
 
+/* A dead generation's I/O failed. That is told, whatever has become of the unit since. */
+static void tell_error(struct storage *s, struct request *q)
+{
+    const struct inflight_slot *slot = slot_of(s, q);
+    const struct scsi_io io = {.kind = (enum scsi_io_kind)(slot->flags >> INFLIGHT_KIND_SHIFT)};
+
+    struct storvsp_result result;
+
+    scsi_io_error(&io, -slot->error, &s->answer);
+    result = result_of(&s->answer, 0);
+    answer_result(s, q, &result);
+}
+
 static void execute_srb(struct storage *s, struct request *q, const struct storvsp_packet *p)
 {
     unsigned controller = q->channel / VMBUS_SUBCHANNELS;
     struct scsi_command c;
 
+    if (slot_of(s, q)->error != 0) {
+        tell_error(s, q);
+        return;
+    }
     if (s->controllers[controller].phase != CONTROLLER_READY) {
-        answer_status(s, q, STORVSP_INVALID_DEVICE_STATE);
+        answer_wrong(s, q, STORVSP_INVALID_DEVICE_STATE);
         return;
     }
     if ((slot_of(s, q)->flags & INFLIGHT_BAD_DATA) != 0 || make_command(s, q, p, &c) < 0) {
@@ -676,7 +700,7 @@ void request_begin(struct storage *s, unsigned channel, unsigned slot, uint64_t 
     if (is_last_change(s, q))
         answer(s, q, s->last.answer);
     else if (storvsp_parse(sl->packet, sl->packet_len, &p) < 0)
-        answer_status(s, q, STORVSP_INVALID_REQUEST);
+        answer_bad(s, q);
     else if (p.op == STORVSP_EXECUTE_SRB)
         execute_srb(s, q, &p);
     else
@@ -727,7 +751,9 @@ bool request_feed(struct storage *s, uint64_t now_ns)
     s->ready_last = NULL;
     for (; q != NULL; q = next) {
         next = q->ready_next;
+        region_set_executing(&s->worker->region, id_of(s, q));
         advance(s, q, now_ns);
     }
+    region_set_executing(&s->worker->region, 0);
     return any;
 }
