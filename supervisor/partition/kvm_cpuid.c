@@ -30,6 +30,7 @@ static const uint32_t HYPERVISOR_RANGE = 0x40000000;
 static const uint32_t POWER_D_INVARIANT_TSC = 1u << 8;
 static const uint32_t FEATURE_C_VMX = 1u << 5;
 static const uint32_t FEATURE_C_TSC_DEADLINE = 1u << 24;
+static const uint32_t FEATURE_C_XSAVE = 1u << 26;
 static const uint32_t FEATURE_C_OSXSAVE = 1u << 27;
 static const uint32_t FEATURE_C_HYPERVISOR = 1u << 31;
 static const uint32_t FEATURE_D_HTT = 1u << 28; /* more than one logical processor a package */
@@ -108,6 +109,45 @@ static void hide_virtualization(struct cpuid_table *c)
     if (amd_features != NULL)
         amd_features->ecx &= ~AMD_FEATURE_C_SVM;
     (void)drop(c, LEAF_AMD_SVM);
+}
+
+struct feature_bits {
+    uint32_t leaf, index;
+    uint32_t eax, ebx, ecx, edx;
+};
+
+/* What has registers that only XSAVE turns on: FMA, AVX, F16C; AVX2, AVX-512, vector AES, AMX; XOP, FMA4. */
+static const struct feature_bits vector_bits[] = {
+    {1,          0, 0,          0,          0x30001000, 0         },
+    {7,          0, 0,          0xdc230020, 0x00005e42, 0x03c0010c},
+    {7,          1, 0x00a00030, 0,          0,          0x00080430},
+    {0x80000001, 0, 0,          0,          0x00010800, 0         },
+};
+
+/*
+ * QEMU shows AVX also where XSAVE is switched off, and its instructions then fault. Linux's AES module
+ * looks for AVX alone, and would die of it.
+ */
+static void hide_unusable_vectors(struct cpuid_table *c)
+{
+    const struct kvm_cpuid_entry2 *features = find(c, LEAF_FEATURES);
+
+    if (features == NULL || (features->ecx & FEATURE_C_XSAVE) != 0)
+        return;
+    for (uint32_t i = 0; i < c->n; i++) {
+        struct kvm_cpuid_entry2 *e = &c->entries[i];
+
+        for (size_t j = 0; j < COUNT_OF(vector_bits); j++) {
+            const struct feature_bits *bits = &vector_bits[j];
+
+            if (e->function != bits->leaf || e->index != bits->index)
+                continue;
+            e->eax &= ~bits->eax;
+            e->ebx &= ~bits->ebx;
+            e->ecx &= ~bits->ecx;
+            e->edx &= ~bits->edx;
+        }
+    }
 }
 
 /* Who shares each cache: the third level all, the others nobody. Intel's and AMD's leaf agree. */
@@ -213,6 +253,7 @@ int kvm_cpuid_for(struct cpuid_table *c, const struct kvm_cpu *cpu)
 
     set_features(c, cpu);
     hide_virtualization(c);
+    hide_unusable_vectors(c);
     set_caches(c, cpu);
     if (is_amd(c))
         set_amd_topology(c, cpu);

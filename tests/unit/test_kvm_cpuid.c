@@ -30,8 +30,9 @@ static void host_table(void)
     memset(&table, 0, sizeof(table));
     put(0, 0, 0x1f, 0x756e6547); /* Genu */
     put(1, 0, 0x800f12, 0xaabbccdd);
-    put(4, 0, 0xffffc121, 0); /* data, level 1 */
-    put(4, 1, 0xffffc163, 0); /* unified, level 3 */
+    table.entries[1].ecx |= 1u << 26; /* XSAVE */
+    put(4, 0, 0xffffc121, 0);         /* data, level 1 */
+    put(4, 1, 0xffffc163, 0);         /* unified, level 3 */
     put(4, 2, 0, 0);
     put(0xb, 0, 5, 6);
     put(0x1f, 0, 7, 8);
@@ -48,6 +49,27 @@ static void adapt(unsigned index, unsigned count)
 
     ck_assert_int_eq(kvm_cpuid_for(&table, &cpu), 0);
 }
+
+START_TEST(no_vector_registers_without_xsave)
+{
+    host_table();
+    put(7, 0, 0, 0xffffffff);
+    table.entries[table.n - 1].ecx = 0xffffffff;
+    put(7, 1, 0xffffffff, 0);
+    table.entries[1].ecx = 0xffffffff; /* leaf 1 */
+    adapt(0, 1);
+    ck_assert_uint_eq(get(1, 0)->ecx & 0x30001000, 0x30001000);
+    ck_assert_uint_eq(get(7, 0)->ebx, 0xffffffff);
+    table.entries[1].ecx &= ~(1u << 26);
+    adapt(0, 1);
+    ck_assert_uint_eq(get(1, 0)->ecx & 0x30001000, 0);
+    ck_assert_uint_ne(get(1, 0)->ecx & 1u << 25, 0); /* AES by itself stays */
+    ck_assert_uint_eq(get(7, 0)->ebx, 0x23dcffdf);   /* no AVX2, no AVX-512; BMI stays */
+    ck_assert_uint_eq(get(7, 0)->ecx & 1u << 9, 0);  /* VAES */
+    ck_assert_uint_eq(get(7, 1)->eax & 1u << 4, 0);  /* AVX-VNNI */
+    ck_assert_uint_eq(get(0x80000001, 0)->ecx & 0x10800, 0);
+}
+END_TEST
 
 START_TEST(apic_ids_are_the_index_everywhere)
 {
@@ -251,6 +273,7 @@ int main(void)
     int failed;
 
     tcase_add_checked_fixture(t, host_table, NULL);
+    tcase_add_test(t, no_vector_registers_without_xsave);
     tcase_add_test(t, apic_ids_are_the_index_everywhere);
     tcase_add_test(t, one_package_of_single_thread_cores);
     tcase_add_test(t, one_cpu_has_no_siblings);
