@@ -17,9 +17,6 @@ static bool grows(const struct unit *u)
 /* The guest looks anew at all units of a controller: at once, and again when it next asks one. */
 static void tell_guest(struct storage *s, unsigned controller)
 {
-    static const uint8_t packet[STORVSP_PACKET_BYTES] = {STORVSP_ENUMERATE_BUS};
-    struct flow *f = &s->flows[controller * VMBUS_SUBCHANNELS];
-
     for (unsigned i = 0; i < DISK_LUNS; i++) {
         struct unit *u = &s->units[controller * DISK_LUNS + i];
 
@@ -27,30 +24,70 @@ static void tell_guest(struct storage *s, unsigned controller)
             scsi_luns_changed(&u->lun);
     }
     journal_commit(s->worker);
-    if (f->open && s->controllers[controller].phase == CONTROLLER_READY &&
-        flow_tell(f, packet, sizeof(packet)))
-        s->told |= 1u << controller;
+    s->to_tell |= 1u << controller;
 }
 
-static int open_unit(struct storage *s, const struct disk_row *row)
+/* The unit's new size, which is for the SCSI side to take note of: until then it has the old one. */
+static uint64_t configure(struct storage *s, struct unit *u)
+{
+    uint64_t before = u->lun.config.bytes;
+    uint64_t bytes;
+
+    unit_configure(&s->page, u);
+    bytes = u->lun.config.bytes;
+    u->lun.config.bytes = before;
+    return bytes;
+}
+
+/* What is kept is about a disk, not about its place. */
+static void forget_other(struct unit *u, const struct disk_row *row)
+{
+    if (memcmp(u->row.identity, row->identity, sizeof(row->identity)) == 0)
+        return;
+    u->lun.state = (struct scsi_state){0};
+    u->was_there = false;
+}
+
+/* A change that a dead generation did not come to tell of. */
+static void note_missed(struct storage *s, struct unit *u, uint32_t epoch_then)
+{
+    uint64_t bytes = u->lun.config.bytes;
+
+    if (u->was_there && epoch_then == u->row.epoch)
+        return;
+    u->lun.config.bytes = 0; /* what it was is not known: it may be another */
+    if (u->was_there && u->row.kind == DISK_DVD)
+        scsi_insert(&u->lun, bytes);
+    else if (u->was_there)
+        scsi_resize(&u->lun, bytes);
+    u->lun.config.bytes = bytes;
+    tell_guest(s, u->controller);
+}
+
+/*
+ * A successor keeps a disk whose image cannot be opened any more, without a medium: the others must go on,
+ * and so must its requests, with errors.
+ */
+static int open_unit(struct storage *s, const struct disk_row *row, bool succeeds)
 {
     struct unit *u = &s->units[row->controller * DISK_LUNS + row->lun];
+    uint32_t epoch_then = u->row.epoch;
     int r = 0;
 
-    /* What was kept is about a disk, not about its place. */
-    if (memcmp(u->row.identity, row->identity, sizeof(row->identity)) != 0)
-        u->lun.state = (struct scsi_state){0};
+    forget_other(u, row);
     u->controller = row->controller;
     u->number = row->lun;
     u->row = *row;
     if (has_medium(row) && !s->worker->parked)
         r = unit_open_image(s, u);
-    if (r < 0)
+    if (r < 0 && !succeeds)
         return r;
     unit_configure(&s->page, u);
     u->grows = grows(u);
     u->present = true;
     unit_add_rows(s, u);
+    if (succeeds)
+        note_missed(s, u, epoch_then);
     return 0;
 }
 
@@ -72,7 +109,7 @@ static bool remove_unit(struct storage *s, struct unit *u)
     u->leaving = false;
     u->present = false;
     u->lun.state = (struct scsi_state){0};
-    memset(u->row.identity, 0, sizeof(u->row.identity));
+    u->was_there = false;
     board_log(&s->worker->board, LOG_LEVEL_INFO, "disk %u:%u is gone", u->controller, u->number);
     tell_guest(s, controller);
     return true;
@@ -88,8 +125,7 @@ static int resize(struct storage *s, struct unit *u)
     r = block_resized(u->block, bytes);
     if (r < 0)
         return r;
-    unit_configure(&s->page, u);
-    scsi_resize(&u->lun, u->lun.config.bytes);
+    scsi_resize(&u->lun, configure(s, u));
     tell_guest(s, u->controller);
     return 0;
 }
@@ -103,16 +139,17 @@ static int change_medium(struct storage *s, struct unit *u, const struct disk_ro
     u->row = *row;
     if (has_medium(row) && !s->worker->parked)
         r = unit_open_image(s, u);
-    unit_configure(&s->page, u);
+    scsi_insert(&u->lun, configure(s, u));
     u->grows = grows(u);
-    scsi_insert(&u->lun, u->lun.config.bytes);
     journal_commit(s->worker);
     return r;
 }
 
-static bool same_members(const struct disk_row *a, const struct disk_row *b)
+/* Slots of files are used again, for other disks. */
+static bool is_same_disk(const struct disk_row *a, const struct disk_row *b)
 {
-    return a->n_members == b->n_members &&
+    return a->kind == b->kind && a->format == b->format && a->n_members == b->n_members &&
+           memcmp(a->identity, b->identity, sizeof(a->identity)) == 0 &&
            memcmp(a->members, b->members, a->n_members * sizeof(a->members[0])) == 0;
 }
 
@@ -121,9 +158,9 @@ static bool change_unit(struct storage *s, struct unit *u, const struct disk_row
 {
     int r;
 
-    if (u->row.epoch == row->epoch)
+    if (u->row.epoch == row->epoch && is_same_disk(&u->row, row))
         return true;
-    if (row->kind == DISK_DISK && same_members(&u->row, row)) {
+    if (row->kind == DISK_DISK && is_same_disk(&u->row, row)) {
         u->row.epoch = row->epoch;
         r = u->block == NULL ? 0 : resize(s, u);
     } else if (row->kind == DISK_DVD && u->row.kind == DISK_DVD) {
@@ -177,13 +214,27 @@ static int look_at_rows(struct storage *s, bool running)
 
         if (row->kind == DISK_NONE || s->units[row->controller * DISK_LUNS + row->lun].present)
             continue;
-        r = open_unit(s, row);
+        r = open_unit(s, row, !running && s->succeeds);
         if (running && r == 0)
             tell_guest(s, row->controller);
         if (running) /* it is not there, and the log says why */
             r = 0;
     }
     return r;
+}
+
+/* Disks that went while nobody looked. */
+static void look_for_missed(struct storage *s)
+{
+    for (unsigned i = 0; i < STORAGE_UNITS; i++) {
+        struct unit *u = &s->units[i];
+
+        if (u->present || !u->was_there)
+            continue;
+        u->lun.state = (struct scsi_state){0};
+        u->was_there = false;
+        tell_guest(s, i / DISK_LUNS);
+    }
 }
 
 int units_look(struct storage *s, bool running)
@@ -200,6 +251,8 @@ int units_look(struct storage *s, bool running)
     r = look_at_rows(s, running);
     if (r < 0)
         return r;
+    if (!running)
+        look_for_missed(s);
     s->disks_seq = seq;
     atomic_store(&s->acks->present, unit_controllers(s));
     return 1;

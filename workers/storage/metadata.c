@@ -17,13 +17,13 @@ static bool take_ours(struct storage *s, int32_t *ret)
     struct uring_done done;
     bool found = false;
 
-    while (!found && s->n_stash < COUNT_OF(s->stash) && uring_peek(&s->ring, 0, &done)) {
+    while (!found && s->n_stash < STORAGE_STASH && uring_peek(&s->ring, 0, &done)) {
         found = done.user_data == METADATA_TAG;
         if (found) {
             *ret = done.res;
         } else {
             request_note(s, &done);
-            s->stash[s->n_stash++] = done;
+            s->stash[(s->stash_at + s->n_stash++) % STORAGE_STASH] = done;
         }
         uring_advance(&s->ring, 1);
     }

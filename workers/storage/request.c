@@ -446,7 +446,7 @@ static void count_moved(struct request *q, int32_t res)
 
 static void take_result(struct storage *s, struct request *q, int32_t res, uint64_t now_ns)
 {
-    q->step = q->step == UINT8_MAX ? 1 : q->step + 1; /* only the first is ever 0 */
+    q->step = (uint8_t)(q->step == UINT8_MAX ? 1 : q->step + 1); /* only the first is ever 0 */
     if (is_not_possible(q, res)) {
         q->must_write = true;
     } else if (request_is_final(res)) {

@@ -146,17 +146,13 @@ static bool open_channel(struct storage *s, unsigned channel, const struct vmbus
     return resume;
 }
 
-/* False while its requests are on their way. */
-static bool close_channel(struct storage *s, unsigned channel, const struct vmbus_channel *c)
+/* Nothing is taken any more. False while its requests are on their way. */
+static bool close_channel(struct flow *f)
 {
-    struct flow *f = &s->flows[channel];
-
-    if (f->open && f->n_claimed > 0)
+    f->stopped = true;
+    if (f->n_claimed > 0)
         return false;
     flow_close(f);
-    if (channel % VMBUS_SUBCHANNELS == 0) /* the next opening asks for its own */
-        atomic_store(&s->acks->subchannels[channel / VMBUS_SUBCHANNELS], 0);
-    acknowledge(s, channel, c, 0);
     return true;
 }
 
@@ -168,30 +164,47 @@ static bool look_at_channel(struct storage *s, unsigned channel, uint32_t *resum
 
     if (!vmbus_channel_read(s->channels, channel, &c) || c.epoch == s->opened[channel].epoch)
         return true;
-    if (c.open == 0 || (f->open && f->log->opening != c.opening)) {
-        f->stopped = true; /* nothing is taken any more */
-        return close_channel(s, channel, &c);
-    }
-    if (f->open)
-        acknowledge(s, channel, &c, 0); /* another target of its interrupts */
+    if (f->open && (c.open == 0 || f->log->opening != c.opening) && !close_channel(f))
+        return false;
+    if (c.open == 0 && channel % VMBUS_SUBCHANNELS == 0) /* the next opening asks for its own */
+        atomic_store(&s->acks->subchannels[channel / VMBUS_SUBCHANNELS], 0);
+    if (f->open || c.open == 0)
+        acknowledge(s, channel, &c, 0); /* another target of its interrupts, or closed */
     else if (open_channel(s, channel, &c))
         *resumed |= 1u << channel;
     return true;
 }
 
-/* What others have changed. False: it must be looked at again, though nobody rings. */
-static bool look_around(struct storage *s, uint64_t now_ns)
+/* False: there is no room in the guest's ring now. */
+static bool tell_one(struct storage *s, unsigned controller)
 {
-    bool settled = units_look(s, true) > 0;
-    uint32_t resumed = 0;
+    static const uint8_t packet[STORVSP_PACKET_BYTES] = {STORVSP_ENUMERATE_BUS};
+    struct flow *f = &s->flows[controller * VMBUS_SUBCHANNELS];
 
-    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++)
-        settled &= look_at_channel(s, i, &resumed);
-    if (resumed != 0)
-        take_up(s, resumed, now_ns);
-    for (; s->told != 0; s->told &= s->told - 1)
-        interrupt(s, (unsigned)__builtin_ctz(s->told) * VMBUS_SUBCHANNELS, false);
-    return settled;
+    /* Whoever has not begun to use the controller looks at its units when he does. */
+    if (!f->open || f->stopped || s->controllers[controller].phase != CONTROLLER_READY)
+        return true;
+    if (!flow_tell(f, packet, sizeof(packet)))
+        return f->stopped;
+    interrupt(s, controller * VMBUS_SUBCHANNELS, false);
+    return true;
+}
+
+/*
+ * The guests of these controllers look anew at all units. It is kept until they are told, so one may be told
+ * twice. False: not all are told.
+ */
+static bool tell_guests(struct storage *s)
+{
+    uint32_t before = s->to_tell;
+
+    for (unsigned i = 0; i < DISK_CONTROLLERS; i++) {
+        if ((s->to_tell >> i & 1) != 0 && tell_one(s, i))
+            s->to_tell &= ~(1u << i);
+    }
+    if (s->to_tell != before)
+        journal_commit(s->worker);
+    return s->to_tell == 0;
 }
 
 /* --- requests --- */
@@ -228,8 +241,13 @@ static void give_to_kernel(struct storage *s)
 {
     int r = uring_submit(&s->ring);
 
+    s->is_kernel_full = r < 0;
     if (r == 0)
         s->n_iovecs = 0;
+    if (r == 0 || r == -EAGAIN || r == -EBUSY)
+        return;
+    board_log(&s->worker->board, LOG_LEVEL_ERROR, "io_uring: %s", strerror(-r));
+    _exit(EXIT_NO_DISKS); /* nothing would ever complete */
 }
 
 /*
@@ -241,11 +259,12 @@ static bool take_completions(struct storage *s, uint64_t now_ns)
     struct uring_done done;
     bool any = s->n_stash > 0;
 
-    for (unsigned i = 0; i < s->n_stash; i++) {
-        done = s->stash[i];
+    /* Those that come in meanwhile have their turn the next time. */
+    for (unsigned left = s->n_stash; left > 0; left--) {
+        done = s->stash[s->stash_at++ % STORAGE_STASH];
+        s->n_stash--;
         request_completed(s, &done, now_ns);
     }
-    s->n_stash = 0;
     for (unsigned left = RING_COMPLETIONS; left > 0 && uring_peek(&s->ring, 0, &done); left--) {
         request_note(s, &done);
         uring_advance(&s->ring, 1);
@@ -263,7 +282,7 @@ static void publish(struct storage *s)
     }
 }
 
-static bool work(struct storage *s, uint64_t now_ns)
+bool storage_work(struct storage *s, uint64_t now_ns)
 {
     bool any = false;
 
@@ -277,6 +296,21 @@ static bool work(struct storage *s, uint64_t now_ns)
     return any;
 }
 
+bool storage_look(struct storage *s, uint64_t now_ns)
+{
+    bool settled = units_look(s, true) > 0;
+    uint32_t resumed = 0;
+
+    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++)
+        settled &= look_at_channel(s, i, &resumed);
+    if (resumed != 0)
+        take_up(s, resumed, now_ns);
+    settled &= tell_guests(s);
+    give_to_kernel(s); /* what a dead generation left to do */
+    publish(s);
+    return settled && !s->is_kernel_full;
+}
+
 /* --- sleeping --- */
 
 static void want_signals(struct storage *s, bool wanted)
@@ -288,10 +322,12 @@ static void want_signals(struct storage *s, bool wanted)
     uring_bell(&s->ring, wanted);
 }
 
-static bool has_work(const struct storage *s)
+bool storage_has_work(const struct storage *s)
 {
     struct uring_done done;
 
+    if (s->n_stash > 0 || (s->ready_first != NULL && uring_room(&s->ring) > 0))
+        return true;
     for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++) {
         const struct flow *f = &s->flows[i];
         uint32_t available;
@@ -328,12 +364,12 @@ static bool spin(struct storage *s)
     uint64_t end_ns = clock_now_ns() + s->spin_ns;
 
     do {
-        if (has_work(s))
+        if (storage_has_work(s))
             return true;
         (void)sched_yield();
     } while (clock_now_ns() < end_ns);
     board_inc(s->rows.spins);
-    return has_work(s);
+    return storage_has_work(s);
 }
 
 static void sleep_until_rung(struct storage *s, bool settled)
@@ -345,7 +381,7 @@ static void sleep_until_rung(struct storage *s, bool settled)
     if (!port_sleep_begin(&s->worker->port))
         return;
     want_signals(s, true);
-    if (!has_work(s)) {
+    if (!storage_has_work(s)) {
         board_inc(s->rows.sleeps);
         (void)poll(&bell, 1, is_blocked(s) || !settled ? BLOCKED_MS : -1);
         (void)!read(s->bell_fd, &rings, sizeof(rings)); /* empty when the time was up */
@@ -386,11 +422,14 @@ static int drain(struct storage *s)
             s->known[i][j] = NOT_KNOWN;
     }
     while (r == 0) {
+        /* First: what completes between the two would be left, and be taken for ours. */
+        bool has_ended = uring_fence(&s->ring) == 0;
+
         while (uring_peek(&s->ring, 0, &done)) {
             note_completion(s, &done);
             uring_advance(&s->ring, 1);
         }
-        if (uring_fence(&s->ring) == 0)
+        if (has_ended)
             return 0;
         port_pong(&s->worker->port);
         r = clock_now_ns() > deadline_ns ? -ETIMEDOUT
@@ -401,7 +440,7 @@ static int drain(struct storage *s)
     return r;
 }
 
-static int begin(struct storage *s)
+int storage_begin(struct storage *s)
 {
     int r = drain(s);
 
@@ -433,19 +472,19 @@ void storage_serve(struct storage *s)
 {
     unsigned busy = 0;
 
-    if (begin(s) < 0)
-        _exit(EXIT_NO_DISKS);
     s->spin_ns = SPIN_MIN_NS;
+    if (storage_begin(s) < 0)
+        _exit(EXIT_NO_DISKS);
     for (;;) {
         uint64_t now_ns = clock_now_ns();
         bool settled;
 
         port_pong(&s->worker->port);
-        if (work(s, now_ns) && ++busy % LOOK_EVERY != 0)
+        if (storage_work(s, now_ns) && ++busy % LOOK_EVERY != 0)
             continue;
-        settled = look_around(s, now_ns);
+        settled = storage_look(s, now_ns);
         show(s, now_ns);
-        if (has_work(s) || s->ready_first != NULL || spin(s))
+        if (storage_has_work(s) || spin(s))
             continue;
         sleep_until_rung(s, settled);
     }

@@ -10,19 +10,27 @@ static bool is_plain(const struct scsi_state *state)
     return memcmp(state, &nothing, sizeof(nothing)) == 0;
 }
 
+/* Which disks there are is kept as well: who takes over sees what has changed since. */
+static bool is_kept(const struct unit *u)
+{
+    return u->present || u->was_there || !is_plain(&u->lun.state);
+}
+
 static void save_units(const struct storage *s, struct wr *w)
 {
     uint32_t n = 0;
 
     for (unsigned i = 0; i < STORAGE_UNITS; i++)
-        n += !is_plain(&s->units[i].lun.state);
+        n += is_kept(&s->units[i]);
     wr_le32(w, n);
     for (unsigned i = 0; i < STORAGE_UNITS; i++) {
         const struct unit *u = &s->units[i];
 
-        if (is_plain(&u->lun.state))
+        if (!is_kept(u))
             continue;
         wr_le32(w, i);
+        wr_le32(w, u->present || u->was_there ? 1 : 0);
+        wr_le32(w, u->row.epoch);
         wr_bytes(w, u->row.identity, sizeof(u->row.identity));
         scsi_state_save(&u->lun.state, w);
     }
@@ -37,6 +45,7 @@ void state_save(const struct storage *s, struct wr *w)
     wr_le32(w, s->last.seq);
     wr_le32(w, s->last.answer_len);
     wr_bytes(w, s->last.answer, sizeof(s->last.answer));
+    wr_le32(w, s->to_tell);
     save_units(s, w);
 }
 
@@ -51,6 +60,8 @@ static int load_units(struct storage *s, struct rd *r)
         struct unit *u = &s->units[at % STORAGE_UNITS];
         int e;
 
+        u->was_there = rd_le32(r) != 0;
+        u->row.epoch = rd_le32(r);
         rd_copy(r, u->row.identity, sizeof(u->row.identity));
         e = scsi_state_load(r, &u->lun.state);
         if (e < 0 || at >= STORAGE_UNITS)
@@ -70,9 +81,17 @@ int state_load(struct storage *s, struct rd *r)
     s->last.seq = rd_le32(r);
     s->last.answer_len = rd_le32(r);
     rd_copy(r, s->last.answer, sizeof(s->last.answer));
+    s->to_tell = rd_le32(r);
     if (e == 0)
         e = load_units(s, r);
     if (e == 0 && s->last.answer_len > STORVSP_PACKET_BYTES)
         e = -EBADMSG;
     return e < 0 ? e : rd_finish(r);
+}
+
+void state_forget(struct storage *s)
+{
+    memset(s->controllers, 0, sizeof(s->controllers));
+    memset(s->units, 0, sizeof(s->units));
+    s->last = (struct last_change){0};
 }

@@ -37,6 +37,8 @@ enum {
     STORAGE_RANGE_LISTS = 64,   /* requests with many ranges, at once */
     STORAGE_IOVECS = 4096,      /* prepared and not yet submitted */
     STORAGE_FILL_BYTES = 65536, /* of the buffer for zeros and patterns */
+    /* Completions that came at a bad time: each request has one step on its way at most. */
+    STORAGE_STASH = INFLIGHT_CHANNELS * INFLIGHT_SLOTS,
 };
 _Static_assert((int)INFLIGHT_CHANNELS == (int)DISK_CONTROLLERS * (int)VMBUS_SUBCHANNELS,
                "a log for each channel");
@@ -68,8 +70,9 @@ struct request_list {
 
 struct unit {
     bool present;
-    bool leaving; /* takes no new requests */
-    bool grows;   /* its image moves data when it discards: reads must not overlap that */
+    bool leaving;   /* takes no new requests */
+    bool was_there; /* before it was taken over: row.identity and row.epoch say what */
+    bool grows;     /* its image moves data when it discards: reads must not overlap that */
     unsigned controller, number;
     struct disk_row row;
     struct block *block; /* NULL: no medium */
@@ -130,7 +133,8 @@ struct storage {
     struct vmbus_acks *acks;
     struct inflight_page *log;
 
-    uint32_t told;          /* mask of controllers whose guest is to be signalled for a packet */
+    bool succeeds;          /* a dead generation, and a guest knows the disks */
+    uint32_t to_tell;       /* mask of controllers whose guest does not know of a change yet */
     uint32_t disks_seq;     /* of the page that was taken note of */
     struct disks_page page; /* and a copy of it */
     struct controller controllers[DISK_CONTROLLERS];
@@ -150,10 +154,10 @@ struct storage {
     bool list_used[STORAGE_RANGE_LISTS];
     struct request *fill_owner; /* whose pattern is in fill; NULL: zeros or nobody's */
     uint8_t fill[STORAGE_FILL_BYTES];
-    const uint8_t *zeros; /* STORAGE_FILL_BYTES */
-    struct uring_done
-        stash[RING_COMPLETIONS]; /* completions that came while metadata was awaited */
-    unsigned n_stash;
+    const uint8_t *zeros;                   /* STORAGE_FILL_BYTES */
+    struct uring_done stash[STORAGE_STASH]; /* a queue: what came while metadata was awaited */
+    uint32_t stash_at, n_stash;
+    bool is_kernel_full; /* it did not take all that was prepared: try again soon */
     int32_t known[INFLIGHT_CHANNELS][INFLIGHT_SLOTS]; /* first steps of a dead generation */
 
     uint8_t random[16]; /* for identifiers that an image gets */
@@ -250,10 +254,22 @@ bool request_is_lasting(int32_t res);
 
 void state_save(const struct storage *s, struct wr *w);
 int MUST_USE state_load(struct storage *s, struct rd *r);
+/* As it was before there was any; for a load that failed half-way. */
+void state_forget(struct storage *s);
 
 /* --- serve.c --- */
 
+/*
+ * The loop, and what it is made of, for tests. storage_begin(): wait for a dead generation's I/O, open the
+ * disks; 0, or why no disk can be served. storage_work(): requests, completions, answers; was there
+ * anything? storage_look(): what others have changed; false: it must be looked at again, though nobody
+ * rings. storage_has_work(): there is more to do, so do not sleep.
+ */
 void storage_serve(struct storage *s);
+int MUST_USE storage_begin(struct storage *s);
+bool storage_work(struct storage *s, uint64_t now_ns);
+bool storage_look(struct storage *s, uint64_t now_ns);
+bool storage_has_work(const struct storage *s);
 
 /* --- worker.c: struct worker_ops, self is a struct storage --- */
 

@@ -72,6 +72,8 @@ int unit_open_image(struct storage *s, struct unit *u)
     char why[BLOCK_WHY_BYTES] = "";
     int r;
 
+    if (s->worker->parked)
+        return 0; /* it serves errors only */
     memcpy(spec.random, s->random, sizeof(spec.random));
     for (uint32_t i = 0; i < row->n_members; i++) {
         spec.files[i] = row->members[i];

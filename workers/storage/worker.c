@@ -101,10 +101,13 @@ int storage_load(void *self, struct rd *state, uint32_t schema)
     int r = 0;
 
     (void)schema;
+    s->succeeds = state != NULL;
     if (state != NULL)
         r = state_load(s, state);
-    if (s->worker->parked)
-        r = 0; /* what cannot be read is left out: errors are all it serves */
+    if (r < 0 && s->worker->parked) { /* to serve errors, nothing need be known */
+        state_forget(s);
+        r = 0;
+    }
     if (r == 0)
         add_rows(s);
     return r;
