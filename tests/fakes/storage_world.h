@@ -229,7 +229,7 @@ static inline bool world_complete(struct world *w, uint32_t i)
 
 static inline bool world_complete_any(struct world *w)
 {
-
+    uint32_t n = w->kernel.n_waiting;
     uint64_t pick = n == 0 || w->random == 0 ? 0 : world_random(&w->random) % n;
 
     return world_complete(w, (uint32_t)pick);

@@ -24,6 +24,14 @@ chroot . /bin/sh -c '
     mknod /dev/kvm c 1 3 # /dev/null: init opens it, the simulator has no use for it
     icount_hop
     run-sim /opt/bulkhead/bulkhead-init /opt/bulkhead /usr/local/bin/sim_vtpm_bench count=2000
+    while read -r module; do insmod "$module"; done </etc/modules
+    exec 9</dev/vda # or the last one who closes it makes it cold
+    cat /dev/vda >/dev/null
+    for load in "read depth=1" "read depth=32" "write depth=32"; do
+        # shellcheck disable=SC2086
+        run-sim --disk /dev/vda /opt/bulkhead/bulkhead-init /opt/bulkhead \
+            /usr/local/bin/sim_disk_bench $load disk_mib=16 same
+    done
     echo "bench: done $?"
 ' >/dev/console 2>&1
 sleep 1
