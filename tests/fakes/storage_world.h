@@ -28,7 +28,7 @@ enum {
     WORLD_FLAGS_PAGE = 1,
     WORLD_RINGS_AT = 8, /* pages */
     WORLD_DATA_AT = WORLD_RINGS_AT + WORLD_CHANNELS * 2 * RING_PAGES,
-    WORLD_FILES = 4,
+    WORLD_FILES = 6,
     WORLD_ROUNDS_MAX = 100000,
     WORLD_BOUNCES_MAX = 4096,
 };
@@ -301,11 +301,21 @@ static inline void world_new_worker(struct world *w)
     assert(s->zeros != NULL);
 }
 
+/* Images grow: init looks again how long they are before there is another worker. */
+static inline void world_measure(struct world *w)
+{
+    for (unsigned i = 0; i < WORLD_FILES; i++) {
+        if (w->files[i].bytes > w->disks.files[i].bytes)
+            w->disks.files[i].bytes = w->files[i].bytes;
+    }
+}
+
 /* Another generation. 0, or why it cannot serve. */
 static inline int world_start(struct world *w)
 {
     int r;
 
+    world_measure(w);
     world_new_worker(w);
     r = uring_attach_fake(&w->storage->ring, &w->kernel.shape, w->kernel.rings, w->kernel.sqes,
                           world_enter, w);

@@ -49,6 +49,11 @@ static int await(struct storage *s)
     }
 }
 
+static bool is_to_be_tried_again(int r)
+{
+    return r == -EINTR || r == -EAGAIN || r == -ECANCELED;
+}
+
 static int move(struct storage *s, bool write, uint32_t file, uint64_t offset, uint8_t *buf,
                 size_t len)
 {
@@ -59,7 +64,7 @@ static int move(struct storage *s, bool write, uint32_t file, uint64_t offset, u
 
         if (r == 0)
             r = await(s);
-        if (r == -EINTR || r == -EAGAIN || r == -ECANCELED)
+        if (is_to_be_tried_again(r))
             continue;
         if (r <= 0)
             return r < 0 ? r : -EIO; /* the file is shorter than it was */
@@ -83,9 +88,14 @@ static int metadata_write(void *self, uint32_t file, uint64_t offset, const void
 static int metadata_flush(void *self, uint32_t file)
 {
     struct storage *s = self;
-    int r = uring_fdatasync(&s->ring, file, METADATA_TAG);
+    int r;
 
-    return r < 0 ? r : await(s);
+    do {
+        r = uring_fdatasync(&s->ring, file, METADATA_TAG);
+        if (r == 0)
+            r = await(s);
+    } while (is_to_be_tried_again(r));
+    return r;
 }
 
 /* Where a file system cannot, write zeros. */
@@ -106,10 +116,13 @@ static int write_zeros(struct storage *s, uint32_t file, uint64_t offset, uint64
 static int metadata_zero(void *self, uint32_t file, uint64_t offset, uint64_t len)
 {
     struct storage *s = self;
-    int r = uring_fallocate(&s->ring, file, FALLOC_FL_ZERO_RANGE, offset, len, METADATA_TAG);
+    int r;
 
-    if (r == 0)
-        r = await(s);
+    do {
+        r = uring_fallocate(&s->ring, file, FALLOC_FL_ZERO_RANGE, offset, len, METADATA_TAG);
+        if (r == 0)
+            r = await(s);
+    } while (is_to_be_tried_again(r));
     return r == -EOPNOTSUPP ? write_zeros(s, file, offset, len) : r;
 }
 
