@@ -105,18 +105,24 @@ static bool covers(const struct op *o, unsigned unit, uint32_t sector)
     return false;
 }
 
-/* May what w left in the sector (NULL: it was never written) be there at a time in [from, to]? */
-static bool may_be(const struct op *w, unsigned unit, uint32_t sector, uint64_t from, uint64_t to)
+/* A look at a sector: between two times, after all that had ended well by then, or (FUA) after one alone. */
+struct look {
+    uint64_t from, to;
+    const struct op *after;
+};
+
+/* May what w left in the sector (NULL: it was never written) be seen? */
+static bool may_be(const struct op *w, unsigned unit, uint32_t sector, const struct look *l)
 {
     uint64_t w_end = w == NULL ? 0 : w->ended ? w->end : UINT64_MAX;
 
-    if (w != NULL && w->sent > to)
+    if (w != NULL && w->sent > l->to)
         return false;
     for (uint32_t i = 0; i < fuzz.n_ops; i++) {
         const struct op *o = &fuzz.ops[i];
 
-        if (changes(o) && o->ended && o->ok && o->end < from && o->sent > w_end &&
-            covers(o, unit, sector))
+        if (changes(o) && o->ended && o->ok && o->end < l->from && o->sent > w_end &&
+            (l->after == NULL || l->after == o) && covers(o, unit, sector))
             return false;
     }
     return true;
@@ -127,21 +133,20 @@ static uint64_t word_of(uint32_t op, uint32_t tag)
     return (uint64_t)(op + 1) << 32 | tag;
 }
 
-static bool zeros_may_be(unsigned unit, uint32_t sector, uint64_t from, uint64_t to)
+static bool zeros_may_be(unsigned unit, uint32_t sector, const struct look *l)
 {
-    if (may_be(NULL, unit, sector, from, to))
+    if (may_be(NULL, unit, sector, l))
         return true;
     for (uint32_t i = 0; i < fuzz.n_ops; i++) {
         const struct op *o = &fuzz.ops[i];
 
-        if (o->kind == OP_ZERO && covers(o, unit, sector) && may_be(o, unit, sector, from, to))
+        if (o->kind == OP_ZERO && covers(o, unit, sector) && may_be(o, unit, sector, l))
             return true;
     }
     return false;
 }
 
-static void check_sector(unsigned unit, uint32_t sector, const uint8_t *bytes, uint64_t from,
-                         uint64_t to)
+static void check_sector(unsigned unit, uint32_t sector, const uint8_t *bytes, const struct look *l)
 {
     uint64_t words[SECTOR / 8];
     uint32_t op, tag;
@@ -152,7 +157,7 @@ static void check_sector(unsigned unit, uint32_t sector, const uint8_t *bytes, u
             fail("a torn sector", unit, sector);
     }
     if (words[0] == 0) {
-        if (!zeros_may_be(unit, sector, from, to))
+        if (!zeros_may_be(unit, sector, l))
             fail("zeros", unit, sector);
         return;
     }
@@ -161,7 +166,7 @@ static void check_sector(unsigned unit, uint32_t sector, const uint8_t *bytes, u
                                                        : sector;
     if (op >= fuzz.n_ops || words[0] != word_of(op, tag) || !covers(&fuzz.ops[op], unit, sector))
         fail("what nobody wrote there", unit, sector);
-    if (!may_be(&fuzz.ops[op], unit, sector, from, to))
+    if (!may_be(&fuzz.ops[op], unit, sector, l))
         fail("what was overwritten", unit, sector);
 }
 
@@ -177,12 +182,12 @@ static const uint8_t *durable_at(unsigned unit, uint32_t sector)
     return the.files[3 + chunk % 2].durable + chunk / 2 * STRIPE_CHUNK + at % STRIPE_CHUNK;
 }
 
-static void check_durable(unsigned unit, uint32_t lba, uint32_t n, uint64_t from)
+static void check_durable(unsigned unit, uint32_t lba, uint32_t n, const struct look *l)
 {
     if (unit == 1) /* where its sectors are is the image's affair: tests/unit/test_vhd.c */
         return;
     for (uint32_t i = lba; i < lba + n; i++)
-        check_sector(unit, i, durable_at(unit, i), from, fuzz.tick);
+        check_sector(unit, i, durable_at(unit, i), l);
 }
 
 /* --- the guest's memory --- */
@@ -243,13 +248,13 @@ static void accept_read(const struct op *o)
     uint32_t end = o->offset + o->len;
     uint32_t pages_end = (end + 4095) / 4096 * 4096;
     const uint8_t *from = data_page(o->page);
+    const struct look l = {.from = o->sent, .to = o->end};
 
     if (memcmp(from, to, o->offset) != 0 || memcmp(from + end, to + end, pages_end - end) != 0)
         fail("memory beside a read", o->page, o->offset);
     memcpy(to + o->offset, from + o->offset, o->len);
     for (uint32_t i = 0; o->ok && i < o->n[0]; i++)
-        check_sector(o->unit, o->lba[0] + i, from + o->offset + (size_t)i * SECTOR, o->sent,
-                     o->end);
+        check_sector(o->unit, o->lba[0] + i, from + o->offset + (size_t)i * SECTOR, &l);
 }
 
 static void fill(const struct op *o, uint32_t number)
@@ -372,15 +377,18 @@ static void send(uint8_t a, uint8_t b, uint8_t c)
 
 static void end(struct op *o, bool ok)
 {
+    struct look flushed = {.from = o->sent, .to = UINT64_MAX};
+    struct look alone = {.from = UINT64_MAX, .to = UINT64_MAX, .after = o};
+
     o->ended = true;
     o->ok = ok;
     o->end = ++fuzz.tick;
     if (o->kind == OP_READ)
         accept_read(o);
     if (ok && o->kind == OP_FLUSH)
-        check_durable(o->unit, 0, units[o->unit].sectors, o->sent);
+        check_durable(o->unit, 0, units[o->unit].sectors, &flushed);
     if (ok && o->fua && o->kind == OP_WRITE)
-        check_durable(o->unit, o->lba[0], o->n[0], o->end + 1);
+        check_durable(o->unit, o->lba[0], o->n[0], &alone);
 }
 
 static void take_answer(unsigned channel, const struct world_answer *a)

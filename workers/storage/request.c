@@ -521,7 +521,8 @@ static void begin_io(struct storage *s, struct request *q, const struct scsi_io 
     struct inflight_slot *slot = slot_of(s, q);
 
     q->kind = (uint32_t)io->kind;
-    slot->flags |= q->kind << INFLIGHT_KIND_SHIFT;
+    slot->flags = (slot->flags & ((1u << INFLIGHT_KIND_SHIFT) - 1)) | q->kind
+                                                                          << INFLIGHT_KIND_SHIFT;
     q->fua = io->fua;
     q->may_discard = io->may_discard;
     q->what = io->kind == SCSI_IO_FLUSH ? REQUEST_SYNC : REQUEST_DATA;
