@@ -90,13 +90,13 @@ static int wait_for(struct uring *u, uint32_t completions, uint64_t until_ns)
     return r < 0 ? -errno : (int)r;
 }
 
-static int enter(struct uring *u, uint32_t submit, uint32_t completions, uint64_t until_ns)
+static int enter_kernel(struct uring *u, uint32_t submit, uint32_t completions, uint64_t until_ns)
 {
     return submit > 0 ? give(u, submit) : wait_for(u, completions, until_ns);
 }
 
-int uring_attach_fake(struct uring *u, const struct ring_shape *shape, void *rings,
-                      struct io_uring_sqe *sqes, uring_enter *kernel, void *fake)
+int uring_attach_over(struct uring *u, const struct ring_shape *shape, void *rings,
+                      struct io_uring_sqe *sqes, uring_enter *enter, void *self)
 {
     if (!is_sound(shape))
         return -EBADMSG;
@@ -105,8 +105,8 @@ int uring_attach_fake(struct uring *u, const struct ring_shape *shape, void *rin
         .rings = rings,
         .sqes = sqes,
         .fd = -1,
-        .enter = kernel,
-        .fake = fake,
+        .enter = enter,
+        .self = self,
     };
     return 0;
 }
@@ -133,7 +133,7 @@ int uring_attach(struct uring *u, int fd, const struct ring_shape *shape)
         return r;
     r = map(fd, shape->sq_entries * sizeof(struct io_uring_sqe), (off_t)IORING_OFF_SQES, &sqes);
     if (r == 0)
-        r = uring_attach_fake(u, shape, rings, sqes, enter, NULL);
+        r = uring_attach_over(u, shape, rings, sqes, enter_kernel, NULL);
     if (r < 0) {
         (void)munmap(rings, shape->bytes);
         return r;

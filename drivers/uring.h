@@ -42,7 +42,7 @@ struct uring {
     uint32_t tail; /* what we have prepared; the shared one is only for the kernel */
     int fd;
     uring_enter *enter;
-    void *fake; /* of a test's kernel */
+    void *self; /* of enter, where it is not the kernel's */
 };
 
 struct uring_done {
@@ -63,9 +63,9 @@ struct uring_done {
 int MUST_USE uring_attach(struct uring *u, int fd, const struct ring_shape *shape);
 void uring_detach(struct uring *u);
 
-/* The same over the caller's memory and with a kernel of its own, for tests. */
-int MUST_USE uring_attach_fake(struct uring *u, const struct ring_shape *shape, void *rings,
-                               struct io_uring_sqe *sqes, uring_enter *kernel, void *fake);
+/* The same over the caller's memory, and with another end than the kernel: uring_plain.h, and tests. */
+int MUST_USE uring_attach_over(struct uring *u, const struct ring_shape *shape, void *rings,
+                               struct io_uring_sqe *sqes, uring_enter *enter, void *self);
 
 /*
  * Become the one who submits, once the predecessor is dead. What it had prepared and not submitted is

@@ -154,7 +154,7 @@ static inline void fake_ring_take(struct fake_ring *f)
 static inline int fake_ring_enter(struct uring *u, uint32_t submit, uint32_t completions,
                                   uint64_t until_ns)
 {
-    struct fake_ring *f = u->fake;
+    struct fake_ring *f = u->self;
     uint32_t tail = __atomic_load_n(fake_ring_word(f, f->shape.sq_tail), __ATOMIC_ACQUIRE);
     uint32_t queued = tail - f->sq_head;
     int error = f->enter_error;
@@ -178,7 +178,7 @@ static inline int fake_ring_enter(struct uring *u, uint32_t submit, uint32_t com
 /* As a worker attaches. A successor attaches once more to the same fake. */
 static inline int fake_ring_attach(struct fake_ring *f, struct uring *u)
 {
-    return uring_attach_fake(u, &f->shape, f->rings, f->sqes, fake_ring_enter, f);
+    return uring_attach_over(u, &f->shape, f->rings, f->sqes, fake_ring_enter, f);
 }
 
 /* The requests that wait never complete. */

@@ -166,7 +166,7 @@ static void check_foreign(const struct ring_shape *shape)
     if (f == NULL || posix_memalign((void **)&rings, 64, shape->bytes + 1) != 0)
         abort();
     memset(rings, 0xff, shape->bytes);
-    if (uring_attach_fake(&u, shape, rings, NULL, fake_ring_enter, f) == 0) {
+    if (uring_attach_over(&u, shape, rings, NULL, fake_ring_enter, f) == 0) {
         sqes = calloc(shape->sq_entries, sizeof(*sqes));
         u.sqes = sqes;
         (void)!uring_room(&u);
