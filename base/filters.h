@@ -12,4 +12,5 @@ extern const struct sbx_filter chipset_filter;
 extern const struct sbx_filter vtpm_filter;
 extern const struct sbx_filter vmbus_filter;
 extern const struct sbx_filter storage_filter;
+extern const struct sbx_filter storage_plain_filter; /* where the host has no io_uring for us */
 extern const struct sbx_filter diag_filter;

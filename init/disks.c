@@ -1,6 +1,7 @@
 #include "init/disks.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -64,6 +65,11 @@ _Static_assert((int)DISK_ROWS >= (int)DISK_CONTROLLERS * (int)DISK_LUNS, "a row 
 
 /* --- slots --- */
 
+static int set_file(const struct disks *d, uint32_t slot, int file_fd)
+{
+    return d->plain ? 0 : ring_set_file(d->ring_fd, slot, file_fd);
+}
+
 static int take_slot(struct disks *d, const struct disk_opened *file, uint32_t *ret)
 {
     uint64_t now = clock_now_ns();
@@ -74,7 +80,7 @@ static int take_slot(struct disks *d, const struct disk_opened *file, uint32_t *
 
         if (d->slots[i].file.fd >= 0 || now < d->slots[i].free_ns)
             continue;
-        r = ring_set_file(d->ring_fd, i, file->fd);
+        r = set_file(d, i, file->fd);
         if (r < 0)
             return r;
         d->slots[i].file = *file;
@@ -86,7 +92,7 @@ static int take_slot(struct disks *d, const struct disk_opened *file, uint32_t *
 
 static void leave_slot(struct disks *d, uint32_t i, uint64_t free_ns)
 {
-    (void)!ring_set_file(d->ring_fd, i, -1); /* -ENOMEM: the next file in this slot replaces it */
+    (void)!set_file(d, i, -1); /* -ENOMEM: the next file in this slot replaces it */
     disk_close(&d->slots[i].file);
     d->slots[i].free_ns = free_ns;
 }
@@ -421,12 +427,27 @@ static int resize(struct disks *d, const Bulkhead__Disk *disk, struct why *why)
     return 0;
 }
 
+/* A worker has its descriptors from its start. */
+static int check_possible(const struct disks *d, const Bulkhead__DiskChange *change,
+                          struct why *why)
+{
+    if (!d->plain || change->action == BULKHEAD__DISK_CHANGE__ACTION__RESIZE)
+        return 0;
+    return why_say(why, -EOPNOTSUPP,
+                   "disk %u:%u: this needs io_uring, which this host does not have or permit",
+                   change->disk->controller, change->disk->lun);
+}
+
 int disks_change(struct disks *d, const Bulkhead__DiskChange *change, int given_fd, struct why *why)
 {
     struct wish w;
+    int r;
 
     if (d->page == NULL || change->disk == NULL)
         return why_say(why, -EINVAL, "no disk named");
+    r = check_possible(d, change, why);
+    if (r < 0)
+        return r;
     w = wish_of(change->disk, given_fd, why);
     switch (change->action) {
     case BULKHEAD__DISK_CHANGE__ACTION__ADD:
@@ -455,6 +476,28 @@ void disks_init(struct disks *d)
         d->slots[i].file.fd = -1;
 }
 
+/* No worker runs yet: nothing of the page is read. */
+static int finish(struct disks *d, unsigned vcpus, struct why *why)
+{
+    if (!d->plain)
+        return ring_enable(d->ring_fd, d->bell_fd, why);
+    d->page->plain_fd = FD_FIRST_GRANT + manifest_n_fds(PROCESS_STORAGE, vcpus);
+    d->page->plain_files = d->next_slot;
+    return 0;
+}
+
+unsigned disks_n_fds(const struct disks *d)
+{
+    return d->plain ? d->next_slot : 0;
+}
+
+int disks_grant(const struct disks *d, unsigned i)
+{
+    int fd = fcntl(d->slots[i].file.fd, F_DUPFD_CLOEXEC, 0);
+
+    return fd < 0 ? -errno : fd;
+}
+
 int disks_open(struct disks *d, const struct objects *objects, const Bulkhead__VmConfig *config,
                struct why *why)
 {
@@ -466,14 +509,15 @@ int disks_open(struct disks *d, const struct objects *objects, const Bulkhead__V
         return why_errno(why, r, "the page of disks");
     d->page = page;
     d->page->ring = objects->ring;
-    d->ring_fd = objects->fds[OBJECT_RING][0];
+    d->plain = objects->plain;
+    d->ring_fd = d->plain ? -1 : objects->fds[OBJECT_RING][0];
     d->bell_fd = objects->fds[OBJECT_BELL][PROCESS_STORAGE];
     for (size_t i = 0; r == 0 && i < config->n_disks; i++) {
         const struct wish w = wish_of(config->disks[i], -1, why);
 
         r = add(d, &w);
     }
-    return r < 0 ? r : ring_enable(d->ring_fd, d->bell_fd, why);
+    return r < 0 ? r : finish(d, config->vcpus, why);
 }
 
 static bool grows(const struct disk_row *row)

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/macro.h"
@@ -23,8 +24,9 @@ struct disks_slot {
 
 struct disks {
     struct disks_page *page; /* NULL: not open */
-    int ring_fd, bell_fd;    /* borrowed */
-    uint32_t next_slot;
+    int ring_fd, bell_fd;    /* borrowed; without a ring that is -1, and plain */
+    bool plain;              /* each generation of the worker is given the files: disks_grant() */
+    uint32_t next_slot;      /* plain: as many are in use, from the first */
     struct disks_slot slots[DISK_FILES];
 };
 
@@ -32,11 +34,18 @@ struct disks {
 void disks_init(struct disks *d);
 
 /*
- * Describe the ring, open the disks, and enable the ring: once, before a worker starts. The disks were
+ * Describe the ring, open the disks, and enable the ring, if there is one: once, before a worker starts. The disks were
  * checked with the configuration. On failure why says what; disks_done() releases what was opened.
  */
 int MUST_USE disks_open(struct disks *d, const struct objects *objects,
                         const Bulkhead__VmConfig *config, struct why *why);
+
+/*
+ * How many files the storage worker is given besides what its row names, after it; 0 with a ring. And the
+ * i-th, opened for what its disk may be used for: the caller's, or negative errno.
+ */
+unsigned disks_n_fds(const struct disks *d);
+int MUST_USE disks_grant(const struct disks *d, unsigned i);
 
 /*
  * What an operator asks for while the VM runs; checked like a configuration. The file of what is added

@@ -13,11 +13,12 @@
 #include "base/macro.h"
 #include "base/sandbox.h"
 #include "init/why.h"
+#include "ipc/disks.h"
 #include "ipc/manifest.h"
 
 enum {
-    JAIL_MAX_FDS = MANIFEST_MAX_FDS,
-    JAIL_SIGNALS_PENDING = 16,  /* of all processes of the uid */
+    JAIL_MAX_FDS = MANIFEST_MAX_FDS + DISK_FILES, /* the latter: init/disks.h */
+    JAIL_SIGNALS_PENDING = 16,                    /* of all processes of the uid */
     JAIL_STACK_BYTES = 8 << 20, /* a stack grows without a call: only this stops it */
 };
 

@@ -25,7 +25,7 @@
 #endif
 
 enum {
-    HIGH_FD = 512, /* where descriptors wait while they change places */
+    HIGH_FD = 512, /* where descriptors wait while they change places, or past the last place */
     KERNEL_SIGSET_BYTES = 8,
     MAX_CAPABILITY = 63,
     SECUREBITS = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
@@ -72,9 +72,16 @@ static int join_network(struct jail_child *c)
 }
 
 /* First all out of the way, then each to its number: sources and targets overlap. */
-static int place(int *fd, int number, int flags)
+static int first_high(const struct jail_child *c)
 {
-    int high = fcntl(*fd, F_DUPFD_CLOEXEC, HIGH_FD);
+    int end = (int)c->spec->n_fds + JAIL_EXTRA_FDS + 1;
+
+    return end > HIGH_FD ? end : HIGH_FD;
+}
+
+static int place(const struct jail_child *c, int *fd, int number, int flags)
+{
+    int high = fcntl(*fd, F_DUPFD_CLOEXEC, first_high(c));
 
     if (high < 0 || dup3(high, number, flags) < 0)
         return -errno;
@@ -84,19 +91,21 @@ static int place(int *fd, int number, int flags)
 
 static int raise_fds(struct jail_child *c, int high[])
 {
+    int from = first_high(c);
+
     for (unsigned i = 0; i < c->spec->n_fds; i++) {
-        high[i] = fcntl(c->spec->fds[i], F_DUPFD_CLOEXEC, HIGH_FD);
+        high[i] = fcntl(c->spec->fds[i], F_DUPFD_CLOEXEC, from);
         if (high[i] < 0)
             return -errno;
     }
-    c->program_fd = fcntl(c->spec->program_fd, F_DUPFD_CLOEXEC, HIGH_FD);
-    c->say_fd = fcntl(c->say_fd, F_DUPFD_CLOEXEC, HIGH_FD);
-    c->go_fd = fcntl(c->go_fd, F_DUPFD_CLOEXEC, HIGH_FD);
+    c->program_fd = fcntl(c->spec->program_fd, F_DUPFD_CLOEXEC, from);
+    c->say_fd = fcntl(c->say_fd, F_DUPFD_CLOEXEC, from);
+    c->go_fd = fcntl(c->go_fd, F_DUPFD_CLOEXEC, from);
     if (c->program_fd < 0 || c->say_fd < 0 || c->go_fd < 0)
         return -errno;
     c->landlock_fd = c->spec->landlock_fd;
     if (c->landlock_fd >= 0)
-        c->landlock_fd = fcntl(c->landlock_fd, F_DUPFD_CLOEXEC, HIGH_FD);
+        c->landlock_fd = fcntl(c->landlock_fd, F_DUPFD_CLOEXEC, from);
     return c->spec->landlock_fd >= 0 && c->landlock_fd < 0 ? -errno : 0;
 }
 
@@ -109,13 +118,13 @@ static int move_descriptors(struct jail_child *c)
     for (int i = 0; r == 0 && i < n; i++)
         r = result(dup3(high[i], i, 0));
     if (r == 0)
-        r = place(&c->program_fd, n + JAIL_FD_PROGRAM, O_CLOEXEC);
+        r = place(c, &c->program_fd, n + JAIL_FD_PROGRAM, O_CLOEXEC);
     if (r == 0)
-        r = place(&c->go_fd, n + JAIL_FD_GO, O_CLOEXEC);
+        r = place(c, &c->go_fd, n + JAIL_FD_GO, O_CLOEXEC);
     if (r == 0)
-        r = place(&c->say_fd, n + JAIL_FD_SAY, O_CLOEXEC);
+        r = place(c, &c->say_fd, n + JAIL_FD_SAY, O_CLOEXEC);
     if (r == 0 && c->landlock_fd >= 0)
-        r = place(&c->landlock_fd, n + JAIL_EXTRA_FDS, O_CLOEXEC);
+        r = place(c, &c->landlock_fd, n + JAIL_EXTRA_FDS, O_CLOEXEC);
     if (r < 0)
         return r;
     n += JAIL_EXTRA_FDS + (c->landlock_fd >= 0 ? 1 : 0);

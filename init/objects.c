@@ -18,8 +18,7 @@ _Static_assert((int)COM_COUNT <= (int)OBJECT_MAX_INDEX, "every index fits");
 struct maker {
     const Bulkhead__VmConfig *config;
     int *com_fds;
-    struct operator_address *address;
-    struct ring_shape *ring;
+    struct objects *objects;
     struct why *why;
 };
 
@@ -107,18 +106,27 @@ static int open_initrd(struct maker *m)
     return fd < 0 ? why_errno(m->why, -errno, "/dev/null") : fd;
 }
 
+/* Without a ring the worker does with the files themselves: init/disks.h. */
 static int make_ring(struct maker *m)
 {
+    struct objects *o = m->objects;
     int fd = -1;
-    int r = ring_new(&fd, m->ring, m->why);
+    int r = ring_new(&fd, &o->ring, m->why);
 
-    return r < 0 ? r : fd;
+    if (r == 0)
+        return fd;
+    if (r != -EOPNOTSUPP)
+        return r;
+    o->plain = true;
+    o->no_ring = *m->why;
+    fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    return fd < 0 ? why_errno(m->why, -errno, "/dev/null") : fd;
 }
 
 static int make_operator(struct maker *m)
 {
     int fd = -1;
-    int r = operator_listen(m->config->operator_socket, m->address, &fd, m->why);
+    int r = operator_listen(m->config->operator_socket, &m->objects->address, &fd, m->why);
 
     return r < 0 ? r : fd;
 }
@@ -195,8 +203,7 @@ int objects_make(struct objects *o, const Bulkhead__VmConfig *config, int *com_f
     struct maker m = {
         .config = config,
         .com_fds = com_fds,
-        .address = &o->address,
-        .ring = &o->ring,
+        .objects = o,
         .why = why,
     };
     int r = 0;

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/macro.h"
@@ -22,6 +23,8 @@ struct objects {
     int fds[OBJECT_KINDS][OBJECT_MAX_INDEX]; /* -1: not made, or given away for good */
     struct operator_address address;
     struct ring_shape ring; /* of OBJECT_RING */
+    bool plain;             /* the host has no ring for us: OBJECT_RING is /dev/null */
+    struct why no_ring;     /* and why */
 };
 
 /* All -1. */

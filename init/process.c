@@ -63,6 +63,8 @@ static void release(struct proc *p)
     jail_done(&p->jail);
     fd_closep(&p->channel_fd);
     cgroups_remove(&p->owner->cgroups, &p->cgroup);
+    free(p->files);
+    p->files = NULL;
     p->state = PROC_FREE;
 }
 

@@ -17,6 +17,7 @@
 #include "base/macro.h"
 #include "init/build_id.h"
 #include "init/cgroup.h"
+#include "init/disks.h"
 #include "init/jail.h"
 #include "init/objects.h"
 #include "init/verify.h"
@@ -51,8 +52,8 @@ struct proc {
     struct jail jail;
     int channel_fd; /* the other end of its control channel, until it is given on */
     struct cgroup_leaf cgroup;
-    struct verify_file files[VERIFY_MAX_FILES];
-    unsigned n_files; /* without those that close at exec */
+    struct verify_file *files; /* owned; those that close at exec are the last */
+    unsigned n_files;          /* without them */
     struct event *on_say, *on_death;
     char build_id[BUILD_ID_TEXT_BYTES];
     char sandbox[PROC_SANDBOX_BYTES];
@@ -72,6 +73,7 @@ struct proc_program {
 struct procs {
     struct event_base *base;       /* borrowed; set before procs_open() */
     const struct objects *objects; /* borrowed */
+    const struct disks *disks;     /* borrowed; NULL: none */
     const struct proc_ops *ops;
     void *self;
     struct proc_program programs[PROCESS_COUNT];

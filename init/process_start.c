@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fd.h"
@@ -33,16 +34,57 @@ static int note_files(struct proc *p, const struct jail_spec *spec)
         [JAIL_FD_GO] = p->jail.go_fd,
         [JAIL_FD_SAY] = p->jail.say_fd,
     };
-    struct verify_file *files = &p->files[spec->n_fds];
-    int r = verify_files_own(spec->fds, spec->n_fds, p->files);
+    struct verify_file *files;
+    int r;
 
+    p->files = calloc(spec->n_fds + JAIL_EXTRA_FDS, sizeof(*files));
+    if (p->files == NULL)
+        return -ENOMEM;
+    files = &p->files[spec->n_fds];
+    r = verify_files_own(spec->fds, spec->n_fds, p->files);
     if (r == 0)
         r = verify_files_own(extra, JAIL_EXTRA_FDS, files);
+    if (r < 0)
+        return r;
     process_expect_grants(p->process, p->owner->vcpus, p->files);
     p->n_files = spec->n_fds;
     files[JAIL_FD_GO].access = O_RDONLY;
     files[JAIL_FD_SAY].access = O_WRONLY;
-    return r;
+    return 0;
+}
+
+/* Where there is no ring, the files themselves: each is what init has open, and no more. */
+static unsigned n_disk_fds(const struct procs *ps, enum process process)
+{
+    return process == PROCESS_STORAGE && ps->disks != NULL ? disks_n_fds(ps->disks) : 0;
+}
+
+static int gather_disk_fds(const struct procs *ps, enum process process, struct jail_spec *spec)
+{
+    for (unsigned i = 0; i < n_disk_fds(ps, process); i++) {
+        int fd = disks_grant(ps->disks, i);
+
+        if (fd < 0)
+            return fd;
+        spec->fds[spec->n_fds++] = fd;
+    }
+    return 0;
+}
+
+static struct jail_limits limits_of(const struct procs *ps, enum process process)
+{
+    struct jail_limits l = quota_limits(process, ps->vcpus, ps->cgroups.fd >= 0);
+
+    l.descriptors += n_disk_fds(ps, process);
+    return l;
+}
+
+/* A storage worker with files of its own makes other calls than one with a ring. */
+static const struct sbx_filter *filter_for(const struct procs *ps, enum process process)
+{
+    bool plain = process == PROCESS_STORAGE && ps->objects->plain;
+
+    return plain ? &storage_plain_filter : filter_of(process);
 }
 
 static int gather_fds(const struct procs *ps, enum process process, int control_fd,
@@ -60,7 +102,7 @@ static int gather_fds(const struct procs *ps, enum process process, int control_
             return fd;
         spec->fds[spec->n_fds++] = fd;
     }
-    return 0;
+    return gather_disk_fds(ps, process, spec);
 }
 
 static void close_fds(struct jail_spec *spec)
@@ -101,9 +143,9 @@ int proc_start(struct proc *p, int binary_fd, struct why *why)
         .name = row->name,
         .generation = p->generation,
         .uid = row->uid,
-        .filter = &filter_of(p->process)->start,
+        .filter = &filter_for(ps, p->process)->start,
         .program_fd = binary_fd >= 0 ? binary_fd : ps->programs[p->process].fd,
-        .limits = quota_limits(p->process, ps->vcpus, ps->cgroups.fd >= 0),
+        .limits = limits_of(ps, p->process),
         .net_ns_fd = ps->net_ns_fd,
         .landlock_fd = -1,
         .cgroup_fd = -1,
@@ -135,7 +177,7 @@ int proc_look(const struct proc *p, bool before_exec, struct why *why)
         .files = p->files,
         .n_files = p->n_files + (before_exec ? JAIL_EXTRA_FDS : 0),
         .may_have_closed = !before_exec,
-        .limits = quota_limits(p->process, ps->vcpus, ps->cgroups.fd >= 0),
+        .limits = limits_of(ps, p->process),
         .cgroup = p->cgroup.path[0] == '\0' ? NULL : p->cgroup.path,
     };
 

@@ -56,26 +56,40 @@ static int empty_table(int fd)
     return enroll(fd, IORING_REGISTER_FILES, none, DISK_FILES);
 }
 
-/*
- * A storage worker without io_uring would use pread() and pwrite() on descriptors of its own; until
- * there is one, this is where a VM without it ends.
- */
+static int too_old(struct why *why)
+{
+    return why_say(why, -EOPNOTSUPP, "io_uring: this kernel's is too old: Linux 6.1 is needed");
+}
+
+/* What a host without it answers, or one that keeps it from us. */
 static int refused(int err, struct why *why)
 {
     switch (-err) {
     case ENOSYS:
-        return why_say(
-            why, err,
-            "io_uring: this kernel has none: it needs CONFIG_IO_URING, and disks need it");
+        return why_say(why, -EOPNOTSUPP,
+                       "io_uring: this kernel has none: it needs CONFIG_IO_URING");
     case EPERM:
     case EACCES:
         return why_say(
-            why, err,
+            why, -EOPNOTSUPP,
             "io_uring: not permitted: set the sysctl kernel.io_uring_disabled to 0 or 1, "
             "or let the container's seccomp profile allow it");
+    case EINVAL: /* a flag that it does not know */
+        return too_old(why);
     default:
         return why_errno(why, err, "io_uring");
     }
+}
+
+/* One that was made, but may not be set up, is as good as none. */
+static int no_table(int err, struct why *why)
+{
+    if (err == -EMFILE)
+        return why_say(why, err, "io_uring: %d files: raise the limit of open files (ulimit -n)",
+                       DISK_FILES);
+    if (err == -ENOSYS || err == -EPERM || err == -EACCES)
+        return refused(err, why);
+    return why_errno(why, err, "io_uring: its table of files");
 }
 
 int ring_new(int *ret_fd, struct ring_shape *ret_shape, struct why *why)
@@ -90,13 +104,10 @@ int ring_new(int *ret_fd, struct ring_shape *ret_shape, struct why *why)
     if (fd < 0)
         return refused(-errno, why);
     if ((p.features & NEEDED_FEATURES) != NEEDED_FEATURES)
-        return why_say(why, -ENOSYS, "io_uring: this kernel's is too old: Linux 6.1 is needed");
+        return too_old(why);
     r = empty_table(fd);
-    if (r == -EMFILE)
-        return why_say(why, r, "io_uring: %d files: raise the limit of open files (ulimit -n)",
-                       DISK_FILES);
     if (r < 0)
-        return why_errno(why, r, "io_uring: its table of files");
+        return no_table(r, why);
     *ret_shape = shape_of(&p);
     *ret_fd = fd_steal(&fd);
     return 0;

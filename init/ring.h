@@ -8,6 +8,8 @@
  * no such call. No SQPOLL: the kernel's thread would act with init's credentials.
  *
  * ring_new(), then files, then ring_enable(); workers start after that. init never submits.
+ *
+ * A host may have no io_uring, or none for us. Then there is no ring at all: drivers/uring_plain.h.
  */
 #pragma once
 
@@ -17,7 +19,12 @@
 #include "init/why.h"
 #include "ipc/ring.h"
 
-/* Make it, disabled, with an empty table of DISK_FILES files. The caller owns *ret_fd. */
+/*
+ * Make it, disabled, with an empty table of DISK_FILES files. The caller owns *ret_fd.
+ *   0             made
+ *   -EOPNOTSUPP   this host has none that can be used; why says what would change that
+ *   other <0      it has, and something is wrong
+ */
 int MUST_USE ring_new(int *ret_fd, struct ring_shape *ret_shape, struct why *why);
 
 /* Restrict and enable it; bell_fd, an eventfd, is rung for each completion. Both are borrowed. */

@@ -98,3 +98,10 @@ void shows_line(struct shows *s, enum log_level level, const char *text)
     if (s->page != NULL)
         board_log(&s->board, level, "%s", text);
 }
+
+void shows_plain(struct shows *s, const char *why)
+{
+    if (s->page != NULL)
+        board_log(&s->board, LOG_LEVEL_WARN,
+                  "disks are served by plain system calls, and none comes or goes: %s", why);
+}

@@ -25,4 +25,7 @@ void shows_running(struct shows *s, const struct proc *p);
 void shows_failed(struct shows *s, const struct proc *p, const char *error);
 void shows_died(struct shows *s, const struct proc *p, int wait_status);
 void shows_verified(struct shows *s, const struct proc *p, const char *error);
+/* The host has no ring for us, and why; disks are served all the same. */
+void shows_plain(struct shows *s, const char *why);
+
 void shows_line(struct shows *s, enum log_level level, const char *text);

@@ -16,7 +16,7 @@
 #include "init/why.h"
 
 enum {
-    VERIFY_MAX_FILES = JAIL_MAX_FDS + JAIL_EXTRA_FDS,
+    VERIFY_ROW_FILES = MANIFEST_MAX_FDS + JAIL_EXTRA_FDS, /* of any row; others come after */
     VERIFY_LINK_BYTES = 128,
 };
 

@@ -166,6 +166,7 @@ struct vm *vm_new(void)
     objects_init(&vm->objects);
     disks_init(&vm->disks);
     procs_init(&vm->procs, &vm->objects, &proc_ops, vm);
+    vm->procs.disks = &vm->disks;
     (void)signal(SIGPIPE, SIG_IGN);
     return vm;
 }
@@ -232,6 +233,8 @@ int vm_start(struct vm *vm, struct why *why)
     r = shows_open(&vm->shows, vm->objects.fds[OBJECT_BOARD][PROCESS_INIT]);
     if (r < 0)
         return why_errno(why, r, "init's board");
+    if (vm->objects.plain)
+        shows_plain(&vm->shows, vm->objects.no_ring.text);
     return start_supervisor(vm, why);
 }
 

@@ -2,7 +2,7 @@
  * ipc/disks.h - which disks the VM has: OBJECT_DISKS, written by init, read by the storage worker.
  *
  * init opens, locks and checks the files and puts them into the worker's io_uring as fixed files; the
- * worker never sees a descriptor or a path. A row names its files by their slot in that table. When
+ * worker never sees a path, nor, where the host has io_uring, a descriptor. A row names its files by their slot in that table. When
  * a disk is added, removed or resized at run time, init changes the page between two odd and even
  * values of seq and rings the worker's bell.
  */
@@ -72,8 +72,14 @@ struct disks_page {
     uint32_t n_rows;
     struct disk_row rows[DISK_ROWS];
     struct disk_file files[DISK_FILES];
-    struct ring_shape
-        ring; /* written once, before there is a worker; outside the protocol of seq */
+    /* Written once, before there is a worker; outside the protocol of seq. */
+    struct ring_shape ring;
+    /*
+     * 0: the files are in the ring. Else the host has none, and the worker is given the files themselves:
+     * file i is its descriptor plain_fd + i, of plain_files. None comes, goes or changes then.
+     */
+    uint32_t plain_fd;
+    uint32_t plain_files;
 };
 
 /*

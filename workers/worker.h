@@ -88,6 +88,7 @@ struct worker {
     struct board board;
     struct port_server port;
     struct region region;
+    const struct sbx_filter *filter; /* as ops; setup() may choose another of the same process */
     uint32_t generation;
     uint64_t poison; /* request id; 0: none */
     bool parked;     /* serve only the device's own error */

@@ -276,7 +276,7 @@ static int live(struct worker *w)
     if (w->ops->run == NULL && worker_map(w, OBJECT_PORT, w->ops->process, &page) < 0)
         return EXIT_SETUP;
     code_forget();
-    if (sbx_enter(&w->ops->filter->run) < 0)
+    if (sbx_enter(&w->filter->run) < 0)
         return EXIT_SANDBOX;
     if (say_ready(w) < 0)
         return EXIT_PROTOCOL;
@@ -296,7 +296,8 @@ static int live(struct worker *w)
 
 int worker_main(const struct worker_ops *ops, void *self, int argc, char **argv)
 {
-    struct worker w = {.ops = ops, .self = self, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct worker w = {
+        .ops = ops, .self = self, .filter = ops->filter, .lock = PTHREAD_MUTEX_INITIALIZER};
 
     if (argc != 2)
         return EXIT_PROTOCOL;

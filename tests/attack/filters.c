@@ -23,7 +23,7 @@
 #include "ipc/manifest.h"
 
 extern const struct sbx_profile sbx_profile_supervisor, sbx_profile_chipset, sbx_profile_vtpm,
-    sbx_profile_vmbus, sbx_profile_storage, sbx_profile_diag;
+    sbx_profile_vmbus, sbx_profile_storage, sbx_profile_storage_plain, sbx_profile_diag;
 
 enum {
     MAX_INSNS = 4096,
@@ -261,7 +261,7 @@ static bool check(const struct sbx_profile *profile, const struct sbx_program *p
     compare_other_tables(&s);
     for (unsigned i = 0; i < program->n_insns; i++)
         n_ran += s.ran[i] ? 1 : 0;
-    printf("%-10s %-5s %2u calls allowed, %3u instructions, %3u of them run by %" PRIu64
+    printf("%-13s %-5s %2u calls allowed, %3u instructions, %3u of them run by %" PRIu64
            " decisions, %" PRIu64 " differences\n",
            profile->name, start ? "start" : "run", count_allowed(&s, false), program->n_insns,
            n_ran, s.decisions, s.differences);
@@ -279,16 +279,18 @@ int main(void)
         const struct sbx_profile *profile;
         const struct sbx_filter *filter;
     } kinds[] = {
-        {&sbx_profile_supervisor, &supervisor_filter},
-        {&sbx_profile_chipset,    &chipset_filter   },
-        {&sbx_profile_vtpm,       &vtpm_filter      },
-        {&sbx_profile_vmbus,      &vmbus_filter     },
-        {&sbx_profile_storage,    &storage_filter   },
-        {&sbx_profile_diag,       &diag_filter      },
+        {&sbx_profile_supervisor,    &supervisor_filter   },
+        {&sbx_profile_chipset,       &chipset_filter      },
+        {&sbx_profile_vtpm,          &vtpm_filter         },
+        {&sbx_profile_vmbus,         &vmbus_filter        },
+        {&sbx_profile_storage,       &storage_filter      },
+        {&sbx_profile_storage_plain, &storage_plain_filter},
+        {&sbx_profile_diag,          &diag_filter         },
     };
     bool ok = true;
 
-    _Static_assert(COUNT_OF(kinds) == PROCESS_COUNT - 1, "every process but init");
+    _Static_assert(COUNT_OF(kinds) == PROCESS_COUNT,
+                   "every process but init, and storage without a ring");
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
         ok = check(kinds[i].profile, &kinds[i].filter->start, true) && ok;
         ok = check(kinds[i].profile, &kinds[i].filter->run, false) && ok;

@@ -263,7 +263,7 @@ static void expect_extra(const struct jail_spec *spec, const struct jail *j,
 
 bool lab_noticed(struct lab *lab, enum process process, uint64_t skip, char note[160])
 {
-    struct verify_file files[VERIFY_MAX_FILES];
+    struct verify_file files[VERIFY_ROW_FILES];
     struct verify_expect expect;
     struct why why = {0};
     struct jail_spec spec;
@@ -331,7 +331,7 @@ void lab_resident_end(struct lab_resident *r)
 
 bool lab_resident_noticed(struct lab *lab, const struct lab_resident *r, char note[160])
 {
-    struct verify_file files[VERIFY_MAX_FILES];
+    struct verify_file files[VERIFY_ROW_FILES];
     struct verify_expect expect;
     struct why why = {0};
     bool noticed;

@@ -73,7 +73,7 @@ struct jailed {
     struct jail_spec spec;
     struct jail jail;
     int control; /* our end */
-    struct verify_file files[VERIFY_MAX_FILES];
+    struct verify_file files[VERIFY_ROW_FILES];
     struct verify_expect expect;
     struct why why;
 };

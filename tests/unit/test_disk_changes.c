@@ -255,12 +255,81 @@ START_TEST(a_page_that_is_being_written_is_not_read)
 }
 END_TEST
 
+/* --- a host without io_uring --- */
+
+/* The other stage's ring is not made use of. */
+static void be_plain(struct stage *s)
+{
+    s->objects.plain = true;
+    fd_closep(&s->objects.fds[OBJECT_RING][0]);
+}
+
+static void expect_granted(unsigned i, const char *path, int access_mode)
+{
+    struct stat want, is;
+    int fd = disks_grant(&one.disks, i);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(fstat(fd, &is), 0);
+    ck_assert_int_eq(stat(path, &want), 0);
+    ck_assert(want.st_dev == is.st_dev && want.st_ino == is.st_ino);
+    ck_assert_int_eq(fcntl(fd, F_GETFL) & O_ACCMODE, access_mode);
+    ck_assert_int_ne(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+    fd_closep(&fd);
+}
+
+START_TEST(without_a_ring_the_worker_gets_what_each_disk_may_be_used_for)
+{
+    char *paths[] = {make_file("a", MIB), make_file("b", MIB)};
+    Bulkhead__Disk a = disk_at(0, paths[0]), b = disk_at(1, paths[1]);
+
+    be_plain(&one);
+    b.paths = &paths[1];
+    a.paths = &paths[0];
+    b.read_only = true;
+    ck_assert_uint_eq(disks_n_fds(&one.disks), 0);
+    ck_assert_msg(start(&one, &a, &b) == 0, "%s", why.text);
+    ck_assert_uint_eq(disks_n_fds(&one.disks), 2);
+    ck_assert_uint_eq(page_of(&one)->plain_files, 2);
+    ck_assert_uint_eq(page_of(&one)->plain_fd, FD_FIRST_GRANT + manifest_n_fds(PROCESS_STORAGE, 0));
+    ck_assert_uint_eq(page_of(&one)->rows[0].members[0], 0);
+    ck_assert_uint_eq(page_of(&one)->rows[1].members[0], 1);
+    expect_granted(0, paths[0], O_RDWR);
+    expect_granted(1, paths[1], O_RDONLY);
+}
+END_TEST
+
+START_TEST(without_a_ring_no_disk_comes_or_goes)
+{
+    Bulkhead__Disk a = disk_at(0, make_file("a", MIB)), b = disk_at(1, make_file("b", MIB));
+    AUTO_FD fd = open_given("b", O_RDWR);
+    static const Bulkhead__DiskChange__Action actions[] = {ADD, REMOVE, INSERT, EJECT};
+
+    be_plain(&one);
+    a.paths = (char *[]){in_folder("a")};
+    ck_assert_msg(start(&one, &a, NULL) == 0, "%s", why.text);
+    (void)bell_rang(&one);
+    for (size_t i = 0; i < COUNT_OF(actions); i++) {
+        ck_assert_int_eq(change(&one, actions[i], i == 0 ? &b : &a, i == 1 ? -1 : fd), -EOPNOTSUPP);
+        expect_line("this needs io_uring");
+    }
+    ck_assert(!bell_rang(&one));
+    ck_assert_uint_eq(disks_n_fds(&one.disks), 1);
+    ck_assert_int_eq(truncate(in_folder("a"), 2 * MIB), 0);
+    ck_assert_msg(change(&one, RESIZE, &a, -1) == 0, "%s", why.text);
+    ck_assert_uint_eq(page_of(&one)->files[0].bytes, 2 * MIB);
+    ck_assert(bell_rang(&one));
+}
+END_TEST
+
 static TCase *changes_case(void)
 {
     TCase *t = tcase_create("changes");
 
     tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, without_a_ring_the_worker_gets_what_each_disk_may_be_used_for);
+    tcase_add_test(t, without_a_ring_no_disk_comes_or_goes);
     tcase_add_test(t, a_disk_comes_and_goes);
     tcase_add_test(t, a_slot_rests_before_it_is_used_again);
     tcase_add_test(t, a_file_cannot_be_named_while_it_runs);

@@ -1,5 +1,5 @@
 /*
- * workers/storage/profile.c - what the storage worker may ask of the kernel.
+ * workers/storage/profile.c - what the storage worker may ask of the kernel, where that has io_uring for us.
  *
  * Its disks are in its io_uring, as fixed files; it has no descriptor of one. It can open, make or map
  * nothing, and not change the ring.

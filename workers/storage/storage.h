@@ -11,7 +11,8 @@
  *   state.c     what survives besides the log
  *   flow.c      a channel's rings and log      storvsp.c   the protocol      scsi*.c   the commands
  *
- * One thread.
+ * One thread; where the host has no io_uring for us some more, which only serve the ring
+ * (drivers/uring_plain.h).
  */
 #pragma once
 
@@ -22,6 +23,7 @@
 #include "base/gmem.h"
 #include "drivers/block.h"
 #include "drivers/uring.h"
+#include "drivers/uring_plain.h"
 #include "ipc/disks.h"
 #include "ipc/inflight.h"
 #include "ipc/vmbus.h"
@@ -125,6 +127,7 @@ struct storage {
     struct gmem memory;
     struct block_io metadata; /* of images: they keep a pointer to it */
     struct uring ring;
+    struct uring_plain plain; /* its other end, where the host has no io_uring for us */
     int bell_fd, vmbus_bell_fd;
     int irq_fds[VPS_MAX];
     const struct disks_page *disks;

@@ -3,6 +3,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/filters.h"
 #include "base/heap.h"
 #include "ipc/ram.h"
 #include "workers/storage/storage.h"
@@ -63,6 +64,21 @@ static int take_bells(struct storage *s)
     return 0;
 }
 
+static bool is_plain(const struct storage *s)
+{
+    return s->disks->plain_fd != 0;
+}
+
+static int take_ring(struct storage *s)
+{
+    const struct disks_page *d = s->disks;
+
+    if (!is_plain(s))
+        return uring_attach(&s->ring, worker_fd(s->worker, OBJECT_RING, 0), &d->ring);
+    s->worker->filter = &storage_plain_filter;
+    return uring_plain_attach(&s->plain, &s->ring, (int)d->plain_fd, d->plain_files, s->bell_fd);
+}
+
 int storage_setup(void *self, struct worker *w)
 {
     struct storage *s = self;
@@ -76,7 +92,7 @@ int storage_setup(void *self, struct worker *w)
     if (r == 0)
         r = take_bells(s);
     if (r == 0)
-        r = uring_attach(&s->ring, worker_fd(w, OBJECT_RING, 0), &s->disks->ring);
+        r = take_ring(s);
     for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++)
         s->flows[i].log = &s->log->channels[i];
     return r < 0 ? r : heap_take(HEAP_BYTES);
@@ -86,6 +102,7 @@ static void add_rows(struct storage *s)
 {
     struct board *b = &s->worker->board;
 
+    board_text(board_add(b, BOARD_TEXT, "io"), is_plain(s) ? "plain" : "io_uring");
     s->rows.interrupts = board_add(b, BOARD_COUNTER, "interrupts");
     s->rows.sleeps = board_add(b, BOARD_COUNTER, "polling/sleeps");
     s->rows.spins = board_add(b, BOARD_COUNTER, "polling/in_vain");
