@@ -243,7 +243,7 @@ static inline bool world_must_die(struct world *w)
 static inline int world_enter(struct uring *u, uint32_t submit, uint32_t completions,
                               uint64_t until_ns)
 {
-    struct world *w = u->fake;
+    struct world *w = u->self;
     bool dies = world_must_die(w);
     int r = 0;
 
@@ -317,7 +317,7 @@ static inline int world_start(struct world *w)
 
     world_measure(w);
     world_new_worker(w);
-    r = uring_attach_fake(&w->storage->ring, &w->kernel.shape, w->kernel.rings, w->kernel.sqes,
+    r = uring_attach_over(&w->storage->ring, &w->kernel.shape, w->kernel.rings, w->kernel.sqes,
                           world_enter, w);
     if (r == 0)
         r = journal_load(&w->worker);
