@@ -40,7 +40,7 @@ static uint8_t *byte_at(uint32_t at)
 
 START_TEST(bytes_are_copied_to_where_they_belong)
 {
-    uint8_t bytes[6 * 4096], back[6 * 4096];
+    static uint8_t bytes[6 * 4096], back[6 * 4096];
 
     for (uint32_t i = 0; i < sizeof(bytes); i++)
         bytes[i] = (uint8_t)(i * 7 + i / 256);
