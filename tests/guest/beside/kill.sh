@@ -1,6 +1,6 @@
 #!/bin/sh
 # tests/guest/beside/kill.sh - runs beside Bulkhead: SIGKILLs the live process of $WORKER $KILLS times,
-# and says how many there were. The first two lines are set by the test.
+# and says how many there were; after every tenth, that of $ALSO too. These are set by the test.
 
 pid_of() {
     bulkhead ps --json | sed -n "/\"name\": \"$1\"/,/}/s/.*\"pid\": \([0-9]*\).*/\1/p"
@@ -10,17 +10,24 @@ pid_of() {
 case $WORKER in
     vtpm) value=vtpm/crb/commands wanted=30 ;; # more than Linux sends while it starts
     chipset) value=chipset/com2/tx_bytes wanted=100 ;;
+    storage) value=storage/disk/0:0/write/ops wanted=100 ;;
 esac
 
 published() {
     bulkhead inspect --json "$value" | sed -n 's/.*: \([0-9]*\).*/\1/p'
 }
 
+kill_one() { # WORKER
+    pid=$(pid_of "$1")
+    [ "${pid:-0}" -gt 0 ] && kill -9 "$pid" 2>/dev/null
+}
+
 killed=0
 until [ "$(published)" -gt "$wanted" ] 2>/dev/null; do sleep 1; done
 while [ "$killed" -lt "$KILLS" ]; do
-    pid=$(pid_of "$WORKER")
-    [ "${pid:-0}" -gt 0 ] && kill -9 "$pid" 2>/dev/null && killed=$((killed + 1))
+    kill_one "$WORKER" || continue
+    killed=$((killed + 1))
+    [ -z "${ALSO:-}" ] || [ $((killed % 10)) -ne 0 ] || kill_one "$ALSO"
 done
 echo "kills $killed"
 bulkhead ps
