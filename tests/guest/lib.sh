@@ -80,3 +80,43 @@ check_in_guest() { # LABEL SCRIPT RUN-OPTION...
             "$work/err"
     fi
 }
+
+# --- a guest whose console we talk to ---
+
+# Start ./run in a session of its own: $vm is its process, descriptor 8 what is typed; the console is in
+# $work/console.
+start_vm() { # OPTION...
+    rm -f -- "$work/keys" "$work/console"
+    mkfifo "$work/keys"
+    setsid "$top/run" --name "test-$$" --timeout "$((3 * guest_timeout))" "$@" \
+        >"$work/console" 2>"$work/err" <"$work/keys" 8>&- &
+    vm=$!
+    exec 8>"$work/keys"
+}
+
+# The console has shown a text that often; false: not within these seconds, or the VM has ended.
+await() { # TIMES TEXT SECONDS
+    local end=$((SECONDS + $3))
+    until (($(grep -a -o -F -e "$2" "$work/console" | wc -l) >= $1)); do
+        kill -0 "$vm" 2>/dev/null && ((SECONDS < end)) || return 1
+        sleep 0.3
+    done
+}
+
+# The VM's status, when it has ended.
+wait_vm() {
+    exec 8>&-
+    status=0
+    wait "$vm" 2>/dev/null || status=$?
+}
+
+# What a power failure is to a VM: all its processes are gone at once.
+kill_vm() {
+    local children child
+    mapfile -t children < <(pgrep -P "$vm")
+    kill -KILL -- "-$vm" "${children[@]}"
+    for child in "${children[@]}"; do
+        tail --pid="$child" -f /dev/null # it must write nothing more
+    done
+    wait_vm
+}
