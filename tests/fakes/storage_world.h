@@ -235,6 +235,16 @@ static inline bool world_complete_any(struct world *w)
     return world_complete(w, (uint32_t)pick);
 }
 
+/* Completions that found no room in the ring come with the next entry. */
+static inline void world_overflow(struct world *w)
+{
+    uint32_t *flags = fake_ring_word(&w->kernel, w->kernel.shape.sq_flags);
+
+    if ((*flags & IORING_SQ_CQ_OVERFLOW) != 0)
+        fake_ring_work(&w->kernel, FAKE_RING_MAX);
+    *flags &= ~(uint32_t)IORING_SQ_CQ_OVERFLOW;
+}
+
 static inline bool world_must_die(struct world *w)
 {
     return w->die_in != 0 && --w->die_in == 0;
@@ -249,6 +259,8 @@ static inline int world_enter(struct uring *u, uint32_t submit, uint32_t complet
 
     if (!dies || w->die_late)
         r = fake_ring_enter(u, submit, completions, until_ns);
+    if (submit == 0 && completions == 0)
+        world_overflow(w);
     if (dies) {
         world_die(w);
         longjmp(w->died, 1);

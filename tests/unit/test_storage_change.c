@@ -37,6 +37,18 @@ START_TEST(a_disk_that_comes_is_told_and_served)
 }
 END_TEST
 
+/* Opening it waits for its image, and meanwhile others' requests complete: the worker must not sleep on them. */
+START_TEST(what_completes_while_a_disk_comes_is_answered)
+{
+    case_fill_vhd(&the, 2);
+    case_send(world_rw(0x28, 0, 8, WORLD_DATA_AT), 1, 1, CASE_RAW);
+    (void)world_add_disk(&the, 7, DISK_VHD, 2);
+    ck_assert_int_eq(world_run(&the), 0);
+    case_expect_good(1, 1);
+    expect_told(1);
+}
+END_TEST
+
 START_TEST(a_disk_goes_when_its_requests_have_ended)
 {
     case_send(world_rw(0x2a, 0, 8, WORLD_DATA_AT), 0, 1, CASE_RAW);
@@ -236,6 +248,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         a_disk_that_comes_is_told_and_served,
+        what_completes_while_a_disk_comes_is_answered,
         a_disk_goes_when_its_requests_have_ended,
         a_disk_that_goes_while_its_worker_dies_is_gone,
         a_new_size_is_told,
