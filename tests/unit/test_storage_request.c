@@ -19,6 +19,20 @@ static int32_t interrupted_once(struct world *w, const struct io_uring_sqe *sqe)
     return -EINTR;
 }
 
+static int32_t sync_interrupted_once(struct world *w, const struct io_uring_sqe *sqe)
+{
+    if (sqe->opcode != IORING_OP_FSYNC)
+        return WORLD_AS_EVER;
+    w->meddle = NULL;
+    return -EINTR;
+}
+
+static int32_t nothing_moves(struct world *w, const struct io_uring_sqe *sqe)
+{
+    (void)w;
+    return sqe->opcode == IORING_OP_FALLOCATE ? -EOPNOTSUPP : 0;
+}
+
 static int32_t no_allocation(struct world *w, const struct io_uring_sqe *sqe)
 {
     (void)w;
@@ -29,6 +43,16 @@ static struct world_srb write_at(uint32_t lba, uint16_t n, uint8_t value)
 {
     memset(case_page(WORLD_DATA_AT), value, n * 512u);
     return world_rw(0x2a, lba, n, WORLD_DATA_AT);
+}
+
+static struct world_srb write_same(uint32_t lba, uint16_t n, uint8_t first)
+{
+    struct world_srb srb = world_rw(0x41, lba, n, WORLD_DATA_AT);
+
+    for (unsigned i = 0; i < 512; i++)
+        case_page(WORLD_DATA_AT)[i] = (uint8_t)(first == 0 ? 0 : first + i);
+    srb.data_len = 512;
+    return srb;
 }
 
 START_TEST(data_goes_where_it_belongs_and_comes_back)
@@ -90,6 +114,25 @@ START_TEST(what_was_interrupted_is_done_again)
     case_send(world_flush_srb(), 0, 2, CASE_VHD);
     case_finish();
     case_expect_good(0, 2);
+    the.meddle = sync_interrupted_once; /* of the image, while a block is allocated */
+    case_send(write_at(0, 8, 0x22), 0, 3, CASE_VHD);
+    ck_assert(the.meddle == NULL);
+    case_finish();
+    case_expect_good(0, 3);
+}
+END_TEST
+
+START_TEST(a_write_that_moves_nothing_is_an_error_and_no_loop)
+{
+    the.meddle = nothing_moves;
+    case_send(write_at(0, 8, 1), 0, 1, CASE_RAW);
+    case_send(write_same(8, 16, 0), 0, 2, CASE_RAW);
+    for (unsigned i = 0; i < 5; i++) {
+        (void)world_complete(&the, 0);
+        ck_assert_int_eq(world_run(&the), 0);
+    }
+    case_expect_sense(0, 1, 3, 0x0c);
+    case_expect_sense(0, 2, 3, 0x0c);
 }
 END_TEST
 
@@ -140,16 +183,6 @@ START_TEST(a_slow_request_holds_up_no_other)
 END_TEST
 
 /* --- WRITE SAME and UNMAP --- */
-
-static struct world_srb write_same(uint32_t lba, uint16_t n, uint8_t first)
-{
-    struct world_srb srb = world_rw(0x41, lba, n, WORLD_DATA_AT);
-
-    for (unsigned i = 0; i < 512; i++)
-        case_page(WORLD_DATA_AT)[i] = (uint8_t)(first == 0 ? 0 : first + i);
-    srb.data_len = 512;
-    return srb;
-}
 
 START_TEST(a_pattern_stays_in_step_whatever_a_write_moves)
 {
@@ -256,6 +289,7 @@ int main(void)
         errors_are_told_and_others_go_on,
         a_full_file_system_is_told,
         what_was_interrupted_is_done_again,
+        a_write_that_moves_nothing_is_an_error_and_no_loop,
         short_transfers_go_on_where_they_ended,
         a_file_that_was_cut_is_an_error_and_no_wait,
         a_slow_request_holds_up_no_other,

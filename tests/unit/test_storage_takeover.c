@@ -204,6 +204,28 @@ START_TEST(overlapping_writes_keep_their_order_across_a_death)
 }
 END_TEST
 
+static int32_t cancelled_once(struct world *w, const struct io_uring_sqe *sqe)
+{
+    (void)sqe;
+    w->meddle = NULL;
+    return -ECANCELED;
+}
+
+START_TEST(overlapping_writes_keep_their_order_across_channels_too)
+{
+    send_write(2, 1, 8, 16, 0x11);
+    send_write(0, 2, 8, 16, 0x22);
+    send_write(1, 3, 8, 16, 0x33);
+    the.meddle = cancelled_once;
+    case_take_over();
+    case_finish();
+    case_expect_good(2, 1);
+    case_expect_good(0, 2);
+    case_expect_good(1, 3);
+    expect_file(CASE_RAW, 4096, 8192, 0x33);
+}
+END_TEST
+
 /* Answered, but there was no room in the guest's ring. */
 START_TEST(answers_that_found_no_room_are_told_by_the_successor)
 {
@@ -326,6 +348,7 @@ int main(void)
         what_completes_during_the_fence_is_not_taken_for_a_successors,
         no_step_is_taken_for_the_first_one,
         overlapping_writes_keep_their_order_across_a_death,
+        overlapping_writes_keep_their_order_across_channels_too,
         answers_that_found_no_room_are_told_by_the_successor,
         a_disk_that_cannot_be_opened_any_more_keeps_no_other_from_being_served,
         a_change_that_came_while_nobody_served_is_told,
