@@ -122,6 +122,36 @@ START_TEST(what_was_interrupted_is_done_again)
 }
 END_TEST
 
+static int32_t sync_fails_once(struct world *w, const struct io_uring_sqe *sqe)
+{
+    if (sqe->opcode != IORING_OP_FSYNC)
+        return WORLD_AS_EVER;
+    w->meddle = NULL;
+    return -EIO;
+}
+
+/* The kernel says it once, to whoever asked: here an image that allocates a block for a WRITE. */
+START_TEST(a_sync_that_failed_is_told_by_the_next_flush_whoever_died)
+{
+    the.meddle = sync_fails_once;
+    case_send(write_at(0, 8, 0x31), 0, 2, CASE_VHD);
+    case_finish();
+    (void)case_answer(0, 2);
+    ck_assert(the.meddle == NULL);
+    case_take_over();
+    case_send(world_flush_srb(), 1, 3, CASE_VHD);
+    case_finish();
+    case_expect_sense(1, 3, 3, 0x0c);
+    case_take_over();
+    case_send(world_flush_srb(), 1, 4, CASE_VHD);
+    case_finish();
+    case_expect_good(1, 4);
+    case_send(world_flush_srb(), 1, 5, CASE_RAW);
+    case_finish();
+    case_expect_good(1, 5);
+}
+END_TEST
+
 START_TEST(a_write_that_moves_nothing_is_an_error_and_no_loop)
 {
     the.meddle = nothing_moves;
@@ -289,6 +319,7 @@ int main(void)
         errors_are_told_and_others_go_on,
         a_full_file_system_is_told,
         what_was_interrupted_is_done_again,
+        a_sync_that_failed_is_told_by_the_next_flush_whoever_died,
         a_write_that_moves_nothing_is_an_error_and_no_loop,
         short_transfers_go_on_where_they_ended,
         a_file_that_was_cut_is_an_error_and_no_wait,

@@ -91,8 +91,11 @@ static int open_unit(struct storage *s, const struct disk_row *row, bool succeed
     return 0;
 }
 
-static void close_image(struct unit *u)
+/* A file that comes into a slot later has not failed yet. */
+static void close_image(struct storage *s, struct unit *u)
 {
+    for (uint32_t i = 0; i < u->row.n_members; i++)
+        s->unsynced[u->row.members[i] / 64] &= ~(UINT64_C(1) << u->row.members[i] % 64);
     block_close(u->block);
     u->block = NULL;
 }
@@ -105,7 +108,7 @@ static bool remove_unit(struct storage *s, struct unit *u)
     u->leaving = true;
     if (u->n_requests > 0)
         return false;
-    close_image(u);
+    close_image(s, u);
     u->leaving = false;
     u->present = false;
     u->lun.state = (struct scsi_state){0};
@@ -135,7 +138,7 @@ static int change_medium(struct storage *s, struct unit *u, const struct disk_ro
 {
     int r = 0;
 
-    close_image(u);
+    close_image(s, u);
     u->row = *row;
     if (has_medium(row) && !s->worker->parked)
         r = unit_open_image(s, u);

@@ -3,10 +3,39 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "workers/journal.h"
 #include "workers/storage/storage.h"
 
-static const uint64_t METADATA_TAG = UINT64_MAX - 1; /* of the one step that is waited for */
+static const uint64_t TAG = UINT64_C(0x4d44)
+                            << 48; /* "DM", with the file: the one step that is waited for */
+static const uint64_t TAG_MASK = UINT64_C(0xffff) << 48;
+static const uint64_t SYNC = UINT64_C(1) << 32; /* it syncs that file */
 static const uint64_t LOOK_AROUND_NS = 100 * NS_PER_MS;
+
+bool metadata_is_unsynced(const struct storage *s, uint32_t file)
+{
+    return (s->unsynced[file / 64 % COUNT_OF(s->unsynced)] >> file % 64 & 1) != 0;
+}
+
+void metadata_told(struct storage *s, uint32_t file)
+{
+    s->unsynced[file / 64 % COUNT_OF(s->unsynced)] &= ~(UINT64_C(1) << file % 64);
+    journal_commit(s->worker);
+}
+
+/* Kept before the completion is gone: a successor tells of it too. */
+bool metadata_note(struct storage *s, const struct uring_done *done)
+{
+    uint32_t file = (uint32_t)done->user_data % DISK_FILES;
+
+    if ((done->user_data & TAG_MASK) != TAG)
+        return false;
+    if ((done->user_data & SYNC) != 0 && request_is_lasting(done->res)) {
+        s->unsynced[file / 64] |= UINT64_C(1) << file % 64;
+        journal_commit(s->worker);
+    }
+    return true;
+}
 
 /*
  * Take completions until ours is among them. Those of requests are kept for later: their data is where it
@@ -18,7 +47,7 @@ static bool take_ours(struct storage *s, int32_t *ret)
     bool found = false;
 
     while (!found && s->n_stash < STORAGE_STASH && uring_peek(&s->ring, 0, &done)) {
-        found = done.user_data == METADATA_TAG;
+        found = metadata_note(s, &done);
         if (found) {
             *ret = done.res;
         } else {
@@ -59,8 +88,8 @@ static int move(struct storage *s, bool write, uint32_t file, uint64_t offset, u
 {
     while (len > 0) {
         const struct iovec iov = {.iov_base = buf, .iov_len = len};
-        int r = write ? uring_writev(&s->ring, file, offset, &iov, 1, false, METADATA_TAG)
-                      : uring_readv(&s->ring, file, offset, &iov, 1, METADATA_TAG);
+        int r = write ? uring_writev(&s->ring, file, offset, &iov, 1, false, TAG | file)
+                      : uring_readv(&s->ring, file, offset, &iov, 1, TAG | file);
 
         if (r == 0)
             r = await(s);
@@ -91,7 +120,7 @@ static int metadata_flush(void *self, uint32_t file)
     int r;
 
     do {
-        r = uring_fdatasync(&s->ring, file, METADATA_TAG);
+        r = uring_fdatasync(&s->ring, file, TAG | SYNC | file);
         if (r == 0)
             r = await(s);
     } while (is_to_be_tried_again(r));
@@ -119,7 +148,7 @@ static int metadata_zero(void *self, uint32_t file, uint64_t offset, uint64_t le
     int r;
 
     do {
-        r = uring_fallocate(&s->ring, file, FALLOC_FL_ZERO_RANGE, offset, len, METADATA_TAG);
+        r = uring_fallocate(&s->ring, file, FALLOC_FL_ZERO_RANGE, offset, len, TAG | file);
         if (r == 0)
             r = await(s);
     } while (is_to_be_tried_again(r));

@@ -361,13 +361,20 @@ static int data_step(struct storage *s, struct request *q)
 /* Data first, then what points to it. */
 static int sync_step(struct storage *s, struct request *q)
 {
+    uint32_t file;
     int r;
 
     if (q->member == q->unit->row.n_members) {
         r = block_flush(q->unit->block);
         return r < 0 ? r : STEP_END;
     }
-    r = uring_fdatasync(&s->ring, q->unit->row.members[q->member], tag_of(q));
+    file = q->unit->row.members[q->member];
+    if (metadata_is_unsynced(s, file)) {
+        slot_of(s, q)->error = EIO; /* first: then it may be forgotten */
+        metadata_told(s, file);
+        return -EIO;
+    }
+    r = uring_fdatasync(&s->ring, file, tag_of(q));
     return r < 0 ? r : STEP_PENDING;
 }
 

@@ -398,7 +398,7 @@ static void note_completion(struct storage *s, const struct uring_done *done)
     unsigned channel, slot;
     uint8_t step;
 
-    if (!request_tag(done->user_data, &channel, &slot, &step))
+    if (metadata_note(s, done) || !request_tag(done->user_data, &channel, &slot, &step))
         return;
     board_inc(s->rows.drained);
     if (request_is_lasting(done->res))

@@ -46,6 +46,8 @@ void state_save(const struct storage *s, struct wr *w)
     wr_le32(w, s->last.answer_len);
     wr_bytes(w, s->last.answer, sizeof(s->last.answer));
     wr_le32(w, s->to_tell);
+    for (unsigned i = 0; i < COUNT_OF(s->unsynced); i++)
+        wr_le64(w, s->unsynced[i]);
     save_units(s, w);
 }
 
@@ -82,6 +84,8 @@ int state_load(struct storage *s, struct rd *r)
     s->last.answer_len = rd_le32(r);
     rd_copy(r, s->last.answer, sizeof(s->last.answer));
     s->to_tell = rd_le32(r);
+    for (unsigned i = 0; i < COUNT_OF(s->unsynced); i++)
+        s->unsynced[i] = rd_le64(r);
     if (e == 0)
         e = load_units(s, r);
     if (e == 0 && s->last.answer_len > STORVSP_PACKET_BYTES)
@@ -93,5 +97,6 @@ void state_forget(struct storage *s)
 {
     memset(s->controllers, 0, sizeof(s->controllers));
     memset(s->units, 0, sizeof(s->units));
+    memset(s->unsynced, 0, sizeof(s->unsynced));
     s->last = (struct last_change){0};
 }

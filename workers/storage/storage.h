@@ -136,10 +136,11 @@ struct storage {
     struct vmbus_acks *acks;
     struct inflight_page *log;
 
-    bool succeeds;          /* a dead generation, and a guest knows the disks */
-    uint32_t to_tell;       /* mask of controllers whose guest does not know of a change yet */
-    uint32_t disks_seq;     /* of the page that was taken note of */
-    struct disks_page page; /* and a copy of it */
+    bool succeeds;    /* a dead generation, and a guest knows the disks */
+    uint32_t to_tell; /* mask of controllers whose guest does not know of a change yet */
+    uint64_t unsynced[DISK_FILES / 64]; /* files: see metadata_is_unsynced() */
+    uint32_t disks_seq;                 /* of the page that was taken note of */
+    struct disks_page page;             /* and a copy of it */
     struct controller controllers[DISK_CONTROLLERS];
     struct unit units[STORAGE_UNITS];
     struct flow flows[INFLIGHT_CHANNELS];
@@ -201,6 +202,16 @@ void list_remove(struct request *q);
 /* --- metadata.c --- */
 
 struct block_io metadata_io(struct storage *s);
+
+/* A completion of what an image's driver waited for, of this or a dead generation; false: it is none. */
+bool metadata_note(struct storage *s, const struct uring_done *done);
+
+/*
+ * Has a sync of the file failed that no FLUSH was told of? The kernel tells it once, and it may have been
+ * about data of anybody. metadata_told(): a FLUSH is told now, and that is in the log.
+ */
+bool metadata_is_unsynced(const struct storage *s, uint32_t file);
+void metadata_told(struct storage *s, uint32_t file);
 
 /* --- unit.c --- */
 
