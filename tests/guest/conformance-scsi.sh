@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# tests/guest/test-scsi.sh - the SCSI tests of libiscsi, a third party's, on a disk.
+# tests/guest/conformance-scsi.sh - the SCSI tests of libiscsi, a third party's, on a disk.
 set -euo pipefail
 
 # shellcheck source=tests/guest/lib.sh
