@@ -97,7 +97,6 @@ main() {
     make_disk "$work/disk"
     pack "$work/root" "$work/image.cpio"
     boot "$work/image.cpio" "$work/disk" >"$work/out" || die "the machine ended with status $?"
-    cp "$work/out" /tmp/icount.out
     figures "$work/out" >"$work/figures"
     [[ -s $work/figures ]] || die "no figures: $(tail -n 20 "$work/out")"
     compare "$work/figures"
