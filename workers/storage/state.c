@@ -98,5 +98,6 @@ void state_forget(struct storage *s)
     memset(s->controllers, 0, sizeof(s->controllers));
     memset(s->units, 0, sizeof(s->units));
     memset(s->unsynced, 0, sizeof(s->unsynced));
+    s->to_tell = 0;
     s->last = (struct last_change){0};
 }
