@@ -137,22 +137,49 @@ static int make_ready(struct vhd *v, size_t max)
     return r;
 }
 
-static int take_slot(struct vhd *v, uint32_t *ret)
+/* What the table says is on the disk: places that it no longer names are free. */
+static int make_durable(struct vhd *v)
+{
+    int r = settle(v);
+
+    if (r < 0 || !v->dirty)
+        return r;
+    r = block_file_flush(&v->image.file);
+    if (r < 0)
+        return r;
+    v->dirty = false;
+    block_space_durable(&v->space);
+    return 0;
+}
+
+static int make_some_ready(struct vhd *v)
 {
     size_t batch = READY_BYTES / v->header.block_bytes;
     uint64_t at;
     int r = 0;
 
-    if (block_space_take(&v->space, ret))
-        return 0;
     if (v->space.lost && v->space.n_free == 0 && !v->dirty)
         r = vhd_scan(v, &at);
     if (r < 0 && r != -ENOMEM) /* without memory for it there is still the end of the file */
         return r;
     batch = batch > BLOCK_SPACE_READY ? BLOCK_SPACE_READY : batch;
     r = make_ready(v, batch == 0 ? 1 : batch);
-    if (r == -ENOSPC && batch > 1)
-        r = make_ready(v, 1);
+    return r == -ENOSPC && batch > 1 ? make_ready(v, 1) : r;
+}
+
+/* What the guest gave back has room, as soon as the file is sure to point there no longer. */
+static int take_slot(struct vhd *v, uint32_t *ret)
+{
+    int r = 0;
+
+    if (block_space_take(&v->space, ret))
+        return 0;
+    r = make_some_ready(v);
+    if (r == -ENOSPC && (v->space.n_dropped > 0 || v->space.lost)) {
+        r = make_durable(v);
+        if (r == 0)
+            r = make_some_ready(v);
+    }
     if (r < 0)
         return r;
     return block_space_take(&v->space, ret) ? 0 : -ENOSPC;
@@ -249,17 +276,7 @@ static int dynamic_discard(struct block_image *i, uint64_t offset, uint64_t len,
 
 static int dynamic_flush(struct block_image *i)
 {
-    struct vhd *v = of(i);
-    int r = settle(v);
-
-    if (r < 0 || !v->dirty)
-        return r;
-    r = block_file_flush(&v->image.file);
-    if (r < 0)
-        return r;
-    v->dirty = false;
-    block_space_durable(&v->space);
-    return 0;
+    return make_durable(of(i));
 }
 
 const struct block_ops vhd_dynamic_ops = {

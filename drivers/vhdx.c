@@ -76,22 +76,34 @@ static int make_ready(struct vhdx *v, size_t max)
     return r;
 }
 
-static int take_slot(struct vhdx *v, uint32_t *ret)
+static int make_some_ready(struct vhdx *v)
 {
     size_t batch = READY_BYTES / v->disk.block_bytes;
     uint64_t at;
     int r = 0;
 
-    if (block_space_take(&v->space, ret))
-        return 0;
     if (v->space.lost && v->space.n_free == 0 && v->log_at == 0 && !v->stale)
         r = vhdx_scan(v, &at);
     if (r < 0 && r != -ENOMEM) /* without memory for it there is still the end of the file */
         return r;
     batch = batch > BLOCK_SPACE_READY ? BLOCK_SPACE_READY : batch;
     r = make_ready(v, batch == 0 ? 1 : batch);
-    if (r == -ENOSPC && batch > 1)
-        r = make_ready(v, 1);
+    return r == -ENOSPC && batch > 1 ? make_ready(v, 1) : r;
+}
+
+/* What the guest gave back has room, as soon as the file is sure to point there no longer. */
+static int take_slot(struct vhdx *v, uint32_t *ret)
+{
+    int r = 0;
+
+    if (block_space_take(&v->space, ret))
+        return 0;
+    r = make_some_ready(v);
+    if (r == -ENOSPC && (v->space.n_dropped > 0 || v->space.lost)) {
+        r = vhdx_checkpoint(v);
+        if (r == 0)
+            r = make_some_ready(v);
+    }
     if (r < 0)
         return r;
     return block_space_take(&v->space, ret) ? 0 : -ENOSPC;

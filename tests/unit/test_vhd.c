@@ -300,6 +300,27 @@ START_TEST(a_device_does_not_grow)
 }
 END_TEST
 
+/* mkfs on a disk that was full: it discards everything, and writes before it flushes. */
+START_TEST(a_full_device_reuses_what_was_discarded)
+{
+    bool zeroed;
+
+    store_resize(&s.file.now, FIRST + 3 * (SLOT + 3584) - 512);
+    append_footer();
+    s.spec.is_device[0] = true;
+    expect_open();
+    for (unsigned round = 0; round < 4; round++) {
+        for (uint64_t i = 0; i < 3; i++)
+            ck_assert_int_eq(block_allocate(s.block, i * BLOCK_BYTES, 1), 0);
+        ck_assert_int_eq(block_allocate(s.block, 3 * BLOCK_BYTES, 1), -ENOSPC);
+        ck_assert_int_eq(block_discard(s.block, 0, 3 * BLOCK_BYTES, &zeroed), 0);
+        ck_assert(zeroed);
+    }
+    session_close(&s);
+    expect_open();
+}
+END_TEST
+
 START_TEST(a_full_file_system_is_survived)
 {
     unsigned n = 0;
@@ -543,6 +564,7 @@ int main(void)
     tcase_add_test(t, a_fixed_image_is_its_bytes);
     tcase_add_test(t, a_guest_cannot_make_a_fixed_image_dynamic);
     tcase_add_test(t, a_device_does_not_grow);
+    tcase_add_test(t, a_full_device_reuses_what_was_discarded);
     tcase_add_test(t, a_full_file_system_is_survived);
     tcase_add_test(t, the_largest_image_needs_little);
     tcase_add_loop_test(t, each_corruption_is_refused, 0, (int)COUNT_OF(corruptions));

@@ -283,6 +283,26 @@ START_TEST(a_device_does_not_grow)
 }
 END_TEST
 
+/* mkfs on a disk that was full: it discards everything, and writes before it flushes. */
+START_TEST(a_full_device_reuses_what_was_discarded)
+{
+    bool zeroed;
+
+    store_resize(&s.file.now, FIRST + 3 * MIB);
+    s.spec.is_device[0] = true;
+    expect_open();
+    for (unsigned round = 0; round < 4; round++) {
+        for (uint64_t i = 0; i < 3; i++)
+            ck_assert_int_eq(block_allocate(s.block, i * MIB, 1), 0);
+        ck_assert_int_eq(block_allocate(s.block, 3 * MIB, 1), -ENOSPC);
+        ck_assert_int_eq(block_discard(s.block, 0, 3 * MIB, &zeroed), 0);
+        ck_assert(zeroed);
+    }
+    session_close(&s);
+    expect_open();
+}
+END_TEST
+
 START_TEST(a_full_file_system_is_survived)
 {
     s.file.max_bytes = FIRST + 3 * MIB;
@@ -589,6 +609,7 @@ static void add_tests(TCase *t)
     tcase_add_test(t, places_that_unmapped_blocks_name_are_left_alone);
     tcase_add_test(t, the_last_block_may_be_as_short_as_the_disk);
     tcase_add_test(t, a_device_does_not_grow);
+    tcase_add_test(t, a_full_device_reuses_what_was_discarded);
     tcase_add_test(t, a_full_file_system_is_survived);
     tcase_add_test(t, the_largest_image_needs_little);
     tcase_add_test(t, the_newer_good_header_counts);
