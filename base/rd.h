@@ -10,9 +10,12 @@
  */
 #pragma once
 
+#include <endian.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/macro.h"
 
@@ -27,20 +30,87 @@ struct span {
     size_t len; /* bytes */
 };
 
-struct rd rd_over(const void *bytes, size_t len);
-uint8_t rd_u8(struct rd *r);
-uint16_t rd_le16(struct rd *r);
-uint32_t rd_le32(struct rd *r);
-uint64_t rd_le64(struct rd *r);
-uint16_t rd_be16(struct rd *r);
-uint32_t rd_be32(struct rd *r);
-struct span rd_span(struct rd *r, size_t len);
+static inline struct rd rd_over(const void *bytes, size_t len)
+{
+    return (struct rd){.at = bytes, .left = len};
+}
+
+static inline struct span rd_span(struct rd *r, size_t len)
+{
+    struct span s = {.at = r->at, .len = len};
+
+    if (r->err != 0 || len > r->left) {
+        r->err = -EBADMSG;
+        return (struct span){0};
+    }
+    r->at += len;
+    r->left -= len;
+    return s;
+}
 
 /* Copy len bytes to out. When they are not there, out is untouched and the error is set. */
-void rd_copy(struct rd *r, void *out, size_t len);
+static inline void rd_copy(struct rd *r, void *out, size_t len)
+{
+    struct span s = rd_span(r, len);
+
+    if (s.len != 0)
+        memcpy(out, s.at, s.len);
+}
+
+static inline uint64_t rd_le(struct rd *r, size_t bytes)
+{
+    uint64_t v = 0;
+
+    rd_copy(r, &v, bytes);
+    return le64toh(v);
+}
+
+static inline uint32_t rd_be(struct rd *r, size_t bytes)
+{
+    uint32_t v = 0;
+
+    rd_copy(r, &v, bytes);
+    return be32toh(v) >> (8 * (sizeof(v) - bytes));
+}
+
+static inline uint8_t rd_u8(struct rd *r)
+{
+    return (uint8_t)rd_le(r, 1);
+}
+
+static inline uint16_t rd_le16(struct rd *r)
+{
+    return (uint16_t)rd_le(r, 2);
+}
+
+static inline uint32_t rd_le32(struct rd *r)
+{
+    return (uint32_t)rd_le(r, 4);
+}
+
+static inline uint64_t rd_le64(struct rd *r)
+{
+    return rd_le(r, 8);
+}
+
+static inline uint16_t rd_be16(struct rd *r)
+{
+    return (uint16_t)rd_be(r, 2);
+}
+
+static inline uint32_t rd_be32(struct rd *r)
+{
+    return rd_be(r, 4);
+}
 
 /* True while no read has run past the end. For layouts with a free tail. */
-bool rd_ok(const struct rd *r);
+static inline bool rd_ok(const struct rd *r)
+{
+    return r->err == 0;
+}
 
 /* 0 when all bytes were read and none was missing, else -EBADMSG. */
-int MUST_USE rd_finish(const struct rd *r);
+static inline int MUST_USE rd_finish(const struct rd *r)
+{
+    return r->err == 0 && r->left == 0 ? 0 : -EBADMSG;
+}

@@ -118,13 +118,17 @@ static int open_found(const struct opening *o, int found, int *ret_fd, struct st
     return *ret_fd < 0 ? say_not_opened(o, -errno) : 0;
 }
 
-/* io_uring takes O_NONBLOCK to mean that a request which would wait is to fail. */
-static int make_blocking(const struct opening *o, int fd)
+/*
+ * io_uring takes O_NONBLOCK to mean that a request which would wait is to fail. That a guest read is nothing to
+ * write into the image's inode; but only its owner may say so.
+ */
+static int set_flags(const struct opening *o, int fd)
 {
     int flags = fcntl(fd, F_GETFL);
 
     if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
         return say_not_opened(o, -errno);
+    (void)fcntl(fd, F_SETFL, (flags & ~O_NONBLOCK) | O_NOATIME);
     return 0;
 }
 
@@ -210,7 +214,7 @@ static int open_and_check(const struct opening *o, int found, uint32_t unit_byte
     if (r < 0)
         return r;
     file->id = disk_id_of(&st);
-    r = make_blocking(o, file->fd);
+    r = set_flags(o, file->fd);
     if (r == 0)
         r = lock(o, file->fd);
     if (r < 0)

@@ -53,7 +53,7 @@ run_once() { # OPTION...
 #
 # Where QEMU emulates SVM, a nested guest is lost to a triple fault about once in an hour. The cause is
 # not proved; a QEMU with a guest on the same KVM ended by itself as well, and without a word
-# (tests/bench/guest_tpm.sh has met both). That, and nothing else, is tried up to twice more; a test whose
+# (tests/bench/guest.sh has met both). That, and nothing else, is tried up to twice more; a test whose
 # files must be as they were before defines before_another_try().
 run_bulkhead() { # OPTION...
     local left=2

@@ -1,26 +1,24 @@
-#!/bin/sh
 #
-# tests/bench/inside/beside-qemu.sh - in the outer machine, beside Bulkhead: QEMU with swtpm runs the
-# same guest. They take turns: when Bulkhead's guest has done a round, Bulkhead is stopped, and this
-# one does a round.
+# tests/bench/inside/beside-qemu.sh - in the outer machine, beside Bulkhead: QEMU runs the same guest. They
+# take turns: when Bulkhead's guest has done a round, Bulkhead is stopped, and this one does a round.
 #
-# guest_tpm.sh puts ROUNDS and COUNT before this. COM1 of the guest is a pair of pipes, COM2 and COM3
-# are files.
+# guest.sh puts ROUNDS, COUNT, VCPUS and qemu-*.sh before this. COM1 of the guest is a pair of pipes,
+# COM2 and COM3 are files.
+# shellcheck shell=sh disable=SC2154 # set by what comes before
 
 work=/tmp/qemu
-mkdir -p $work/tpm
+mkdir -p $work
 mkfifo $work/com1.in $work/com1.out
 
 start_guest() {
-    swtpm socket --tpm2 --tpmstate dir=$work/tpm --ctrl type=unixio,path=$work/swtpm.sock --daemon
+    start_devices
+    # shellcheck disable=SC2086 # several words
     qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot \
-        -machine pc -accel kvm -cpu host -smp 1 -m 512 \
+        -machine pc -accel kvm -cpu host -smp "$VCPUS" -m 768 \
         -kernel /boot/guest-kernel -initrd /boot/guest-initrd \
-        -append "console=ttyS0 quiet panic=-1 bench.who=qemu-swtpm bench.count=$COUNT" \
+        -append "console=ttyS0 quiet panic=-1 bench.who=qemu bench.count=$COUNT" \
         -chardev pipe,id=com1,path=$work/com1 -serial chardev:com1 \
-        -serial file:$work/com2 -serial file:$work/com3 \
-        -chardev socket,id=swtpm,path=$work/swtpm.sock \
-        -tpmdev emulator,id=tpm,chardev=swtpm -device tpm-crb,tpmdev=tpm 2>&1 &
+        -serial file:$work/com2 -serial file:$work/com3 $devices 2>&1 &
     qemu=$!
     cat $work/com1.out >$work/com1.log &
     exec 7>$work/com1.in
@@ -41,19 +39,16 @@ await_lines() { # REGEX N, from QEMU's guest
     done
 }
 
-# TPM commands that Bulkhead's guest has sent.
-commands() {
-    bulkhead inspect vtpm/crb/commands | awk '$1 == "commands" { print $2 }'
-}
-
-# A round has begun when there are many commands, and is over when there are no more.
-await_other_round() { # COMMANDS-BEFORE
+# A round has begun when there are many requests, and is over when there are no more.
+await_other_round() { # PROGRESS-BEFORE
     last=
-    now=$(commands)
-    while [ "$now" -lt $(($1 + 3 * COUNT)) ] || [ "$now" != "$last" ]; do
+    same=0
+    now=$(progress)
+    while [ "$now" -lt $(($1 + LEAST)) ] || [ "$same" -lt "$SETTLED" ]; do
         sleep 0.3
         last=$now
-        now=$(commands)
+        now=$(progress)
+        same=$((now == last ? same + 1 : 0))
     done
 }
 
@@ -76,7 +71,7 @@ seen=0
 turn CONT
 for round in $(seq "$ROUNDS"); do
     await_other_round "$seen"
-    seen=$(commands)
+    seen=$(progress)
     turn STOP
     echo go >&7
     await_lines '^round' "$round"
