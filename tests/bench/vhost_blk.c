@@ -9,13 +9,13 @@
  * @spec Virtio 1.2 2.7, 5.2; vhost-user (docs/interop/vhost-user.rst of QEMU)
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ring.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -62,6 +62,7 @@ struct message {
 
 struct peer {
     int socket, kick, call;
+    int poll; /* of call */
     uint8_t *memory;
     struct vring ring;
     uint16_t available, shown, used;
@@ -155,7 +156,10 @@ static int start_queue(struct peer *p)
     int r = say_state(p, SET_VRING_NUM, QUEUE);
 
     p->call = eventfd(0, EFD_CLOEXEC);
+    p->poll = epoll_create1(EPOLL_CLOEXEC);
     p->kick = eventfd(0, EFD_CLOEXEC);
+    if (epoll_ctl(p->poll, EPOLL_CTL_ADD, p->call, &(struct epoll_event){.events = EPOLLIN}) < 0)
+        return -errno;
     if (r == 0)
         r = say_state(p, SET_VRING_BASE, 0);
     if (r == 0)
@@ -183,8 +187,7 @@ static int attach(struct peer *p, const char *path)
         r = share_memory(p);
     if (r == 0)
         r = start_queue(p);
-    /* The server has made it non-blocking for both. */
-    return r == 0 && fcntl(p->call, F_SETFL, 0) < 0 ? -errno : r;
+    return r;
 }
 
 /* --- requests --- */
@@ -250,8 +253,10 @@ static bool has_used(const struct peer *p)
     return __atomic_load_n(&p->ring.used->idx, __ATOMIC_ACQUIRE) != p->used;
 }
 
+/* By the same calls as the guest simulator, whose filter permits no others. */
 static int sleep_until_called(struct peer *p)
 {
+    struct epoll_event e;
     uint64_t n;
 
     *(volatile uint16_t *)&p->ring.avail->ring[QUEUE] = p->used;
@@ -259,6 +264,8 @@ static int sleep_until_called(struct peer *p)
     if (has_used(p))
         return 0;
     p->calls++;
+    if (epoll_wait(p->poll, &e, 1, -1) < 0)
+        return -errno;
     return read(p->call, &n, sizeof(n)) < 0 && errno != EAGAIN ? -errno : 0;
 }
 
