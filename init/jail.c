@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -35,16 +36,18 @@ int jail_start(const struct jail_spec *spec, uint64_t skip, struct jail *ret)
 {
     char name[32], generation[16];
     char *argv[] = {name, generation, NULL};
-    int say[2] = {-1, -1}, go[2] = {-1, -1};
+    int say[2] = {-1, -1}, go[2] = {-1, -1}, watch[2] = {-1, -1};
     int pidfd = -1;
     long pid = -1;
 
     (void)snprintf(name, sizeof(name), "%s", spec->name);
     (void)snprintf(generation, sizeof(generation), "%u", spec->generation);
-    if (pipe2(say, O_CLOEXEC) == 0 && pipe2(go, O_CLOEXEC) == 0)
+    if (pipe2(say, O_CLOEXEC) == 0 && pipe2(go, O_CLOEXEC) == 0 &&
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, watch) == 0)
         pid = clone_child(spec, &pidfd);
     if (pid == 0) {
-        struct jail_child c = {.spec = spec, .argv = argv, .say_fd = say[1], .go_fd = go[0]};
+        struct jail_child c = {
+            .spec = spec, .argv = argv, .say_fd = say[1], .go_fd = go[0], .watch_fd = watch[1]};
 
         jail_child(&c, skip);
     }
@@ -53,11 +56,15 @@ int jail_start(const struct jail_spec *spec, uint64_t skip, struct jail *ret)
     if (pid < 0) {
         int r = -errno;
 
+        fd_closep(&watch[0]);
+        fd_closep(&watch[1]);
         fd_closep(&say[0]);
         fd_closep(&go[1]);
         return r;
     }
-    *ret = (struct jail){.pid = (pid_t)pid, .pidfd = pidfd, .say_fd = say[0], .go_fd = go[1]};
+    fd_closep(&watch[1]);
+    *ret = (struct jail){
+        .pid = (pid_t)pid, .pidfd = pidfd, .say_fd = say[0], .go_fd = go[1], .watch_fd = watch[0]};
     return 0;
 }
 
@@ -80,6 +87,30 @@ enum jail_word jail_hear(const struct jail *j, struct why *why)
     return JAIL_FAILED;
 }
 
+int jail_watch(struct jail *j)
+{
+    union {
+        struct cmsghdr head;
+        uint8_t room[CMSG_SPACE(sizeof(int))];
+    } control;
+    char word;
+    struct iovec iov = {.iov_base = &word, .iov_len = 1};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = &control,
+                       .msg_controllen = sizeof(control)};
+    const struct cmsghdr *c;
+
+    if (recvmsg(j->watch_fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
+        return -errno;
+    c = CMSG_FIRSTHDR(&m);
+    if (c == NULL || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+        return -EPROTO;
+    fd_closep(&j->watch_fd);
+    memcpy(&j->watch_fd, CMSG_DATA(c), sizeof(j->watch_fd));
+    return 0;
+}
+
 int jail_go(const struct jail *j)
 {
     return write(j->go_fd, "g", 1) < 0 ? -errno : 0;
@@ -96,6 +127,7 @@ void jail_done(struct jail *j)
     fd_closep(&j->pidfd);
     fd_closep(&j->say_fd);
     fd_closep(&j->go_fd);
+    fd_closep(&j->watch_fd);
 }
 
 int jail_net_ns(int *ret_fd)

@@ -28,6 +28,7 @@ enum jail_step {
     JAIL_PERSONALITY,
     JAIL_PARENT,
     JAIL_NETWORK,
+    JAIL_WATCH,
     JAIL_DESCRIPTORS,
     JAIL_PRIVATE,
     JAIL_TMPFS,
@@ -82,6 +83,11 @@ struct jail {
     int pidfd;
     int say_fd; /* readable: jail_hear() */
     int go_fd;
+    /*
+     * From jail_watch() on: hangs up when no instruction of it is left to run. Since Linux 6.11 that is before
+     * its memory is torn down, which takes long if it mapped much of the guest's; before, when it is reaped.
+     */
+    int watch_fd;
 };
 
 enum jail_word {
@@ -100,6 +106,9 @@ int MUST_USE jail_start(const struct jail_spec *spec, uint64_t skip, struct jail
 
 /* What the child said last. Never blocks. */
 enum jail_word jail_hear(const struct jail *j, struct why *why);
+
+/* At the pause: take what tells of its end, j->watch_fd. 0 or negative errno. */
+int MUST_USE jail_watch(struct jail *j);
 
 /* Let it exec. */
 int MUST_USE jail_go(const struct jail *j);

@@ -4,16 +4,20 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/filter.h>
 #include <linux/keyctl.h>
+#include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -69,6 +73,40 @@ static int die_with_parent(struct jail_child *c)
 static int join_network(struct jail_child *c)
 {
     return result(setns(c->spec->net_ns_fd, CLONE_NEWNET));
+}
+
+static int send_fd(int to, int fd)
+{
+    union {
+        struct cmsghdr head;
+        uint8_t room[CMSG_SPACE(sizeof(fd))];
+    } control = {
+        .head = {
+                 .cmsg_len = CMSG_LEN(sizeof(fd)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}
+    };
+    char word = 'w';
+    struct iovec iov = {.iov_base = &word, .iov_len = 1};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = &control,
+                       .msg_controllen = sizeof(control)};
+
+    memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+    return result(sendmsg(to, &m, MSG_NOSIGNAL));
+}
+
+/*
+ * A filter that permits everything, for its other end: it hangs up when the last thread under the filter has
+ * begun to exit, and that is how init learns of it first.
+ */
+static int be_watched(struct jail_child *c)
+{
+    struct sock_filter all[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {.len = COUNT_OF(all), .filter = all};
+    long fd =
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+
+    return fd < 0 ? -errno : send_fd(c->watch_fd, (int)fd); /* the next step closes both */
 }
 
 /* First all out of the way, then each to its number: sources and targets overlap. */
@@ -359,6 +397,7 @@ static const struct {
     [JAIL_PERSONALITY] = {reset_personality,   "personality"                              },
     [JAIL_PARENT] = {die_with_parent,     "die with parent"                          },
     [JAIL_NETWORK] = {join_network,        "empty network namespace"                  },
+    [JAIL_WATCH] = {be_watched,          "watch"                                    },
     [JAIL_DESCRIPTORS] = {move_descriptors,    "descriptors"                              },
     [JAIL_PRIVATE] = {make_private,        "private mounts"                           },
     [JAIL_TMPFS] = {mount_tmpfs,         "empty tmpfs"                              },

@@ -19,6 +19,7 @@ struct jail_child {
     const struct jail_spec *spec;
     char *const *argv;
     int say_fd, go_fd; /* as inherited; JAIL_DESCRIPTORS moves them */
+    int watch_fd;      /* as inherited, a socket */
     int program_fd;
     int landlock_fd;
 };

@@ -59,6 +59,7 @@ static void event_freep(struct event **e)
 static void release(struct proc *p)
 {
     event_freep(&p->on_say);
+    event_freep(&p->on_end);
     event_freep(&p->on_death);
     jail_done(&p->jail);
     fd_closep(&p->channel_fd);
@@ -107,13 +108,51 @@ int procs_verify(struct proc *p, struct why *why)
     return 0;
 }
 
+/* --- its end --- */
+
+static void tell_death(struct proc *p, int status)
+{
+    p->out_of_memory = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !p->killed &&
+                       cgroups_ran_out(&p->owner->cgroups, &p->cgroup);
+    p->owner->ops->died(p->owner->self, p, status);
+}
+
+/* It runs no more, and nothing of it can: its successor need not wait until its memory is torn down. */
+static void on_end(evutil_socket_t fd, short what, void *arg)
+{
+    struct proc *p = arg;
+    int status;
+
+    (void)fd;
+    (void)what;
+    if (p->state != PROC_LIVE || proc_end_status(p->jail.pid, &status) < 0)
+        return; /* its body tells */
+    tell_death(p, status);
+    p->state = PROC_GONE;
+    p->killed = true;
+}
+
+static int watch(struct proc *p, struct why *why)
+{
+    int r = jail_watch(&p->jail);
+
+    if (r < 0)
+        return why_errno(why, r, "jail: cannot be watched");
+    p->on_end = event_new(p->owner->base, p->jail.watch_fd, EV_READ, on_end, p);
+    if (p->on_end == NULL || event_add(p->on_end, NULL) < 0)
+        return why_errno(why, -ENOMEM, "event loop");
+    return 0;
+}
+
 /* --- on its way to exec --- */
 
 static void at_pause(struct proc *p)
 {
     struct why why = {0};
-    int r = proc_look(p, true, &why);
+    int r = watch(p, &why);
 
+    if (r == 0)
+        r = proc_look(p, true, &why);
     if (r == 0) {
         p->state = PROC_EXECING;
         r = jail_go(&p->jail);
@@ -195,7 +234,7 @@ static struct proc *take_slot(struct procs *ps, enum process process, uint32_t g
         .state = PROC_JAILING,
         .process = process,
         .generation = generation,
-        .jail = {.pid = -1,     .pidfd = -1, .say_fd = -1, .go_fd = -1},
+        .jail = {.pid = -1,     .pidfd = -1, .say_fd = -1, .go_fd = -1, .watch_fd = -1},
         .channel_fd = -1,
         .cgroup = {.fd = -1},
     };
@@ -292,17 +331,6 @@ static void hear_last_word(struct proc *p)
         on_say(p->jail.say_fd, EV_READ, p);
 }
 
-void proc_end_text(int wait_status, char ret[PROC_END_BYTES])
-{
-    int number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
-    const char *name = WIFSIGNALED(wait_status) ? strsignal(number) : NULL;
-
-    if (name != NULL)
-        (void)snprintf(ret, PROC_END_BYTES, "signal %d (%s)", number, name);
-    else
-        (void)snprintf(ret, PROC_END_BYTES, "exit status %d", number);
-}
-
 static void died_in_jail(struct proc *p, int status)
 {
     struct why why = {0};
@@ -323,11 +351,9 @@ bool procs_reap(struct procs *ps, pid_t pid)
     if (waitpid(pid, &status, WNOHANG) != pid)
         return true;
     hear_last_word(p);
-    p->out_of_memory = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !p->killed &&
-                       cgroups_ran_out(&ps->cgroups, &p->cgroup);
     if (p->state == PROC_LIVE)
-        ps->ops->died(ps->self, p, status);
-    else if (p->state != PROC_FAILED)
+        tell_death(p, status);
+    else if (p->state != PROC_FAILED && p->state != PROC_GONE)
         died_in_jail(p, status);
     release(p);
     return true;

@@ -4,7 +4,8 @@
  *   JAILING   steps down in the jail, then pauses; init looks at it from outside
  *   EXECING   was let go; its pipe closes when exec succeeded
  *   LIVE      runs its program
- *   FAILED    never ran; its body is still to be reaped
+ *   GONE      ran, and runs no more: who cares was told; its body is still to be reaped
+ *   FAILED    never ran; the same
  *
  * One struct procs, driven by the event loop of its owner, one thread.
  */
@@ -20,6 +21,7 @@
 #include "init/disks.h"
 #include "init/jail.h"
 #include "init/objects.h"
+#include "init/process_end.h"
 #include "init/verify.h"
 #include "init/why.h"
 #include "ipc/manifest.h"
@@ -29,7 +31,6 @@ enum {
     PROC_SLOTS = 32,      /* with those that were killed and are not yet reaped */
     PROC_JAIL_DEADLINE_S = 5,
     PROC_SANDBOX_BYTES = 160,
-    PROC_END_BYTES = 64,
 };
 
 enum proc_state {
@@ -37,6 +38,7 @@ enum proc_state {
     PROC_JAILING,
     PROC_EXECING,
     PROC_LIVE,
+    PROC_GONE,
     PROC_FAILED,
 };
 
@@ -47,14 +49,14 @@ struct proc {
     enum proc_state state;
     enum process process;
     uint32_t generation;
-    bool killed;        /* by us: does not count as a generation any more */
-    bool out_of_memory; /* once it is dead: the kernel killed it, for its cgroup was full */
+    bool killed;        /* by us, or gone: does not count as a generation any more */
+    bool out_of_memory; /* once it has ended: the kernel killed it, for its cgroup was full */
     struct jail jail;
     int channel_fd; /* the other end of its control channel, until it is given on */
     struct cgroup_leaf cgroup;
     struct verify_file *files; /* owned; those that close at exec are the last */
     unsigned n_files;          /* without them */
-    struct event *on_say, *on_death;
+    struct event *on_say, *on_end, *on_death;
     char build_id[BUILD_ID_TEXT_BYTES];
     char sandbox[PROC_SANDBOX_BYTES];
 };
@@ -62,7 +64,7 @@ struct proc {
 struct proc_ops {
     void (*running)(void *self, struct proc *p);                   /* is past exec */
     void (*failed)(void *self, struct proc *p, const char *error); /* never ran */
-    void (*died)(void *self, struct proc *p, int wait_status);     /* reaped; was running */
+    void (*died)(void *self, struct proc *p, int wait_status);     /* was running, and has ended */
 };
 
 struct proc_program {
@@ -105,7 +107,7 @@ int MUST_USE procs_open(struct procs *ps, const Bulkhead__VmConfig *config, bool
 int MUST_USE procs_spawn(struct procs *ps, enum process process, uint32_t generation, int binary_fd,
                          struct why *why);
 
-/* The generation if it is there, not yet reaped and past exec; NULL otherwise. */
+/* The generation if it is past exec and has not ended; NULL otherwise. */
 struct proc *procs_find(struct procs *ps, uint32_t process, uint32_t generation);
 
 /* Was it ever started? What is not there and was known has died. */
@@ -122,9 +124,6 @@ int MUST_USE procs_place(const struct proc *p, unsigned cpu);
 
 /* Reap the process of that pid if it is one of ours, and tell ops. False: not ours. */
 bool procs_reap(struct procs *ps, pid_t pid);
-
-/* "signal 9 (Killed)", "exit status 1". */
-void proc_end_text(int wait_status, char ret[PROC_END_BYTES]);
 
 /* Kill and reap all, without telling ops; close what procs_open() opened. */
 void procs_done(struct procs *ps);

@@ -12,7 +12,7 @@
 #include "ipc/channel.h"
 
 enum {
-    FILTERS_BEFORE_RUN = 1, /* the start filter */
+    FILTERS_BEFORE_RUN = 2, /* the watch, and the start filter */
 };
 
 void process_expect_grants(enum process process, unsigned vcpus, struct verify_file *files)

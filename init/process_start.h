@@ -11,7 +11,7 @@
 #include "init/process.h"
 
 enum {
-    PROC_FILTERS_IN_RUN = 2, /* the start filter, and the run filter */
+    PROC_FILTERS_IN_RUN = 3, /* the watch, the start filter, and the run filter */
 };
 
 /* Clone p, with a new control channel; the installed program unless binary_fd is one. */

@@ -238,7 +238,7 @@ static void expect_of(const struct lab *lab, enum process process, const struct 
         errx(2, "/proc/self/fd");
     process_expect_grants(process, VCPUS, files);
     *e = (struct verify_expect){.uid = manifest[process].uid,
-                                .filters = 1,
+                                .filters = 2,
                                 .net_ns = lab->net_ns,
                                 .files = files,
                                 .n_files = spec->n_fds,

@@ -68,6 +68,7 @@ static const struct mutation mutations[] = {
     {JAIL_PERSONALITY, 0, NULL, NULL},
     {JAIL_PARENT, 0, NULL, "a parent's death before the pause ends the pause"},
     {JAIL_NETWORK, 0, NULL, NULL},
+    {JAIL_WATCH, 0, NULL, NULL},
     {JAIL_DESCRIPTORS, 0, NULL, NULL},
     {JAIL_PRIVATE, 0, NULL, NULL}, /* on shared mounts, see below */
     {JAIL_TMPFS, 0, NULL, NULL},

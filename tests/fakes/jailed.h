@@ -151,7 +151,7 @@ static inline void jailed_init(struct jailed *j)
     j->spec.limits = (struct jail_limits){JAILED_FDS, 64, 16u << 20};
     j->spec.cgroup_fd = -1;
     j->spec.program_fd = jailed_program();
-    j->jail = (struct jail){.pid = -1, .pidfd = -1, .say_fd = -1, .go_fd = -1};
+    j->jail = (struct jail){.pid = -1, .pidfd = -1, .say_fd = -1, .go_fd = -1, .watch_fd = -1};
     jailed_objects(j);
     r = landlock_ruleset(j->spec.program_fd, &j->spec.landlock_fd);
     ck_assert_int_eq(r, 0);
@@ -159,7 +159,7 @@ static inline void jailed_init(struct jailed *j)
     ck_assert_int_eq(r, 0);
     ck_assert_int_eq(fstat(j->spec.net_ns_fd, &st), 0);
     j->expect = (struct verify_expect){.uid = JAILED_UID,
-                                       .filters = 1,
+                                       .filters = 2,
                                        .net_ns = st.st_ino,
                                        .files = j->files,
                                        .n_files = JAILED_FDS + JAIL_EXTRA_FDS,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/macro.h"
+#include "init/process_end.h"
 #include "tests/fakes/jailed.h"
 
 static struct jailed j;
@@ -171,6 +172,51 @@ START_TEST(our_own_network_stays)
 }
 END_TEST
 
+static bool hangs_up(int timeout_ms)
+{
+    struct pollfd p = {.fd = j.jail.watch_fd, .events = POLLIN};
+
+    return poll(&p, 1, timeout_ms) == 1 && (p.revents & POLLHUP) != 0;
+}
+
+START_TEST(its_end_is_told)
+{
+    int early = 0;
+    int status;
+
+    jailed_start(&j, 0);
+    ck_assert_int_eq(jailed_hear(&j), JAIL_AT_PAUSE);
+    ck_assert_int_eq(jail_watch(&j.jail), 0);
+    jailed_let_go(&j);
+    ck_assert(!hangs_up(50));
+    ck_assert_int_eq(proc_end_status(j.jail.pid, &early), -EAGAIN);
+    jail_kill(&j.jail);
+    if (hangs_up(JAILED_WAIT_MS / 10)) /* before Linux 6.11 only when it is reaped */
+        ck_assert_int_eq(proc_end_status(j.jail.pid, &early), 0);
+    status = jailed_reap(&j);
+    ck_assert(hangs_up(0));
+    ck_assert(early == 0 || early == status);
+    ck_assert_int_eq(WTERMSIG(status), SIGKILL);
+    ck_assert_int_ne(proc_end_status(j.jail.pid, &early), 0);
+    j.jail.pid = -1;
+}
+END_TEST
+
+START_TEST(an_exit_status_is_told_before_it_is_reaped)
+{
+    int early, status;
+    siginfo_t info;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(7);
+    ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+    ck_assert_int_eq(proc_end_status(pid, &early), 0);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(early, status);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("jail");
@@ -194,6 +240,8 @@ int main(void)
     tcase_add_test(c, death_by_the_filter_looks_like_death);
     tcase_add_test(c, every_step_has_a_name);
     tcase_add_test(c, our_own_network_stays);
+    tcase_add_test(c, its_end_is_told);
+    tcase_add_test(c, an_exit_status_is_told_before_it_is_reaped);
     suite_add_tcase(s, c);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
