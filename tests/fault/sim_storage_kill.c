@@ -199,6 +199,11 @@ static void killer(struct sim *sim)
         bool of_vmbus = sim_random(&random) % (kills + vmbus_kills) < vmbus_kills;
 
         sim_sleep_ns(sim_random(&random) % (max_gap_us * NS_PER_US));
+        if (sim_option(sim, "sham", 0) != 0) {
+            t->load.shams++;
+            t->kills++;
+            continue;
+        }
         if (of_vmbus && t->vmbus_kills < vmbus_kills && sim_kill(sim, PROCESS_VMBUS))
             t->vmbus_kills++;
         else if (!of_vmbus && t->kills < kills && sim_kill(sim, PROCESS_STORAGE))

@@ -30,13 +30,13 @@ enum {
     FUA = 8,
 };
 
-static const uint64_t LOOK_NS = 20 * NS_PER_MS;
 static const uint64_t NO_ANSWER_NS = 10 * NS_PER_S;
 static const uint64_t BUSY_NS = 3 * NS_PER_MS; /* until it is tried again */
+static const uint64_t LOOK_NS = 3 * NS_PER_MS; /* an answer may have come by another vCPU */
 
 static uint64_t deaths_of(const struct disk_load *l)
 {
-    return l->scsi->vmbus->sim->super.registry.rows[PROCESS_STORAGE].live.number;
+    return l->scsi->vmbus->sim->super.registry.rows[PROCESS_STORAGE].live.number + l->shams;
 }
 
 static struct load_op *op_of(struct disk_load *l, const struct scsi_rq *rq)

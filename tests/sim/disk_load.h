@@ -11,6 +11,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -73,6 +74,7 @@ struct disk_load {
     uint64_t stalls_us[LOAD_STALLS], gaps_us[LOAD_STALLS];
     unsigned n_stalls, n_gaps;
     uint64_t deaths_at_last; /* at the last answer */
+    atomic_uint shams;       /* instants that count as deaths, and are none */
 };
 
 void load_init(struct disk_load *l, struct scsi_guest *scsi, struct disk_model *model, uint8_t lun,

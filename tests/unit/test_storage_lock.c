@@ -29,7 +29,7 @@ static void expect_ready(struct request *ready, const unsigned *numbers, unsigne
 {
     for (unsigned i = 0; i < n; i++) {
         ck_assert_ptr_eq(ready, &requests[numbers[i]]);
-        ready = ready->ready_next;
+        ready = ready->queue_next;
     }
     ck_assert_ptr_null(ready);
 }

@@ -227,6 +227,38 @@ START_TEST(a_pattern_stays_in_step_whatever_a_write_moves)
 }
 END_TEST
 
+START_TEST(patterns_that_are_written_at_once_wait_for_each_other)
+{
+    struct world_srb srb;
+
+    for (uint8_t i = 0; i < 3; i++) {
+        srb = write_same(i * 16u, 16, (uint8_t)(1 + i));
+        memcpy(case_page(WORLD_DATA_AT + 1u + i), case_page(WORLD_DATA_AT), 512);
+        srb.page += 1u + i;
+        case_send(srb, i, i + 1u, CASE_RAW);
+    }
+    case_finish();
+    for (uint8_t i = 0; i < 3; i++) {
+        case_expect_good(i, i + 1u);
+        for (unsigned k = 0; k < 16 * 512; k++)
+            ck_assert_uint_eq(the.files[CASE_RAW].now[i * 16u * 512 + k],
+                              (1u + i + k % 512) & 0xff);
+    }
+}
+END_TEST
+
+START_TEST(a_pattern_that_is_not_there_is_refused)
+{
+    struct world_srb srb = write_same(0, 16, 1);
+
+    srb.data_len = 256;
+    case_send(srb, 0, 1, CASE_RAW);
+    ck_assert_uint_eq(case_answer(0, 1).srb_status, SRB_ERROR | SRB_AUTOSENSE_VALID);
+    for (unsigned i = 0; i < 16 * 512; i++)
+        ck_assert_uint_eq(the.files[CASE_RAW].now[i], 0);
+}
+END_TEST
+
 START_TEST(zeros_are_written_where_they_cannot_be_made)
 {
     memset(the.files[CASE_RAW].now, 0x77, CASE_RAW_BYTES);
@@ -325,6 +357,8 @@ int main(void)
         a_file_that_was_cut_is_an_error_and_no_wait,
         a_slow_request_holds_up_no_other,
         a_pattern_stays_in_step_whatever_a_write_moves,
+        patterns_that_are_written_at_once_wait_for_each_other,
+        a_pattern_that_is_not_there_is_refused,
         zeros_are_written_where_they_cannot_be_made,
         what_is_not_executed_never_looks_done,
         data_outside_of_memory_is_an_error,

@@ -97,9 +97,9 @@ struct request *lock_release(struct request *q)
             continue;
         list_remove(w);
         list_append(&u->active, w);
-        w->ready_next = NULL;
+        w->queue_next = NULL;
         *end = w;
-        end = &w->ready_next;
+        end = &w->queue_next;
     }
     return ready;
 }

@@ -173,14 +173,37 @@ static const enum unit_op op_of_kind[] = {
     [SCSI_IO_FLUSH] = UNIT_FLUSH, [SCSI_IO_ZERO] = UNIT_DISCARD, [SCSI_IO_SAME] = UNIT_WRITE,
 };
 
-static void make_ready(struct storage *s, struct request *q)
+static void queue_put(struct request_queue *queue, struct request *q)
 {
-    q->ready_next = NULL;
-    if (s->ready_last != NULL)
-        s->ready_last->ready_next = q;
+    q->queue_next = NULL;
+    if (queue->last != NULL)
+        queue->last->queue_next = q;
     else
-        s->ready_first = q;
-    s->ready_last = q;
+        queue->first = q;
+    queue->last = q;
+}
+
+/* NULL: it is empty. */
+static struct request *queue_take(struct request_queue *queue)
+{
+    struct request *q = queue->first;
+
+    if (q == NULL)
+        return NULL;
+    queue->first = q->queue_next;
+    if (queue->first == NULL)
+        queue->last = NULL;
+    return q;
+}
+
+/* The buffer for patterns is free: who waited longest for it goes on. */
+static void release_fill(struct storage *s)
+{
+    struct request *next = queue_take(&s->fill_waiting);
+
+    s->fill_owner = NULL;
+    if (next != NULL)
+        queue_put(&s->ready, next);
 }
 
 static void release(struct storage *s, struct request *q)
@@ -188,13 +211,13 @@ static void release(struct storage *s, struct request *q)
     struct request *next;
 
     for (struct request *r = lock_release(q); r != NULL; r = next) {
-        next = r->ready_next;
-        make_ready(s, r);
+        next = r->queue_next;
+        queue_put(&s->ready, r);
     }
     if (q->list < STORAGE_RANGE_LISTS)
         s->list_used[q->list] = false;
     if (s->fill_owner == q)
-        s->fill_owner = NULL;
+        release_fill(s);
     q->unit->n_requests--;
 }
 
@@ -224,6 +247,7 @@ enum step {
     STEP_PENDING, /* given to the ring */
     STEP_DONE,    /* nothing was to be done for it: go on */
     STEP_END,     /* there is no step any more */
+    STEP_WAITS,   /* in a queue: whoever it waits for makes it ready */
 };
 
 static const struct scsi_range *range_of(const struct storage *s, const struct request *q)
@@ -378,12 +402,38 @@ static int sync_step(struct storage *s, struct request *q)
     return r < 0 ? r : STEP_PENDING;
 }
 
+/* One pattern at a time is in the buffer that is written from. */
+static int take_pattern(struct storage *s, struct request *q)
+{
+    uint32_t len = q->unit->lun.config.block_bytes;
+    int r;
+
+    if (s->fill_owner == q)
+        return STEP_DONE;
+    if (s->fill_owner != NULL) {
+        queue_put(&s->fill_waiting, q);
+        return STEP_WAITS;
+    }
+    r = data_copy_in(s, slot_of(s, q), 0, s->fill, len);
+    if (r < 0)
+        return r;
+    for (uint32_t at = len; at + len <= STORAGE_FILL_BYTES; at += len)
+        memcpy(s->fill + at, s->fill, len);
+    s->fill_owner = q;
+    return STEP_DONE;
+}
+
 static int next_step(struct storage *s, struct request *q)
 {
     int r;
 
     if (uring_room(&s->ring) == 0)
         return -ENOBUFS;
+    if (q->kind == SCSI_IO_SAME) {
+        r = take_pattern(s, q);
+        if (r != STEP_DONE)
+            return r;
+    }
     if (q->what == REQUEST_SYNC)
         return sync_step(s, q);
     r = data_step(s, q);
@@ -427,10 +477,10 @@ static void advance(struct storage *s, struct request *q, uint64_t now_ns)
 
         if (r == STEP_DONE)
             continue;
-        if (r == STEP_PENDING)
+        if (r == STEP_PENDING || r == STEP_WAITS)
             return;
         if (r == -ENOBUFS)
-            make_ready(s, q);
+            queue_put(&s->ready, q);
         else
             finish(s, q, r < 0 ? r : 0, now_ns);
         return;
@@ -507,20 +557,10 @@ static void lock_range(struct storage *s, struct request *q)
         q->lock_from = 0;
 }
 
-static int take_pattern(struct storage *s, struct request *q)
+/* Of the guest's memory that its I/O is from or to. */
+static uint64_t guest_bytes_of(const struct request *q)
 {
-    uint32_t len = q->unit->lun.config.block_bytes;
-    int r;
-
-    if (s->fill_owner != NULL)
-        return -EBUSY;
-    r = data_copy_in(s, slot_of(s, q), 0, s->fill, len);
-    if (r < 0)
-        return r;
-    for (uint32_t at = len; at + len <= STORAGE_FILL_BYTES; at += len)
-        memcpy(s->fill + at, s->fill, len);
-    s->fill_owner = q;
-    return 0;
+    return q->kind == SCSI_IO_SAME ? q->unit->lun.config.block_bytes : bytes_of(q);
 }
 
 static void begin_io(struct storage *s, struct request *q, const struct scsi_io *io)
@@ -534,12 +574,12 @@ static void begin_io(struct storage *s, struct request *q, const struct scsi_io 
     q->may_discard = io->may_discard;
     q->what = io->kind == SCSI_IO_FLUSH ? REQUEST_SYNC : REQUEST_DATA;
     q->unit->n_requests++;
-    if (!copy_ranges(s, q, io) || (io->kind == SCSI_IO_SAME && take_pattern(s, q) < 0)) {
+    if (!copy_ranges(s, q, io)) {
         release(s, q);
         answer_busy(s, q);
         return;
     }
-    if ((io->kind == SCSI_IO_READ || io->kind == SCSI_IO_WRITE) && q->one.len > slot->data_len) {
+    if (guest_bytes_of(q) > slot->data_len) {
         release(s, q);
         answer_bad(s, q);
         return;
@@ -749,16 +789,15 @@ void request_completed(struct storage *s, const struct uring_done *done, uint64_
 
 bool request_feed(struct storage *s, uint64_t now_ns)
 {
-    struct request *q = s->ready_first;
+    struct request *q = s->ready.first;
     struct request *next;
     bool any = q != NULL;
 
     if (uring_room(&s->ring) == 0) /* completions will make some */
         return false;
-    s->ready_first = NULL;
-    s->ready_last = NULL;
+    s->ready = (struct request_queue){0};
     for (; q != NULL; q = next) {
-        next = q->ready_next;
+        next = q->queue_next;
         region_set_executing(&s->worker->region, id_of(s, q));
         advance(s, q, now_ns);
     }

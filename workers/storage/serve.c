@@ -326,7 +326,7 @@ bool storage_has_work(const struct storage *s)
 {
     struct uring_done done;
 
-    if (s->n_stash > 0 || (s->ready_first != NULL && uring_room(&s->ring) > 0))
+    if (s->n_stash > 0 || (s->ready.first != NULL && uring_room(&s->ring) > 0))
         return true;
     for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++) {
         const struct flow *f = &s->flows[i];

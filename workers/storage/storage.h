@@ -70,6 +70,11 @@ struct request_list {
     struct request *first, *last;
 };
 
+/* First in, first out, by queue_next: a request is in one at most. */
+struct request_queue {
+    struct request *first, *last;
+};
+
 struct unit {
     bool present;
     bool leaving;   /* takes no new requests */
@@ -112,7 +117,7 @@ struct request {
     struct unit *unit;
     struct request *next, *prev; /* in a list of the unit */
     struct request_list *on;     /* that list */
-    struct request *ready_next;  /* of those that can go on */
+    struct request *queue_next;  /* in a queue */
 };
 
 /* A command that changed a unit's state, and its answer: committed with the state. */
@@ -146,7 +151,7 @@ struct storage {
     struct flow flows[INFLIGHT_CHANNELS];
     struct vmbus_channel opened[INFLIGHT_CHANNELS]; /* as acknowledged */
     struct request requests[INFLIGHT_CHANNELS][INFLIGHT_SLOTS];
-    struct request *ready_first, *ready_last; /* can go on, as soon as the ring has room */
+    struct request_queue ready; /* can go on, as soon as the ring has room */
     struct last_change last;
     struct scsi_io io; /* of the command that is being looked at */
     struct scsi_answer answer;
@@ -156,7 +161,8 @@ struct storage {
     unsigned n_iovecs;
     struct scsi_range lists[STORAGE_RANGE_LISTS][SCSI_RANGES_MAX];
     bool list_used[STORAGE_RANGE_LISTS];
-    struct request *fill_owner; /* whose pattern is in fill; NULL: zeros or nobody's */
+    struct request *fill_owner; /* whose pattern is in fill; NULL: nobody's */
+    struct request_queue fill_waiting;
     uint8_t fill[STORAGE_FILL_BYTES];
     const uint8_t *zeros;                   /* STORAGE_FILL_BYTES */
     struct uring_done stash[STORAGE_STASH]; /* a queue: what came while metadata was awaited */
@@ -193,7 +199,7 @@ int MUST_USE data_iovecs(const struct storage *s, const struct inflight_slot *sl
 /* May the request run now? If not it waits in the unit's list. */
 bool MUST_USE lock_take(struct request *q);
 
-/* It has run. Those that can run now, linked by ready_next, in order. */
+/* It has run. Those that can run now, linked by queue_next, in order. */
 struct request *lock_release(struct request *q);
 
 void list_append(struct request_list *list, struct request *q);
