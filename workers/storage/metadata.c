@@ -30,7 +30,7 @@ bool metadata_note(struct storage *s, const struct uring_done *done)
 
     if ((done->user_data & TAG_MASK) != TAG)
         return false;
-    if ((done->user_data & SYNC) != 0 && request_is_lasting(done->res)) {
+    if ((done->user_data & SYNC) != 0 && io_is_lasting(done->res)) {
         s->unsynced[file / 64] |= UINT64_C(1) << file % 64;
         journal_commit(s->worker);
     }

@@ -398,10 +398,10 @@ static void note_completion(struct storage *s, const struct uring_done *done)
     unsigned channel, slot;
     uint8_t step;
 
-    if (metadata_note(s, done) || !request_tag(done->user_data, &channel, &slot, &step))
+    if (metadata_note(s, done) || !io_tag(done->user_data, &channel, &slot, &step))
         return;
     board_inc(s->rows.drained);
-    if (request_is_lasting(done->res))
+    if (io_is_lasting(done->res))
         flow_slot(&s->flows[channel], slot)->error = -done->res;
     else if (done->res >= 0 && step == 0)
         s->known[channel][slot] = done->res;

@@ -245,7 +245,50 @@ void units_show(struct storage *s);
  */
 int MUST_USE units_look(struct storage *s, bool running);
 
+/* --- answer.c: the request is over, and its slot shows what the guest is told --- */
+
+void answer_packet(struct storage *s, struct request *q, const uint8_t *bytes);
+void answer_status(struct storage *s, struct request *q, uint32_t status);
+void answer_result(struct storage *s, struct request *q, const struct storvsp_result *result);
+void answer_wrong(struct storage *s, struct request *q, uint32_t status);
+void answer_bad(struct storage *s, struct request *q);
+void answer_busy(struct storage *s, struct request *q);
+
+/* A command without I/O, as s->answer has it: its data goes to the guest first. */
+void answer_scsi(struct storage *s, struct request *q);
+
+struct storvsp_result answer_of(const struct scsi_answer *a, uint32_t data_len);
+
+/* Is it the command whose answer was committed with what it changed? That is told again, and not done. */
+bool answer_is_last(const struct storage *s, const struct request *q);
+
+/* --- io.c --- */
+
+/* Begin the I/O of a request whose unit is known. It is answered in the end, now or later. */
+void io_begin(struct storage *s, struct request *q, const struct scsi_io *io);
+
+/* Go on with a request of s->ready, and with what a step that was in flight has come to. */
+void io_advance(struct storage *s, struct request *q, uint64_t now_ns);
+void io_take_result(struct storage *s, struct request *q, int32_t res, uint64_t now_ns);
+
+/* Does a completion belong to a request, and to which slot and step? */
+bool io_tag(uint64_t user_data, unsigned *ret_channel, unsigned *ret_slot, uint8_t *ret_step);
+
+/* A result of a step that is an error for good. */
+bool io_is_final(int32_t res);
+
+/*
+ * And one that is told even if the one who asked has died. What a file system cannot do is asked of it again,
+ * and then done otherwise. -EFAULT is what the kernel says of memory that a dying process had not touched.
+ */
+bool io_is_lasting(int32_t res);
+
 /* --- request.c --- */
+
+static inline struct inflight_slot *request_slot(const struct storage *s, const struct request *q)
+{
+    return flow_slot(&s->flows[q->channel], q->slot);
+}
 
 /* Begin the request in a slot that was taken. known: the result of its first step, or NULL. */
 void request_begin(struct storage *s, unsigned channel, unsigned slot, uint64_t now_ns,
@@ -257,18 +300,6 @@ void request_completed(struct storage *s, const struct uring_done *done, uint64_
 
 /* Go on with those that can. True when there were any. */
 bool request_feed(struct storage *s, uint64_t now_ns);
-
-/* Does a completion belong to a request, and to which slot and step? */
-bool request_tag(uint64_t user_data, unsigned *ret_channel, unsigned *ret_slot, uint8_t *ret_step);
-
-/* A result of a step that is an error for good. */
-bool request_is_final(int32_t res);
-
-/*
- * And one that is told even if the one who asked has died. What a file system cannot do is asked of it again,
- * and then done otherwise. -EFAULT is what the kernel says of memory that a dying process had not touched.
- */
-bool request_is_lasting(int32_t res);
 
 /* --- state.c --- */
 
