@@ -48,6 +48,15 @@ static unsigned count_generations(const struct procs *ps, enum process process)
     return n;
 }
 
+static unsigned count_bodies(const struct procs *ps, enum process process)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < COUNT_OF(ps->slots); i++)
+        n += ps->slots[i].state == PROC_GONE && ps->slots[i].process == process;
+    return n;
+}
+
 static void event_freep(struct event **e)
 {
     if (*e != NULL)
@@ -117,7 +126,10 @@ static void tell_death(struct proc *p, int status)
     p->owner->ops->died(p->owner->self, p, status);
 }
 
-/* It runs no more, and nothing of it can: its successor need not wait until its memory is torn down. */
+/*
+ * It runs no more, and nothing of it can: its successor need not wait until its memory is torn down. Unless there
+ * are bodies enough: whoever kills faster than the kernel tears down is slowed to its pace.
+ */
 static void on_end(evutil_socket_t fd, short what, void *arg)
 {
     struct proc *p = arg;
@@ -125,7 +137,8 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (p->state != PROC_LIVE || proc_end_status(p->jail.pid, &status) < 0)
+    if (p->state != PROC_LIVE || count_bodies(p->owner, p->process) >= PROC_BODIES ||
+        proc_end_status(p->jail.pid, &status) < 0)
         return; /* its body tells */
     tell_death(p, status);
     p->state = PROC_GONE;

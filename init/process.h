@@ -28,7 +28,8 @@
 
 enum {
     PROC_GENERATIONS = 2, /* of one process at a time: the one that serves, and its successor */
-    PROC_SLOTS = 32,      /* with those that were killed and are not yet reaped */
+    PROC_BODIES = 2,      /* of one process that are gone and not yet reaped */
+    PROC_SLOTS = 32,      /* with those, and those that were killed */
     PROC_JAIL_DEADLINE_S = 5,
     PROC_SANDBOX_BYTES = 160,
 };
