@@ -27,10 +27,12 @@ chroot . /bin/sh -c '
     while read -r module; do insmod "$module"; done </etc/modules
     exec 9</dev/vda # or the last one who closes it makes it cold
     cat /dev/vda >/dev/null
-    for load in "read depth=1" "read depth=32" "write depth=32"; do
+    truncate -s 16M /tmp/disk.img # what is written there, no other thread writes back
+    for load in "/dev/vda read depth=1" "/dev/vda read depth=32" "/tmp/disk.img write depth=32"; do
         # shellcheck disable=SC2086
-        run-sim --disk /dev/vda /opt/bulkhead/bulkhead-init /opt/bulkhead \
-            /usr/local/bin/sim_disk_bench $load disk_mib=16 same
+        set -- $load
+        run-sim --disk "$1" /opt/bulkhead/bulkhead-init /opt/bulkhead \
+            /usr/local/bin/sim_disk_bench "$2" "$3" disk_mib=16 same
     done
     echo "bench: done $?"
 ' >/dev/console 2>&1
