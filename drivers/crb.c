@@ -324,7 +324,21 @@ int crb_shared_load(const struct crb_shared *s, uint32_t *ret_epoch, struct crb 
     return r;
 }
 
-static void store_registers(struct crb_shared *s, const struct crb *c)
+/*
+ * Not if it shows that already, and not once there is another state: what a newer publisher has shown the guest
+ * must not be undone, not even until we look again.
+ */
+static void store_register(struct crb_shared *s, uint64_t word, uint32_t offset, uint32_t value)
+{
+    _Atomic uint32_t *reg = &s->registers[offset / 4];
+    uint32_t was = atomic_load(reg);
+
+    while (was != value && atomic_load(&s->state) == word &&
+           !atomic_compare_exchange_weak(reg, &was, value))
+        ;
+}
+
+static void store_registers(struct crb_shared *s, uint64_t word, const struct crb *c)
 {
     static const uint8_t all[] = {CRB_INTF_ID,  CRB_INTF_ID + 4, CRB_CMD_SIZE,   CRB_CMD_LADDR,
                                   CRB_RSP_SIZE, CRB_RSP_ADDR,    CRB_LOC_STATE,  CRB_LOC_STS,
@@ -332,8 +346,8 @@ static void store_registers(struct crb_shared *s, const struct crb *c)
 
     for (size_t i = 0; i < COUNT_OF(all); i++) {
         for (unsigned locality = 0; locality < CRB_LOCALITIES; locality++)
-            atomic_store_explicit(&s->registers[(locality * CRB_PAGE_BYTES + all[i]) / 4],
-                                  read_register(c, locality, all[i]), memory_order_release);
+            store_register(s, word, locality * CRB_PAGE_BYTES + all[i],
+                           read_register(c, locality, all[i]));
     }
 }
 
@@ -350,7 +364,7 @@ void crb_shared_refresh(struct crb_shared *s)
     do {
         word = atomic_load(&s->state);
         if (crb_unpack((uint32_t)word, &c) == 0)
-            store_registers(s, &c);
+            store_registers(s, word, &c);
         /* Ours must be seen before we look: else both may believe that they were the last. */
         atomic_thread_fence(memory_order_seq_cst);
     } while (atomic_load(&s->state) != word && --tries > 0);

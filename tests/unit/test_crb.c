@@ -398,6 +398,39 @@ START_TEST(packed_nonsense_is_refused)
 }
 END_TEST
 
+static void *refresh_on(void *arg)
+{
+    struct crb_shared *shared = ((void **)arg)[0];
+    const atomic_bool *over = ((void **)arg)[1];
+
+    while (!atomic_load(over))
+        crb_shared_refresh(shared);
+    return NULL;
+}
+
+/* A successor shows the state while the guest writes: what it was shown is not taken back, not for a moment. */
+START_TEST(a_refresh_never_undoes_a_write)
+{
+    static struct crb_shared shared;
+    static atomic_bool over;
+    void *words[] = {&shared, &over};
+    unsigned undone = 0;
+    pthread_t other;
+
+    crb_shared_publish(&shared, 1, &c);
+    ck_assert_int_eq(pthread_create(&other, NULL, refresh_on, words), 0);
+    for (unsigned i = 0; i < 200000; i++) {
+        c.cancel = i % 2 == 0;
+        crb_shared_publish(&shared, i + 2, &c);
+        for (unsigned look = 0; look < 4; look++)
+            undone += atomic_load(&shared.registers[CRB_CTRL_CANCEL / 4]) != (uint32_t)c.cancel;
+    }
+    atomic_store(&over, true);
+    ck_assert_int_eq(pthread_join(other, NULL), 0);
+    ck_assert_uint_eq(undone, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("crb");
@@ -426,6 +459,7 @@ int main(void)
     tcase_add_test(t, shared_nonsense_is_refused_and_leaves_outputs);
     tcase_add_test(t, a_refresh_shows_the_state);
     tcase_add_test(t, two_publishers_leave_one_state);
+    tcase_add_test(t, a_refresh_never_undoes_a_write);
     tcase_add_test(t, packed_state_comes_back);
     tcase_add_test(t, packed_nonsense_is_refused);
     suite_add_tcase(s, t);
