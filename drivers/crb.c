@@ -10,6 +10,7 @@ enum {
     ALL_LOCALITIES = 0x0f,
     TODO_MASK = CRB_REQ_CMD_READY | CRB_REQ_GO_IDLE,
     REFRESH_TRIES = 8, /* two publishers are as many as there are */
+    STORE_TRIES = 8,   /* of one register */
     /* CRB selected; interface version 1; five localities; idle bypass: Done to Ready without Idle;
      * 64-byte transfers. */
     INTF_ID_LOW = 1 | 1 << 4 | 1 << 8 | 1 << 9 | 3 << 11 | 1 << 14 | 1 << 17,
@@ -326,16 +327,19 @@ int crb_shared_load(const struct crb_shared *s, uint32_t *ret_epoch, struct crb 
 
 /*
  * Not if it shows that already, and not once there is another state: what a newer publisher has shown the guest
- * must not be undone, not even until we look again.
+ * is not to be undone until we look again. It can be, by one who is held up between this look and the exchange
+ * while the register changes twice.
  */
 static void store_register(struct crb_shared *s, uint64_t word, uint32_t offset, uint32_t value)
 {
     _Atomic uint32_t *reg = &s->registers[offset / 4];
     uint32_t was = atomic_load(reg);
+    unsigned tries = STORE_TRIES; /* the other one may be hostile, and never stop */
 
-    while (was != value && atomic_load(&s->state) == word &&
-           !atomic_compare_exchange_weak(reg, &was, value))
-        ;
+    while (was != value && tries-- > 0 && atomic_load(&s->state) == word) {
+        if (atomic_compare_exchange_strong(reg, &was, value))
+            return;
+    }
 }
 
 static void store_registers(struct crb_shared *s, uint64_t word, const struct crb *c)

@@ -100,13 +100,16 @@ int jail_watch(struct jail *j)
                        .msg_control = &control,
                        .msg_controllen = sizeof(control)};
     const struct cmsghdr *c;
+    ssize_t n = recvmsg(j->watch_fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-    if (recvmsg(j->watch_fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
+    if (n < 0)
         return -errno;
+    fd_closep(&j->watch_fd);
+    if (n == 0) /* it has closed its end, and sent nothing */
+        return 0;
     c = CMSG_FIRSTHDR(&m);
     if (c == NULL || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
-        return -EPROTO;
-    fd_closep(&j->watch_fd);
+        return (m.msg_flags & MSG_CTRUNC) != 0 ? -EMFILE : -EPROTO;
     memcpy(&j->watch_fd, CMSG_DATA(c), sizeof(j->watch_fd));
     return 0;
 }

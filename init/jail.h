@@ -107,7 +107,10 @@ int MUST_USE jail_start(const struct jail_spec *spec, uint64_t skip, struct jail
 /* What the child said last. Never blocks. */
 enum jail_word jail_hear(const struct jail *j, struct why *why);
 
-/* At the pause: take what tells of its end, j->watch_fd. 0 or negative errno. */
+/*
+ * At the pause: take what tells of its end, j->watch_fd; -1 where init itself is listened to, as in some containers:
+ * then only the reaping tells. 0 or negative errno.
+ */
 int MUST_USE jail_watch(struct jail *j);
 
 /* Let it exec. */

@@ -106,6 +106,8 @@ static int be_watched(struct jail_child *c)
     long fd =
         syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
 
+    if (fd < 0 && errno == EBUSY) /* a container's manager listens to all in it: only one can */
+        return result(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
     return fd < 0 ? -errno : send_fd(c->watch_fd, (int)fd); /* the next step closes both */
 }
 

@@ -151,6 +151,8 @@ static int watch(struct proc *p, struct why *why)
 
     if (r < 0)
         return why_errno(why, r, "jail: cannot be watched");
+    if (p->jail.watch_fd < 0)
+        return 0;
     p->on_end = event_new(p->owner->base, p->jail.watch_fd, EV_READ, on_end, p);
     if (p->on_end == NULL || event_add(p->on_end, NULL) < 0)
         return why_errno(why, -ENOMEM, "event loop");

@@ -3,7 +3,8 @@
  * verified load on a disk.
  *
  * Arguments: kills=N vmbus_kills=N seed=N seconds=N (at least so long) channels=N qd=N kb=N (each 0: as chance
- * has it, phase by phase) max_gap_us=N phase_ms=N.
+ * has it, phase by phase) max_gap_us=N phase_ms=N; sham=1: the same instants, and nobody is killed, to compare
+ * the times with.
  *
  * Between phases all is drained, and channels are closed and opened with other numbers, or the whole connection
  * begins anew; during them channels are moved to other vCPUs. At the end all of the disk is read and
@@ -137,9 +138,9 @@ static void finish(struct test *t)
         text[2 * i] = "0123456789abcdef"[digest[i] >> 4];
         text[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
     }
-    sim_print(t->sim, 0, "kills %llu of storage, %llu of vmbus; %u phases, %u connections\n",
-              (unsigned long long)t->kills, (unsigned long long)t->vmbus_kills, t->phases,
-              t->connections);
+    sim_print(t->sim, 0, "kills %llu of storage%s, %llu of vmbus; %u phases, %u connections\n",
+              (unsigned long long)t->kills, t->load.shams > 0 ? " (sham: none)" : "",
+              (unsigned long long)t->vmbus_kills, t->phases, t->connections);
     load_print(&t->load, "load");
     sim_print(t->sim, 0, "sha256 %s\n", text);
     t->sim->finished = true;
