@@ -349,9 +349,13 @@ static void store_registers(struct crb_shared *s, uint64_t word, const struct cr
                                   CRB_CTRL_STS, CRB_CTRL_CANCEL, CRB_CTRL_START, CRB_CTRL_REQ};
 
     for (size_t i = 0; i < COUNT_OF(all); i++) {
-        for (unsigned locality = 0; locality < CRB_LOCALITIES; locality++)
-            store_register(s, word, locality * CRB_PAGE_BYTES + all[i],
-                           read_register(c, locality, all[i]));
+        uint32_t value = read_register(c, 0, all[i]);
+
+        for (unsigned locality = 0; locality < CRB_LOCALITIES; locality++) {
+            if (all[i] == CRB_LOC_STS) /* the others are the same in all */
+                value = loc_sts(c, locality);
+            store_register(s, word, locality * CRB_PAGE_BYTES + all[i], value);
+        }
     }
 }
 
