@@ -93,15 +93,13 @@ static void add_ports(struct arguments *a)
     }
 }
 
-/* One CPU more than the guest has, as far as there are any: the device processes run there. */
-static unsigned outer_cpus(const struct cli_args *args, const struct machine *m)
+/* The guest's vCPUs stay off the first (init/first_cpu.h); the device processes run there, too. */
+static unsigned outer_cpus(const struct cli_args *args)
 {
-    unsigned wanted = (unsigned)args->vcpus + 1;
-
-    return wanted < m->cpus ? wanted : m->cpus;
+    return (unsigned)args->vcpus + 1;
 }
 
-static void add_machine(struct arguments *a, const struct cli_args *args, const struct machine *m)
+static void add_machine(struct arguments *a, const struct cli_args *args)
 {
     add(a, "-no-user-config");
     add(a, "-nodefaults");
@@ -118,7 +116,7 @@ static void add_machine(struct arguments *a, const struct cli_args *args, const 
         "EPYC,xsave=off,svm=on,rdseed=off,sha-ni=off,fxsr-opt=off,misalignsse=off,3dnowprefetch=off,"
         "osvw=off,topoext=off,nrip-save=off,xsavec=off");
     add(a, "-smp");
-    add(a, "%u", outer_cpus(args, m));
+    add(a, "%u", outer_cpus(args));
     add(a, "-m");
     add(a, "%llu", (unsigned long long)((args->memory_bytes >> 20) + NESTED_HEADROOM_MIB));
     add(a, "-chardev");
@@ -162,11 +160,10 @@ static void add_images(struct arguments *a, const struct disks_plan *plan,
     }
 }
 
-static void add_outer(struct arguments *a, const struct cli_args *args, const struct run_plan *plan,
-                      const struct machine *m)
+static void add_outer(struct arguments *a, const struct cli_args *args, const struct run_plan *plan)
 {
     add(a, "%s", plan->qemu);
-    add_machine(a, args, m);
+    add_machine(a, args);
     add(a, "-kernel");
     add(a, "%s", plan->vtl2_kernel);
     add(a, "-initrd");
@@ -177,7 +174,7 @@ static void add_outer(struct arguments *a, const struct cli_args *args, const st
 }
 
 static int launch_nested(const struct cli_args *args, const struct run_plan *plan,
-                         const struct machine *m, struct child *ret)
+                         struct child *ret)
 {
     AUTO_FREE struct arguments *a = calloc(1, sizeof(*a));
     struct child_extra extra = {.n = 0};
@@ -189,16 +186,15 @@ static int launch_nested(const struct cli_args *args, const struct run_plan *pla
     r = payload_nested(args, plan, &initramfs);
     if (r < 0)
         return r;
-    add_outer(a, args, plan, m);
+    add_outer(a, args, plan);
     add_images(a, &plan->disks, &extra);
     if (a->err < 0)
         return a->err;
     return child_start(a->at, initramfs, false, &extra, ret);
 }
 
-int launch(const struct cli_args *args, const struct run_plan *plan, const struct machine *m,
-           struct child *ret)
+int launch(const struct cli_args *args, const struct run_plan *plan, struct child *ret)
 {
     return plan->mode == RUN_HOSTED ? launch_hosted(args, plan, ret)
-                                    : launch_nested(args, plan, m, ret);
+                                    : launch_nested(args, plan, ret);
 }

@@ -6,8 +6,6 @@
 #include "base/macro.h"
 #include "cli/check.h"
 #include "cli/child.h"
-#include "cli/machine.h"
 
 /* 0 and *ret, or negative errno. */
-int MUST_USE launch(const struct cli_args *args, const struct run_plan *plan,
-                    const struct machine *m, struct child *ret);
+int MUST_USE launch(const struct cli_args *args, const struct run_plan *plan, struct child *ret);

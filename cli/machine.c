@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysinfo.h>
@@ -50,15 +49,6 @@ static int read_cpuinfo(char text[CPUINFO_BYTES])
     return 0;
 }
 
-static unsigned count_cpus(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof(set), &set) < 0)
-        return 1;
-    return (unsigned)CPU_COUNT(&set);
-}
-
 int machine_look(struct machine *ret)
 {
     char cpuinfo[CPUINFO_BYTES];
@@ -73,7 +63,6 @@ int machine_look(struct machine *ret)
         return -errno;
     m.virtualization = machine_virtualization(cpuinfo);
     m.memory_bytes = (uint64_t)info.totalram * info.mem_unit;
-    m.cpus = count_cpus();
     *ret = m;
     return 0;
 }

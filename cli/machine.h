@@ -13,7 +13,6 @@ struct machine {
     const char *virtualization; /* "vmx" or "svm"; NULL: none, whatever /dev/kvm says */
     int kvm_error;              /* errno of opening /dev/kvm; 0: it opens */
     uint64_t memory_bytes;
-    unsigned cpus; /* this process may run on */
 };
 
 /* Look. 0, or negative errno when /proc is not readable. */

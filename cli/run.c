@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/launch.h"
 #include "cli/lock.h"
+#include "cli/machine.h"
 #include "cli/outcome.h"
 #include "cli/pump.h"
 #include "cli/reboot.h"
@@ -89,7 +90,7 @@ static unsigned seconds_left(const struct run *run)
 }
 
 /* *ret_again: the guest reset itself, and is to start again. */
-static int run_once(struct run *run, const struct machine *m, bool *ret_again)
+static int run_once(struct run *run, bool *ret_again)
 {
     struct pump_options options = {
         .exec = run->args->exec,
@@ -102,7 +103,7 @@ static int run_once(struct run *run, const struct machine *m, bool *ret_again)
     struct pump_logs logs = {0};
     struct outcome outcome = {0};
     struct child child;
-    int r = launch(run->args, run->plan, m, &child);
+    int r = launch(run->args, run->plan, &child);
 
     if (r < 0)
         return say(EXIT_FAILED, "the VM cannot be started: %s", strerror(-r));
@@ -115,7 +116,7 @@ static int run_once(struct run *run, const struct machine *m, bool *ret_again)
     return *ret_again ? EXIT_RESET : tell(run, &outcome, &logs);
 }
 
-static int run_vm(struct run *run, const struct machine *m)
+static int run_vm(struct run *run)
 {
     bool again;
     int status;
@@ -124,7 +125,7 @@ static int run_vm(struct run *run, const struct machine *m)
         run->end_ns = run->start_ns + run->args->timeout_s * NS_PER_S;
     do {
         again = false;
-        status = run_once(run, m, &again);
+        status = run_once(run, &again);
         run->again = true;
         run->start_ns = clock_now_ns();
     } while (again);
@@ -141,7 +142,7 @@ static int prepare_disks(const struct run *run)
     return r != 0 ? say(r, "%s", error) : 0;
 }
 
-static int run_locked(struct run *run, const struct machine *m)
+static int run_locked(struct run *run)
 {
     int lock = -1;
     int status;
@@ -154,7 +155,7 @@ static int run_locked(struct run *run, const struct machine *m)
         return say(EXIT_FAILED, "%s: %s", run->plan->socket, strerror(-r));
     status = prepare_disks(run);
     if (status == 0)
-        status = run_vm(run, m);
+        status = run_vm(run);
     lock_drop(run->plan->socket, &lock);
     return status;
 }
@@ -175,7 +176,7 @@ static int run_planned(struct run *run, struct run_plan *plan)
     run->plan = plan;
     if (plan->mode == RUN_HOSTED && m.virtualization == NULL)
         (void)say(0, "this CPU offers neither vmx nor svm: the guest may not get anywhere");
-    return run_locked(run, &m);
+    return run_locked(run);
 }
 
 int run_command(const struct cli_args *args)

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "init/config.h"
 #include "init/disk_check.h"
+#include "init/first_cpu.h"
 #include "init/nested_disks.h"
 #include "init/vtl2.h"
 
@@ -198,12 +199,17 @@ static int check_memory(const struct vm *vm, struct why *why)
 static int start_supervisor(struct vm *vm, struct why *why)
 {
     int r = procs_spawn(&vm->procs, PROCESS_SUPERVISOR, SUPERVISOR_GENERATION, -1, why);
+    struct proc *p = vm->procs.slots;
 
     if (r < 0)
         return r;
-    for (size_t i = 0; i < PROC_SLOTS; i++) {
-        if (vm->procs.slots[i].process == PROCESS_SUPERVISOR)
-            vm->control_fd = fd_steal(&vm->procs.slots[i].channel_fd);
+    while (p->process != PROCESS_SUPERVISOR) /* it is in one of them */
+        p++;
+    vm->control_fd = fd_steal(&p->channel_fd);
+    if (vm->place.nested && cpu_is_emulated()) {
+        r = first_cpu_avoid(p->jail.pid);
+        if (r < 0)
+            return why_errno(why, r, "supervisor's CPUs");
     }
     r = control_open(vm);
     return r < 0 ? why_errno(why, r, "supervisor's channel") : 0;

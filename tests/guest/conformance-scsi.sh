@@ -6,7 +6,6 @@ set -euo pipefail
 # shellcheck source=tests/guest/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-# One vCPU: with two, an emulated SVM lost the guest to a triple fault in each of three runs.
 truncate -s 64M "$work/disk.img"
-check_in_guest "libiscsi" scsi-suite.sh --add-package libiscsi-bin \
+check_in_guest "libiscsi" scsi-suite.sh --vcpus 2 --add-package libiscsi-bin \
     --disk "$work/disk.img,serial=SUITE"

@@ -68,9 +68,8 @@ before_another_try() {
 (($# > 0)) || set -- bookworm trixie
 for release; do
     make_disks
-    # Subchannels want a second vCPU; an emulated SVM loses guests with two of them more often.
     check_in_guest "disks, kernel of $release" disk.sh --guest-release "$release" \
-        --vcpus "$([[ $release == bookworm ]] && echo 2 || echo 1)" \
+        --vcpus 2 \
         --add "$work/iso-size" --add /usr/sbin/blkdiscard \
         --add-package sg3-utils --add-package fdisk --add-package e2fsprogs --add-package eject \
         --add-package wodim --add-package dvd+rw-tools --add-package genisoimage \

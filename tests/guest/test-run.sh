@@ -24,7 +24,12 @@ wanted_output() {
 test_output() {
     echo something >"$work/added.txt"
     printf '#!/bin/bash\nsha256sum </root/added.txt\n' >"$work/added-program"
-    printf '#!/bin/sh\necho beside bulkhead\n' >"$work/beside"
+    cat >"$work/beside" <<'END'
+#!/bin/sh
+echo beside bulkhead
+pid=$(bulkhead ps --json | sed -n '/"name": "supervisor"/,/}/s/.*"pid": \([0-9]*\).*/\1/p')
+cat /proc/"$pid"/task/*/status | grep Cpus_allowed_list | sort -u
+END
     chmod +x "$work/added-program"
     wanted_output >"$work/wanted"
 
@@ -37,6 +42,9 @@ test_output() {
         not_ok "its output is on stdout, alone and unchanged" <(od -c "$work/out"; cat "$work/err")
     fi
     expect_match "the script beside Bulkhead ran" 'beside bulkhead' "$(<"$work/err")"
+    grep -q -w -E 'svm|vmx' /proc/cpuinfo ||
+        expect_equal "no vCPU runs on an emulated CPU 0" 'Cpus_allowed_list:1-2' \
+            "$(grep -o 'Cpus_allowed_list.*' "$work/err" | tr -d '\t\r')"
 }
 
 # Ends a VM by a signal, as a closed terminal does, and says what is left of it.

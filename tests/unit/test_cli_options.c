@@ -230,7 +230,7 @@ END_TEST
 START_TEST(impossible_runs_are_refused)
 {
     struct cli_args args = {.name = "vm", .append = "", .vcpus = 1, .memory_bytes = 64 << 20};
-    struct machine m = {.root = true, .memory_bytes = UINT64_C(4) << 30, .cpus = 2};
+    struct machine m = {.root = true, .memory_bytes = UINT64_C(4) << 30};
     struct run_plan *plan = malloc(sizeof(*plan));
     char error[CHECK_ERROR_BYTES];
 
