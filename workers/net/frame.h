@@ -1,0 +1,49 @@
+/*
+ * workers/net/frame.h - what is looked at in an Ethernet frame: for whom it is, its hash, its offloads.
+ *
+ * All of it is of a hostile guest, or of a hostile network: at is what there is of the frame, the first bytes,
+ * which may be fewer than len.
+ */
+#pragma once
+
+#include "workers/net/rndis.h"
+
+enum {
+    FRAME_HEAD_BYTES = 256, /* enough to look at: VLAN, IPv6 with extension headers, TCP */
+    VNET_HEADER_BYTES =
+        12, /* struct virtio_net_hdr_mrg_rxbuf, little endian. @spec virtio 1.1 5.1.6 */
+};
+
+/* Does the guest want it? By its filter and its MAC address. */
+bool frame_is_wanted(const struct nvsp *n, const uint8_t *at, uint32_t have);
+
+/*
+ * Toeplitz hash over addresses, and ports of TCP, as far as the guest has asked for that kind.
+ * False: it has no such hash. @spec NDIS "RSS Hashing Types"
+ */
+bool frame_hash(const struct nic_rss *rss, const uint8_t *at, uint32_t have, uint32_t *ret);
+
+/* The channel a frame with that hash is for. */
+unsigned frame_channel(const struct nvsp *n, bool has_hash, uint32_t hash);
+
+/*
+ * The vnet header of a frame from the guest, for a back end that takes one. The frame's beginning may be changed:
+ * a guest that asks for LSO may have left a sum over the pseudo header that counts the length, or not: it
+ * is made right. frame_len: of all of it. 0, or -EBADMSG: what is asked for does not fit the frame.
+ */
+int MUST_USE frame_vnet_tx(const struct rndis_tx *tx, uint8_t *at, uint32_t have,
+                           uint32_t frame_len, uint8_t header[VNET_HEADER_BYTES]);
+
+/*
+ * The other way: what a vnet header of a frame from the back end tells the guest, in has_checksum and
+ * checksum_is_tcp of *rx. 0, or -EBADMSG: the header does not fit the frame, or is one of a segment that nobody asked for.
+ */
+int MUST_USE frame_vnet_rx(const struct nvsp *n, const uint8_t header[VNET_HEADER_BYTES],
+                           const uint8_t *at, uint32_t have, uint32_t frame_len,
+                           struct rndis_rx *rx);
+
+/*
+ * Complete the checksum that tx asks for, in a frame that is there in full (for back ends without vnet header, which take
+ * no offloads: a guest asks for none, but may do so). 0 or -EBADMSG.
+ */
+int MUST_USE frame_checksum(const struct rndis_tx *tx, uint8_t *frame, uint32_t len);

@@ -1,0 +1,70 @@
+/*
+ * workers/net/rndis.h - RNDIS messages: control requests (OIDs), and the heads of frames. Without I/O.
+ *
+ * @spec [MS-RNDIS]; NDIS OIDs
+ */
+#pragma once
+
+#include "workers/net/nvsp.h"
+
+enum {
+    RNDIS_CONTROL_MAX =
+        4096, /* of a request that is looked at; longer ones are cut off, and refused */
+    RNDIS_ANSWER_MAX = 1024,
+    /* The head of a frame: message, and what is said about the packet. The longest that is looked at. */
+    RNDIS_HEAD_MAX = 512,
+    RNDIS_PACKET_BYTES = 44,         /* of an RNDIS PACKET message's fixed part */
+    RNDIS_RX_HEAD_MAX = 44 + 3 * 16, /* checksum, VLAN, hash */
+    RNDIS_PACKETS_MAX =
+        8, /* PACKET messages that the guest may put into one packet of the channel */
+};
+
+/* What the NIC has counted, for OIDs. */
+struct nic_counters {
+    uint64_t tx_frames, tx_bytes, tx_errors, rx_frames, rx_bytes, rx_errors, rx_no_buffer;
+};
+
+/*
+ * A control message of the guest. The answer has room for RNDIS_ANSWER_MAX bytes; its length, 0: none.
+ */
+uint32_t rndis_control(struct nvsp *n, const struct nic_config *c,
+                       const struct nic_counters *counters, const uint8_t *message, uint32_t len,
+                       uint8_t *answer);
+
+/* INDICATE of the link as c has it; told_link_up follows. At most RNDIS_ANSWER_MAX bytes; the length. */
+uint32_t rndis_indicate_link(struct nvsp *n, const struct nic_config *c, uint8_t *message);
+
+/* --- frames from the guest --- */
+
+struct rndis_tx {
+    uint32_t frame_at;    /* from the beginning of the message */
+    uint32_t frame_len;   /* inside of the message */
+    uint32_t message_len; /* where the next one begins, if there is one */
+    bool has_vlan, checksum_tcp, checksum_udp, checksum_ip, is_v6, lso;
+    uint16_t vlan;             /* as in the frame: priority, CFI, id */
+    uint16_t transport_offset; /* of checksum and LSO: from the beginning of the frame */
+    uint32_t mss;              /* of LSO */
+    bool has_hash;
+    uint32_t hash;
+};
+
+/*
+ * The PACKET message of len bytes in all, of which head (head_len bytes, min(len, RNDIS_HEAD_MAX)) is a private
+ * copy. 0, or -EBADMSG: it is none; lengths, offsets or what is said about the packet are wrong, or beyond head.
+ */
+int MUST_USE rndis_parse_tx(const uint8_t *head, uint32_t head_len, uint32_t len,
+                            struct rndis_tx *ret);
+
+/* --- frames for the guest --- */
+
+struct rndis_rx {
+    uint32_t frame_len;
+    bool has_vlan, has_checksum,
+        checksum_is_tcp; /* else UDP: found right, or need not be looked at */
+    uint16_t vlan;
+    bool has_hash;
+    uint32_t hash;
+};
+
+/* What stands before the frame, at most RNDIS_RX_HEAD_MAX bytes; the length. */
+uint32_t rndis_rx_head(const struct rndis_rx *rx, uint8_t *head);
