@@ -63,7 +63,7 @@ static int set_flag(const struct filling *c, const struct option_row *row, const
     return 0;
 }
 
-static int set_paths(const struct filling *c, const struct option_row *row, const struct node *n,
+static int set_texts(const struct filling *c, const struct option_row *row, const struct node *n,
                      void *base)
 {
     int r = 0;
@@ -169,8 +169,9 @@ static int set_row(const struct filling *c, const struct option_row *row, const 
             return wrong_kind(c, config_file_key(row), n,
                               "a number of bytes, or a string like \"2G\",");
         return set_text(c, row, n, base);
+    case OPTION_TEXTS:
     case OPTION_PATHS:
-        return set_paths(c, row, n, base);
+        return set_texts(c, row, n, base);
     case OPTION_PAIRS:
         return set_pairs(c, row, n, base);
     case OPTION_DISKS:

@@ -1,8 +1,6 @@
 #include "cli/disk_option.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
+#include "cli/option_keys.h"
 
 /* clang-format off */
 const struct option_row disk_rows[DISK_ROW_COUNT] = {
@@ -68,110 +66,12 @@ void disk_option_override(struct disk_list *list, size_t n_old)
     list->n = kept;
 }
 
-/*
- * Cut the next part off: up to a comma that stands alone, pairs of commas made one. Returns what
- * follows; NULL: this was the last part.
- */
-static char *cut(char *text)
-{
-    char *to = text;
-    char *at = text;
-
-    for (; *at != '\0'; at++) {
-        if (*at == ',') {
-            if (at[1] != ',') {
-                *to = '\0';
-                return at + 1;
-            }
-            at++;
-        }
-        *to++ = *at;
-    }
-    *to = '\0';
-    return NULL;
-}
-
-/* The row whose key the part begins with; *ret_value is what stands after the sign. */
-static const struct option_row *find_key(const char *part, const char **ret_value)
-{
-    size_t len = strcspn(part, "=");
-
-    for (size_t i = 0; i < DISK_ROW_COUNT; i++) {
-        if (strncmp(disk_rows[i].name, part, len) == 0 && disk_rows[i].name[len] == '\0') {
-            *ret_value = part[len] == '=' ? part + len + 1 : NULL;
-            return &disk_rows[i];
-        }
-    }
-    return NULL;
-}
-
-static int list_keys(const char *part, char *why)
-{
-    char keys[OPTION_WHY_BYTES];
-    size_t len = 0;
-
-    for (size_t i = 0; i < DISK_ROW_COUNT; i++)
-        len += (size_t)snprintf(keys + len, sizeof(keys) - len, "%s%s", i == 0 ? "" : ", ",
-                                disk_rows[i].name);
-    return option_wrong(
-        why, "unknown key %.*s: %s are known (a comma in a file's name is written twice)",
-        (int)strcspn(part, "="), part, keys);
-}
-
-static int take_key(const char *part, struct disk_option *disk, unsigned *given, struct pool *pool,
-                    char *why)
-{
-    char detail[OPTION_WHY_BYTES];
-    const char *value = NULL;
-    const struct option_row *row = find_key(part, &value);
-    unsigned bit;
-
-    if (row == NULL)
-        return list_keys(part, why);
-    if (value == NULL && row->kind != OPTION_FLAG)
-        return option_wrong(why, "%s needs a value: %s=%s", row->name, row->name, row->value);
-    if (value != NULL && row->kind == OPTION_FLAG)
-        return option_wrong(why, "%s takes no value", row->name);
-    bit = 1u << (row - disk_rows);
-    if ((*given & bit) != 0 && row->kind != OPTION_PATHS)
-        return option_wrong(why, "%s is given twice", row->name);
-    *given |= bit;
-    if (option_set(row, value, disk, pool, detail) < 0)
-        return option_wrong(why, "%s: %s", part, detail);
-    return 0;
-}
-
-/* Only a key with its sign: "readonly" alone at the beginning is a file's name. */
-static bool begins_with_key(const char *part)
-{
-    const char *value = NULL;
-
-    return find_key(part, &value) != NULL && value != NULL;
-}
-
 int disk_option_parse(const char *text, struct disk_list *list, struct pool *pool,
                       char why[OPTION_WHY_BYTES])
 {
+    static const struct option_keys keys = {disk_rows, DISK_ROW_COUNT, .bare = true};
     struct disk_option disk = disk_option_default();
-    char *part = pool_text(pool, text, strlen(text));
-    unsigned given = 0;
-    bool first = true;
+    int r = option_keys_parse(&keys, text, &disk, pool, why);
 
-    if (part == NULL)
-        return option_wrong(why, "no memory");
-    while (part != NULL) {
-        char *next = cut(part);
-
-        if (*part == '\0')
-            return option_wrong(why, "there is nothing before or after a comma");
-        if (first && !begins_with_key(part)) {
-            disk.file = part;
-            given |= 1; /* the row of "file" */
-        } else if (take_key(part, &disk, &given, pool, why) < 0) {
-            return -EINVAL;
-        }
-        first = false;
-        part = next;
-    }
-    return disk_option_add(list, &disk, pool, why);
+    return r < 0 ? r : disk_option_add(list, &disk, pool, why);
 }

@@ -191,6 +191,7 @@ int option_set(const struct option_row *row, const char *text, void *base, struc
         if (option_choice(text, row->value, field) < 0)
             return option_wrong(why, "one of %s is wanted", row->value);
         return 0;
+    case OPTION_TEXTS:
     case OPTION_PATHS:
         return add_text(field, text, why);
     case OPTION_PAIRS:

@@ -22,7 +22,8 @@ enum option_kind {
     OPTION_NUMBERS, /* uint64_t, one of value, "512|4096" */
     OPTION_SIZE,    /* uint64_t bytes, with K, M, G or T */
     OPTION_CHOICE,  /* unsigned: which word of value, "auto|hosted|nested" */
-    OPTION_PATHS,   /* struct text_list; repeatable */
+    OPTION_TEXTS,   /* struct text_list; repeatable */
+    OPTION_PATHS,   /* the same, of files */
     OPTION_PAIRS,   /* struct pair_list of "NAME=FILE"; repeatable */
     OPTION_DISKS,   /* struct disk_list; repeatable */
 };
@@ -39,12 +40,13 @@ struct option_row {
 };
 
 enum {
+    OPTION_TEXTS_MAX = DISK_MEMBERS,
     OPTION_PAIRS_MAX = 1024,
     OPTION_WHY_BYTES = 384,
 };
 
 struct text_list {
-    const char *at[DISK_MEMBERS];
+    const char *at[OPTION_TEXTS_MAX];
     size_t n;
 };
 

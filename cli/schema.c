@@ -57,8 +57,9 @@ static json_t *value_of(const struct option_row *row)
                          "pattern", SIZE_PATTERN);
     case OPTION_CHOICE:
         return json_pack("{s:o}", "enum", words_of(row->value, false));
+    case OPTION_TEXTS:
     case OPTION_PATHS:
-        return texts(DISK_MEMBERS);
+        return texts(OPTION_TEXTS_MAX);
     case OPTION_PAIRS:
         return json_pack("{s:s, s:{s:s, s:i}, s:i}", "type", "object", "additionalProperties",
                          "type", "string", "minLength", 1, "maxProperties", OPTION_PAIRS_MAX);
