@@ -11,9 +11,13 @@
 #include "cli/machine.h"
 #include "cli/outcome.h"
 #include "cli/pump.h"
-#include "cli/reboot.h"
 #include "cli/report.h"
+#include "cli/restarts.h"
 #include "cli/say.h"
+
+enum {
+    RESET_WINDOW_S = 30, /* more resets than RESTARTS_MAX within are a loop */
+};
 
 struct run {
     const struct cli_args *args;
@@ -21,7 +25,7 @@ struct run {
     uint64_t start_ns; /* of this start of the VM */
     uint64_t end_ns;   /* when the timeout is over; 0: never */
     bool again;        /* not the first start */
-    struct reboot_guard guard;
+    struct restarts resets;
 };
 
 static void on_started(void *self, const Bulkhead__Report *report)
@@ -68,9 +72,9 @@ static bool restarts(struct run *run, const struct outcome *o)
     if (args->reboot != REBOOT_RESTART || args->exec || args->vtl2_exec != NULL ||
         outcome_judge(o, why) != EXIT_RESET)
         return false;
-    if (!reboot_again(&run->guard, clock_now_ns())) {
-        (void)say(0, "the guest reset itself more than %d times in %d s", REBOOT_MAX,
-                  REBOOT_WINDOW_S);
+    if (!restarts_again(&run->resets, clock_now_ns(), RESET_WINDOW_S)) {
+        (void)say(0, "the guest reset itself more than %d times in %d s", RESTARTS_MAX,
+                  RESET_WINDOW_S);
         return false;
     }
     if (args->json)

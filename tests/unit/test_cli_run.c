@@ -8,7 +8,7 @@
 #include "cli/escape.h"
 #include "cli/frames.h"
 #include "cli/outcome.h"
-#include "cli/reboot.h"
+#include "cli/restarts.h"
 #include "cli/tail.h"
 
 /* --- frames --- */
@@ -249,26 +249,30 @@ END_TEST
 
 /* --- resets --- */
 
+enum {
+    WINDOW_S = 30,
+};
+
 START_TEST(a_loop_of_resets_ends)
 {
-    struct reboot_guard guard = {0};
+    struct restarts resets = {0};
     uint64_t now_ns = NS_PER_S;
 
-    for (unsigned i = 0; i < REBOOT_MAX; i++)
-        ck_assert(reboot_again(&guard, now_ns + i * NS_PER_S));
-    ck_assert(!reboot_again(&guard, now_ns + REBOOT_MAX * NS_PER_S));
-    ck_assert(!reboot_again(&guard, now_ns + REBOOT_WINDOW_S * NS_PER_S - 1));
-    ck_assert(reboot_again(&guard, now_ns + REBOOT_WINDOW_S * NS_PER_S));
-    ck_assert(!reboot_again(&guard, now_ns + REBOOT_WINDOW_S * NS_PER_S));
+    for (unsigned i = 0; i < RESTARTS_MAX; i++)
+        ck_assert(restarts_again(&resets, now_ns + i * NS_PER_S, WINDOW_S));
+    ck_assert(!restarts_again(&resets, now_ns + RESTARTS_MAX * NS_PER_S, WINDOW_S));
+    ck_assert(!restarts_again(&resets, now_ns + WINDOW_S * NS_PER_S - 1, WINDOW_S));
+    ck_assert(restarts_again(&resets, now_ns + WINDOW_S * NS_PER_S, WINDOW_S));
+    ck_assert(!restarts_again(&resets, now_ns + WINDOW_S * NS_PER_S, WINDOW_S));
 }
 END_TEST
 
 START_TEST(resets_now_and_then_go_on_for_ever)
 {
-    struct reboot_guard guard = {0};
+    struct restarts resets = {0};
 
     for (unsigned i = 0; i < 1000; i++)
-        ck_assert(reboot_again(&guard, i * 6 * NS_PER_S));
+        ck_assert(restarts_again(&resets, i * 6 * NS_PER_S, WINDOW_S));
 }
 END_TEST
 
