@@ -353,6 +353,17 @@ static int check_disks(const struct cli_args *args, struct run_plan *plan, char 
     return disks_check(args->name, list, plan->mode == RUN_NESTED, &plan->disks, error);
 }
 
+static int check_nets(const struct cli_args *args, struct run_plan *plan, char *error)
+{
+    int r = nets_check(args->name, &args->nets, plan->mode == RUN_NESTED, &plan->nets, error);
+
+    if (r == 0 && nets_need_passt(&plan->nets) && find_in_path("passt", plan->passt) < 0)
+        return wrong(
+            EXIT_FAILED, error,
+            "--net user needs passt: install it (apt install passt), or use another --net");
+    return r;
+}
+
 int check_run(const struct cli_args *args, const struct machine *m, struct run_plan *ret,
               char error[CHECK_ERROR_BYTES])
 {
@@ -370,11 +381,14 @@ int check_run(const struct cli_args *args, const struct machine *m, struct run_p
         r = check_nested(args, plan, error);
     if (r == 0)
         r = check_disks(args, plan, error);
+    if (r == 0)
+        r = check_nets(args, plan, error);
     return r;
 }
 
 void check_done(struct run_plan *plan)
 {
     disks_done(&plan->disks);
+    nets_done(&plan->nets);
     pool_done(&plan->pool);
 }

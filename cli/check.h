@@ -9,6 +9,7 @@
 
 #include "base/macro.h"
 #include "cli/disks.h"
+#include "cli/nets.h"
 #include "cli/options.h"
 #include "cli/vtl2_settings.h"
 
@@ -17,6 +18,7 @@ struct machine;
 enum {
     CHECK_ERROR_BYTES = DISKS_ERROR_BYTES,
 };
+_Static_assert((int)NETS_ERROR_BYTES <= (int)CHECK_ERROR_BYTES, "each line fits");
 
 /* What the checks settled. */
 struct run_plan {
@@ -34,6 +36,8 @@ struct run_plan {
     struct vtl2_notes notes;
     struct pool pool; /* what they borrow from */
     struct disks_plan disks;
+    struct nets_plan nets;
+    char passt[PATH_MAX]; /* empty: no NIC needs it */
 };
 
 enum kernel_verdict {

@@ -31,6 +31,8 @@ static const struct option_row run_options[] = {
      "guest memory (default: 512M)"},
     {"disk", 'd', OPTION_DISKS, offsetof(struct cli_args, disks), "FILE[,KEY=VALUE]...",
      "a SCSI disk, or a DVD drive (repeatable; the keys follow below)", 0, 0, "disks"},
+    {"net", 0, OPTION_NETS, offsetof(struct cli_args, nets), "user|tap=NAME|peer=PATH|none[,KEY=VALUE]...",
+     "a NIC (repeatable; the keys follow below)", 0, 0, "nets"},
     {"vtl2-settings", 0, OPTION_PATH, offsetof(struct cli_args, vtl2_settings), "FILE",
      "disks as OpenHCL's VTL2 settings (JSON) have them"},
     {"device", 0, OPTION_PAIRS, offsetof(struct cli_args, devices), "DEVICE=FILE",

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/disk_option.h"
+#include "cli/net_option.h"
 
 /* What goes along with one object of the file. */
 struct filling {
@@ -134,15 +135,40 @@ static int add_disk(const struct filling *c, const struct node *n, struct disk_l
     return 0;
 }
 
-static int set_disks(const struct filling *c, const struct option_row *row, const struct node *n,
-                     void *base)
+static int add_net(const struct filling *c, const struct node *n, struct net_list *list)
 {
+    struct net_option net = net_option_default();
+    char why[OPTION_WHY_BYTES];
+    char *place;
+    int r;
+
+    if (n->kind != NODE_OBJECT)
+        return wrong_kind(c, "net", n, "an object");
+    r = fill_object(c, n, net_rows, NET_ROW_COUNT, &net);
+    if (r < 0)
+        return r;
+    place = json_file_place(c->f, n->at, c->pool);
+    if (place != NULL)
+        place = pool_printf(c->pool, "%s: net", place);
+    if (place == NULL)
+        return no_memory(c);
+    net.from = place;
+    if (net_option_add(list, &net, why) < 0)
+        return json_file_wrong(c->f, n->at, c->error, "%s", why);
+    return 0;
+}
+
+/* The field is a list of disks or of NICs, as the row says. */
+static int set_objects(const struct filling *c, const struct option_row *row, const struct node *n,
+                       void *base)
+{
+    void *list = (char *)base + row->offset;
     int r = 0;
 
     if (n->kind != NODE_ARRAY)
         return wrong_kind(c, config_file_key(row), n, "an array of objects");
     for (const struct node *e = n->first; r == 0 && e != NULL; e = e->next)
-        r = add_disk(c, e, (void *)((char *)base + row->offset));
+        r = row->kind == OPTION_DISKS ? add_disk(c, e, list) : add_net(c, e, list);
     return r;
 }
 
@@ -175,7 +201,8 @@ static int set_row(const struct filling *c, const struct option_row *row, const 
     case OPTION_PAIRS:
         return set_pairs(c, row, n, base);
     case OPTION_DISKS:
-        return set_disks(c, row, n, base);
+    case OPTION_NETS:
+        return set_objects(c, row, n, base);
     }
     return -EINVAL;
 }
@@ -216,7 +243,7 @@ static int fill_object(const struct filling *c, const struct node *object,
 
         if (row != NULL)
             r = set_row(c, row, n, base);
-        else if (rows == disk_rows || strcmp(n->key, SCHEMA_KEY) != 0)
+        else if (rows == disk_rows || rows == net_rows || strcmp(n->key, SCHEMA_KEY) != 0)
             r = unknown_key(c, n, rows, n_rows);
         else if (n->kind != NODE_STRING)
             r = wrong_kind(c, n->key, n, "a string");

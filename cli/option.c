@@ -8,6 +8,7 @@
 
 #include "base/num.h"
 #include "cli/disk_option.h"
+#include "cli/net_option.h"
 
 int option_wrong(char why[OPTION_WHY_BYTES], const char *fmt, ...)
 {
@@ -198,6 +199,8 @@ int option_set(const struct option_row *row, const char *text, void *base, struc
         return set_pair(text, field, pool, why);
     case OPTION_DISKS:
         return disk_option_parse(text, field, pool, why);
+    case OPTION_NETS:
+        return net_option_parse(text, field, pool, why);
     }
     return -EINVAL;
 }

@@ -26,6 +26,7 @@ enum option_kind {
     OPTION_PATHS,   /* the same, of files */
     OPTION_PAIRS,   /* struct pair_list of "NAME=FILE"; repeatable */
     OPTION_DISKS,   /* struct disk_list; repeatable */
+    OPTION_NETS,    /* struct net_list; repeatable */
 };
 
 struct option_row {

@@ -196,20 +196,20 @@ void options_done(struct cli_args *args)
     pool_done(&args->pool);
 }
 
-static bool has_disks(const struct command *c)
+static bool has_kind(const struct command *c, enum option_kind kind)
 {
     for (size_t i = 0; i < c->n_options; i++) {
-        if (c->options[i].kind == OPTION_DISKS)
+        if (c->options[i].kind == kind)
             return true;
     }
     return false;
 }
 
-static void help_disk_keys(FILE *out)
+static void help_keys(const char *of, const struct option_row *rows, size_t n_rows, FILE *out)
 {
-    (void)fprintf(out, "\nkeys of --disk (a comma in a value is written twice):\n");
-    for (size_t i = 0; i < DISK_ROW_COUNT; i++) {
-        const struct option_row *row = &disk_rows[i];
+    (void)fprintf(out, "\nkeys of --%s (a comma in a value is written twice):\n", of);
+    for (size_t i = 0; i < n_rows; i++) {
+        const struct option_row *row = &rows[i];
         int width = fprintf(out, "      %s%s%s", row->name, row->value != NULL ? "=" : "",
                             row->value != NULL ? row->value : "");
 
@@ -236,6 +236,8 @@ void options_help(const struct command *command, FILE *out)
         help_row(row->letter, row->name, row->value, row->help, out);
     }
     help_row('h', "help", NULL, "this text", out);
-    if (has_disks(command))
-        help_disk_keys(out);
+    if (has_kind(command, OPTION_DISKS))
+        help_keys("disk", disk_rows, DISK_ROW_COUNT, out);
+    if (has_kind(command, OPTION_NETS))
+        help_keys("net", net_rows, NET_ROW_COUNT, out);
 }

@@ -13,6 +13,7 @@
 
 #include "base/macro.h"
 #include "cli/disk_option.h"
+#include "cli/net_option.h"
 #include "cli/option.h"
 #include "cli/pool.h"
 
@@ -51,6 +52,7 @@ struct cli_args {
     const char *config;        /* a file of options; NULL: none */
     const char *vtl2_settings; /* a file; NULL: none */
     struct disk_list disks;
+    struct net_list nets;
     struct pair_list devices; /* what the settings' devices are here */
     unsigned reboot;          /* enum reboot_mode */
 

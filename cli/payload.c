@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "cli/cpio.h"
 #include "cli/payload_disks.h"
+#include "cli/payload_nets.h"
 #include "cli/pool.h"
 #include "control.pb-c.h"
 
@@ -57,13 +58,18 @@ static int pack_config(const Bulkhead__VmConfig *config, uint8_t **ret, size_t *
     return 0;
 }
 
-static void fill_common(const struct cli_args *args, char *append, Bulkhead__VmConfig *config)
+static int fill_common(const struct cli_args *args, const struct run_plan *plan, char *append,
+                       struct pool *pool, Bulkhead__VmConfig *config)
 {
+    int r;
+
     bulkhead__vm_config__init(config);
     config->name = text_of(args->name);
     config->vcpus = (uint32_t)args->vcpus;
     config->memory_bytes = args->memory_bytes;
     config->append = append;
+    r = payload_disks(&plan->disks, plan->mode == RUN_NESTED, pool, config);
+    return r < 0 ? r : payload_nets(&plan->nets, pool, config);
 }
 
 static int write_all(int fd, const uint8_t *bytes, size_t len)
@@ -93,15 +99,15 @@ int payload_hosted(const struct cli_args *args, const struct run_plan *plan, int
         return -errno;
     if (append == NULL)
         return -ENOMEM;
-    fill_common(args, append, &config);
+    r = fill_common(args, plan, append, &pool, &config);
+    if (r < 0)
+        return r;
     config.kernel_path = text_of(plan->kernel);
     config.initrd_path = text_of(plan->initrd);
     config.programs_dir = text_of(plan->programs);
     config.operator_socket = text_of(plan->socket);
     config.vtl2_script = text_of(plan->vtl2_exec);
-    r = payload_disks(&plan->disks, false, &pool, &config);
-    if (r == 0)
-        r = pack_config(&config, &bytes, &len);
+    r = pack_config(&config, &bytes, &len);
     if (r == 0)
         r = write_all(fd, bytes, len);
     if (r < 0)
@@ -123,14 +129,15 @@ static int nested_config(const struct cli_args *args, const struct run_plan *pla
 
     if (append == NULL)
         return -ENOMEM;
-    fill_common(args, append, &config);
+    r = fill_common(args, plan, append, &pool, &config);
+    if (r < 0)
+        return r;
     config.kernel_path = text_of(NESTED_KERNEL);
     config.initrd_path = text_of(args->initrd != NULL ? NESTED_INITRD : "");
     config.programs_dir = text_of(NESTED_PROGRAMS);
     config.operator_socket = text_of(NESTED_SOCKET);
     config.vtl2_script = text_of(plan->vtl2_exec[0] != '\0' ? NESTED_SCRIPT : "");
-    r = payload_disks(&plan->disks, true, &pool, &config);
-    return r < 0 ? r : pack_config(&config, ret, ret_len);
+    return pack_config(&config, ret, ret_len);
 }
 
 /* Copy a file to the end of fd; *ret_len is its length. */

@@ -7,6 +7,7 @@
 #include "cli/config_file.h"
 #include "cli/disk_option.h"
 #include "cli/json.h"
+#include "cli/net_option.h"
 #include "cli/options.h"
 #include "cli/say.h"
 
@@ -66,6 +67,9 @@ static json_t *value_of(const struct option_row *row)
     case OPTION_DISKS:
         return json_pack("{s:s, s:o, s:i}", "type", "array", "items",
                          object_of(disk_rows, DISK_ROW_COUNT), "maxItems", DISK_ROWS);
+    case OPTION_NETS:
+        return json_pack("{s:s, s:o, s:i}", "type", "array", "items",
+                         object_of(net_rows, NET_ROW_COUNT), "maxItems", NETS_MAX);
     }
     return NULL;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "init/nets.h"
 
 struct text_limit {
     size_t offset; /* of the char pointer in the message */
@@ -77,7 +78,7 @@ static int check(const Bulkhead__VmConfig *c, struct why *why)
 
     for (size_t i = 0; r == 0 && i < COUNT_OF(text_limits); i++)
         r = check_text(c, &text_limits[i], why);
-    return r;
+    return r < 0 ? r : nets_check(c->nets, c->n_nets, why);
 }
 
 int config_parse(const void *bytes, size_t len, Bulkhead__VmConfig **ret, struct why *why)

@@ -13,7 +13,9 @@
 
 enum {
     NETS_MAX = 4,
-    NET_FIRST_DEVICE = 4,       /* of vmbus_devices: row i is that of device NET_FIRST_DEVICE + i */
+    NET_FIRST_DEVICE = 4, /* of vmbus_devices: row i is that of device NET_FIRST_DEVICE + i */
+    NET_MTU_MIN = 68,
+    NET_MTU_MAX = 9000,
     NET_FRAME_MAX = 65536 + 32, /* of any frame, with offloads; without vnet header */
 };
 
@@ -28,7 +30,7 @@ enum net_kind {
 
 struct net_row {
     uint32_t kind;     /* enum net_kind */
-    uint32_t mtu;      /* 68 to 9000 */
+    uint32_t mtu;      /* NET_MTU_MIN to NET_MTU_MAX */
     uint32_t channels; /* at most, 1 to VMBUS_SUBCHANNELS */
     _Atomic uint32_t link_up;
     uint8_t mac[6]; /* unicast */

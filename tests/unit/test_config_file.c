@@ -42,7 +42,9 @@ START_TEST(all_kinds_of_values)
                            " \"devices\": {\"d\": \"e.img\"},"
                            " \"disks\": [{\"file\": \"a.img\", \"lun\": 3, \"readonly\": true,"
                            "   \"members\": [\"b.img\"], \"block-size\": 4096, \"chunk\": 65536},"
-                           "   {\"kind\": \"dvd\"}]}"),
+                           "   {\"kind\": \"dvd\"}],"
+                           " \"nets\": [{\"user\": true, \"mtu\": 9000,"
+                           "   \"forwards\": [\"tcp:8022:22\"]}, {\"peer\": \"p\"}]}"),
                      0);
     ck_assert_str_eq(a.args.kernel, "conf/k"); /* relative to the file */
     ck_assert_str_eq(a.args.initrd, "/i");
@@ -61,6 +63,13 @@ START_TEST(all_kinds_of_values)
     ck_assert(a.args.disks.at[0].read_only);
     ck_assert_str_eq(a.args.disks.at[0].from, "conf/vm.json:1:174: disk conf/a.img");
     ck_assert_uint_eq(a.args.disks.at[1].lun, DISK_OPTION_ANY_LUN);
+    ck_assert_uint_eq(a.args.nets.n, 2);
+    ck_assert(a.args.nets.at[0].user);
+    ck_assert_uint_eq(a.args.nets.at[0].mtu, 9000);
+    ck_assert_str_eq(a.args.nets.at[0].forwards.at[0], "tcp:8022:22"); /* no file */
+    ck_assert_str_eq(a.args.nets.at[0].from, "conf/vm.json:1:310: net");
+    ck_assert_str_eq(a.args.nets.at[1].peer, "conf/p");
+    ck_assert_uint_eq(a.args.nets.at[1].mtu, 1500);
     options_done(&a.args);
 }
 END_TEST
@@ -94,6 +103,12 @@ static const struct {
     {"{\"disks\": [{\"members\": [1]}]}",       "members: a string is wanted, not a number"             },
     {"{\"disks\": [{\"block-size\": 1024}]}",   "block-size: one of 512|4096 is wanted"                 },
     {"{\"disks\": [{\"lun\": 1, \"lun\": 2}]}", "f:1:23: this key is here twice"                        },
+    {"{\"nets\": [{\n\"usr\": true}]}",
+     "f:2:1: unknown key usr: user, tap, peer, none, mac, mtu, queues, forwards"                        },
+    {"{\"nets\": [{\"user\": 1}]}",             "f:1:20: user: true or false is wanted, not a number"   },
+    {"{\"nets\": [{\"mtu\": 67}]}",             "f:1:19: mtu: a number from 68 to 9000 is wanted"       },
+    {"{\"nets\": [\"user\"]}",                  "f:1:11: net: an object is wanted, not a string"        },
+    {"{\"nets\": [{}, {}, {}, {}, {}]}",        "f:1:27: that is too many NICs, at most 4"              },
     {"[]",                                      "f:1:1: the file: an object is wanted, not an array"    },
     {"{\"vcpus\": 1,}",                         "f:1:13: a key is wanted here"                          },
 };
@@ -183,11 +198,11 @@ START_TEST(the_published_schema_is_that_of_the_tables)
 }
 END_TEST
 
-/* {"KEY": VALUE}, or that in a disk. */
-static bool accepts(bool in_disk, const char *key, json_t *value)
+/* {"KEY": VALUE}, or that in an object of a list; list NULL: at the top. */
+static bool accepts(const char *list, const char *key, json_t *value)
 {
     json_t *object = json_pack("{s:O}", key, value);
-    json_t *whole = in_disk ? json_pack("{s:[O]}", "disks", object) : json_incref(object);
+    json_t *whole = list != NULL ? json_pack("{s:[O]}", list, object) : json_incref(object);
     char *text = json_dumps(whole, 0);
     struct applied a;
     int r = apply(&a, "f", text);
@@ -199,16 +214,16 @@ static bool accepts(bool in_disk, const char *key, json_t *value)
     return r == 0;
 }
 
-static bool accepts_new(bool in_disk, const char *key, json_t *value)
+static bool accepts_new(const char *list, const char *key, json_t *value)
 {
-    bool r = accepts(in_disk, key, value);
+    bool r = accepts(list, key, value);
 
     json_decref(value);
     return r;
 }
 
 /* The parser takes what the schema allows, to the limits that it names, and nothing beyond. */
-static void walk_property(bool in_disk, const char *key, const json_t *property)
+static void walk_property(const char *list, const char *key, const json_t *property)
 {
     const json_t *words = json_object_get(property, "enum");
     const char *type = json_string_value(json_object_get(property, "type"));
@@ -217,28 +232,28 @@ static void walk_property(bool in_disk, const char *key, const json_t *property)
     size_t i;
     json_t *word;
 
-    json_array_foreach(words, i, word) ck_assert_msg(accepts(in_disk, key, word), "%s", key);
+    json_array_foreach(words, i, word) ck_assert_msg(accepts(list, key, word), "%s", key);
     if (max != NULL) {
-        ck_assert_msg(accepts(in_disk, key, min) && accepts(in_disk, key, max), "%s", key);
-        ck_assert(!accepts_new(in_disk, key, json_integer(json_integer_value(min) - 1)));
-        ck_assert(!accepts_new(in_disk, key, json_integer(json_integer_value(max) + 1)));
+        ck_assert_msg(accepts(list, key, min) && accepts(list, key, max), "%s", key);
+        ck_assert(!accepts_new(list, key, json_integer(json_integer_value(min) - 1)));
+        ck_assert(!accepts_new(list, key, json_integer(json_integer_value(max) + 1)));
     }
     if (type != NULL) {
         bool text = strcmp(type, "string") == 0;
 
-        ck_assert_msg(accepts_new(in_disk, key, json_string("x")) == text, "%s", key);
-        ck_assert_msg(accepts_new(in_disk, key, json_true()) == (strcmp(type, "boolean") == 0),
-                      "%s", key);
-        ck_assert_msg(accepts_new(in_disk, key, json_array()) == (strcmp(type, "array") == 0), "%s",
+        ck_assert_msg(accepts_new(list, key, json_string("x")) == text, "%s", key);
+        ck_assert_msg(accepts_new(list, key, json_true()) == (strcmp(type, "boolean") == 0), "%s",
                       key);
-        ck_assert_msg(accepts_new(in_disk, key, json_object()) == (strcmp(type, "object") == 0),
-                      "%s", key);
+        ck_assert_msg(accepts_new(list, key, json_array()) == (strcmp(type, "array") == 0), "%s",
+                      key);
+        ck_assert_msg(accepts_new(list, key, json_object()) == (strcmp(type, "object") == 0), "%s",
+                      key);
     }
-    ck_assert(!accepts_new(in_disk, key, json_string("")));
-    ck_assert(!accepts_new(in_disk, key, json_null()));
+    ck_assert(!accepts_new(list, key, json_string("")));
+    ck_assert(!accepts_new(list, key, json_null()));
 }
 
-static void walk(bool in_disk, json_t *object)
+static void walk(const char *list, json_t *object)
 {
     const char *key;
     json_t *property;
@@ -247,17 +262,19 @@ static void walk(bool in_disk, json_t *object)
     json_object_foreach(json_object_get(object, "properties"), key, property)
     {
         if (strcmp(key, "$schema") != 0)
-            walk_property(in_disk, key, property);
+            walk_property(list, key, property);
     }
 }
 
 START_TEST(the_parser_does_what_the_published_schema_says)
 {
     json_t *schema = load_schema();
-    json_t *disks = json_object_get(json_object_get(schema, "properties"), "disks");
+    const json_t *properties = json_object_get(schema, "properties");
+    static const char *const lists[] = {"disks", "nets"};
 
-    walk(false, schema);
-    walk(true, json_object_get(disks, "items"));
+    walk(NULL, schema);
+    for (size_t i = 0; i < COUNT_OF(lists); i++)
+        walk(lists[i], json_object_get(json_object_get(properties, lists[i]), "items"));
     json_decref(schema);
 }
 END_TEST

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/macro.h"
 #include "init/config.h"
+#include "ipc/nets.h"
 
 static Bulkhead__VmConfig c;
 static char name[CONFIG_MAX_NAME + 2], kernel[CONFIG_MAX_PATH + 2], initrd[CONFIG_MAX_PATH + 2],
@@ -161,6 +162,78 @@ START_TEST(a_text_has_no_control_characters)
 }
 END_TEST
 
+/* --- NICs --- */
+
+static uint8_t mac[6];
+static Bulkhead__Net nets[NETS_MAX + 1];
+static Bulkhead__Net *net_list[NETS_MAX + 1];
+
+static void with_nets(size_t n)
+{
+    memcpy(mac, "\2\0\0\0\0\1", sizeof(mac));
+    for (size_t i = 0; i < n; i++) {
+        bulkhead__net__init(&nets[i]);
+        nets[i].kind = NET_TAP;
+        nets[i].mac = (ProtobufCBinaryData){sizeof(mac), mac};
+        nets[i].mtu = 1500;
+        nets[i].channels = VMBUS_SUBCHANNELS;
+        net_list[i] = &nets[i];
+    }
+    c.nets = net_list;
+    c.n_nets = n;
+}
+
+START_TEST(as_many_nets_as_there_are_places)
+{
+    with_nets(NETS_MAX);
+    expect_taken();
+    with_nets(NETS_MAX + 1);
+    expect_refused("nets: 5, at most 4 are possible");
+}
+END_TEST
+
+static const struct {
+    size_t offset;
+    uint32_t least, most;
+    const char *what;
+} net_numbers[] = {
+    {offsetof(Bulkhead__Net, kind),     NET_DISCARD, NET_DATAGRAM,      "net 1: kind"},
+    {offsetof(Bulkhead__Net, mtu),      NET_MTU_MIN, NET_MTU_MAX,       "net 1: mtu" },
+    {offsetof(Bulkhead__Net, channels), 1,           VMBUS_SUBCHANNELS, "channels"   },
+};
+
+START_TEST(a_nets_numbers_have_a_least_and_a_most)
+{
+    uint32_t *number = (uint32_t *)(void *)((char *)&nets[1] + net_numbers[_i].offset);
+
+    with_nets(2);
+    *number = net_numbers[_i].least;
+    expect_taken();
+    *number = net_numbers[_i].most;
+    expect_taken();
+    *number = net_numbers[_i].least - 1;
+    expect_refused(net_numbers[_i].what);
+    *number = net_numbers[_i].most + 1;
+    expect_refused(net_numbers[_i].what);
+}
+END_TEST
+
+START_TEST(a_nets_address_is_its_own)
+{
+    with_nets(1);
+    mac[0] = 3;
+    expect_refused("not one of its own");
+    memset(mac, 0, sizeof(mac));
+    expect_refused("not one of its own");
+    mac[5] = 1;
+    expect_taken();
+    nets[0].mac.len = 5;
+    expect_refused("an address of 5 bytes");
+    nets[0].mac.len = 0;
+    expect_refused("an address of 0 bytes");
+}
+END_TEST
+
 START_TEST(bytes_that_are_none_are_refused)
 {
     static const uint8_t bytes[] = {0xff, 0xff, 0xff, 0xff};
@@ -239,6 +312,9 @@ int main(void)
     tcase_add_loop_test(t, a_text_has_a_longest, 0, (int)COUNT_OF(texts));
     tcase_add_loop_test(t, a_text_may_be_missing_or_not, 0, (int)COUNT_OF(texts));
     tcase_add_loop_test(t, a_text_has_no_control_characters, 0, (int)COUNT_OF(texts));
+    tcase_add_test(t, as_many_nets_as_there_are_places);
+    tcase_add_loop_test(t, a_nets_numbers_have_a_least_and_a_most, 0, (int)COUNT_OF(net_numbers));
+    tcase_add_test(t, a_nets_address_is_its_own);
     tcase_add_test(t, bytes_that_are_none_are_refused);
     tcase_add_test(t, too_many_bytes_are_refused_unread);
     tcase_add_test(t, it_is_read_from_the_beginning);
