@@ -7,7 +7,7 @@
  *   1, 2    what it says when something goes wrong (nested: also the outer kernel's console)
  *   3       a memfd: the configuration (hosted), the initramfs (nested)
  *   4 to 9  the streams, in the order of enum stream
- *   10 on   what else the caller hands down (nested: the images)
+ *   10 on   what else the caller hands down: back ends of NICs (nested: the images before)
  */
 #pragma once
 
@@ -31,7 +31,7 @@ enum {
     CHILD_FD_MEMORY = 3,
     CHILD_FD_STREAMS = 4,
     CHILD_FD_EXTRA = CHILD_FD_STREAMS + STREAM_COUNT,
-    CHILD_EXTRA_MAX = 128,
+    CHILD_EXTRA_MAX = 132,
 };
 
 /* Descriptors for CHILD_FD_EXTRA and on; they stay the caller's. */

@@ -14,14 +14,15 @@
 enum {
     DISK_ARGUMENTS = 6, /* of one file */
     DISK_TEXT_BYTES = 384,
-    MAX_ARGUMENTS = 64 + DISK_ARGUMENTS * DISKS_NESTED_FILES,
-    TEXT_BYTES = 2048 + 3 * PATH_MAX + DISK_TEXT_BYTES * DISKS_NESTED_FILES,
+    NET_ARGUMENTS = 4,
+    MAX_ARGUMENTS = 64 + DISK_ARGUMENTS * DISKS_NESTED_FILES + NET_ARGUMENTS * NETS_MAX,
+    TEXT_BYTES = 2560 + 3 * PATH_MAX + DISK_TEXT_BYTES * DISKS_NESTED_FILES,
     /* PCI slots of the outer VM, eight functions each. Below are those of the machine itself. */
     DISK_FIRST_SLOT = 8,
     SLOT_FUNCTIONS = 8,
 };
 _Static_assert(DISK_FIRST_SLOT + DISKS_NESTED_FILES / SLOT_FUNCTIONS <= 32, "slots of a bus");
-_Static_assert((int)DISKS_NESTED_FILES <= (int)CHILD_EXTRA_MAX, "each is handed down");
+_Static_assert((int)DISKS_NESTED_FILES + NETS_MAX <= (int)CHILD_EXTRA_MAX, "each is handed down");
 
 /* An argument vector whose texts are made on the way. */
 struct arguments {
@@ -50,19 +51,23 @@ static void add(struct arguments *a, const char *fmt, ...)
     a->used += (size_t)len + 1;
 }
 
+/* init takes them by their place: descriptor CHILD_FD_EXTRA + i is NIC i's. */
 static int launch_hosted(const struct cli_args *args, const struct run_plan *plan,
-                         struct child *ret)
+                         const struct net_ends *nets, struct child *ret)
 {
     char program[PATH_MAX + 32];
     static char mode[] = "hosted";
     char *argv[] = {program, mode, NULL};
+    struct child_extra extra = {.n = 0};
     AUTO_FD config = -1;
     int r = payload_hosted(args, plan, &config);
 
     if (r < 0)
         return r;
+    for (size_t i = 0; i < nets->n; i++)
+        extra.at[extra.n++] = nets->at[i].fd;
     (void)snprintf(program, sizeof(program), "%s/bulkhead-init", plan->programs);
-    return child_start(argv, config, true, NULL, ret);
+    return child_start(argv, config, true, &extra, ret);
 }
 
 /*
@@ -84,7 +89,7 @@ static void add_ports(struct arguments *a)
     };
 
     add(a, "-device");
-    add(a, "virtio-serial-pci,max_ports=%d", STREAM_COUNT + 1);
+    add(a, "virtio-serial-pci,max_ports=%d", STREAM_COUNT + 1 + NETS_MAX);
     for (int i = 0; i < STREAM_COUNT; i++) {
         add(a, "-chardev");
         add(a, "socket,id=s%d,fd=%d", i, CHILD_FD_STREAMS + i);
@@ -160,6 +165,20 @@ static void add_images(struct arguments *a, const struct disks_plan *plan,
     }
 }
 
+/* One more port of the console; nothing has none. */
+static void add_nets(struct arguments *a, const struct net_ends *nets, struct child_extra *extra)
+{
+    for (size_t i = 0; i < nets->n; i++) {
+        if (nets->at[i].plan->kind != NET_STREAM)
+            continue;
+        add(a, "-chardev");
+        add(a, "socket,id=net%zu,fd=%u", i, CHILD_FD_EXTRA + extra->n);
+        add(a, "-device");
+        add(a, "virtserialport,chardev=net%zu,name=bulkhead.net%zu", i, i);
+        extra->at[extra->n++] = nets->at[i].fd;
+    }
+}
+
 static void add_outer(struct arguments *a, const struct cli_args *args, const struct run_plan *plan)
 {
     add(a, "%s", plan->qemu);
@@ -174,7 +193,7 @@ static void add_outer(struct arguments *a, const struct cli_args *args, const st
 }
 
 static int launch_nested(const struct cli_args *args, const struct run_plan *plan,
-                         struct child *ret)
+                         const struct net_ends *nets, struct child *ret)
 {
     AUTO_FREE struct arguments *a = calloc(1, sizeof(*a));
     struct child_extra extra = {.n = 0};
@@ -188,13 +207,15 @@ static int launch_nested(const struct cli_args *args, const struct run_plan *pla
         return r;
     add_outer(a, args, plan);
     add_images(a, &plan->disks, &extra);
+    add_nets(a, nets, &extra);
     if (a->err < 0)
         return a->err;
     return child_start(a->at, initramfs, false, &extra, ret);
 }
 
-int launch(const struct cli_args *args, const struct run_plan *plan, struct child *ret)
+int launch(const struct cli_args *args, const struct run_plan *plan, const struct net_ends *nets,
+           struct child *ret)
 {
-    return plan->mode == RUN_HOSTED ? launch_hosted(args, plan, ret)
-                                    : launch_nested(args, plan, ret);
+    return plan->mode == RUN_HOSTED ? launch_hosted(args, plan, nets, ret)
+                                    : launch_nested(args, plan, nets, ret);
 }

@@ -6,6 +6,8 @@
 #include "base/macro.h"
 #include "cli/check.h"
 #include "cli/child.h"
+#include "cli/net_ends.h"
 
-/* 0 and *ret, or negative errno. */
-int MUST_USE launch(const struct cli_args *args, const struct run_plan *plan, struct child *ret);
+/* nets: the open back ends of the plan's NICs. 0 and *ret, or negative errno. */
+int MUST_USE launch(const struct cli_args *args, const struct run_plan *plan,
+                    const struct net_ends *nets, struct child *ret);

@@ -24,33 +24,31 @@ struct checking {
     char *error;
 };
 
-void nets_name(const struct net_option *net, char *text, size_t len)
+static void name_net(const struct net_option *net, char text[NAME_BYTES])
 {
     if (net->from != NULL)
-        (void)snprintf(text, len, "%s", net->from);
+        (void)snprintf(text, NAME_BYTES, "%s", net->from);
     else if (net->tap != NULL)
-        (void)snprintf(text, len, "--net tap=%s", net->tap);
+        (void)snprintf(text, NAME_BYTES, "--net tap=%s", net->tap);
     else if (net->peer != NULL)
-        (void)snprintf(text, len, "--net peer=%s", net->peer);
+        (void)snprintf(text, NAME_BYTES, "--net peer=%s", net->peer);
     else
-        (void)snprintf(text, len, "--net%s", net->user ? " user" : net->none ? " none" : "");
+        (void)snprintf(text, NAME_BYTES, "--net%s", net->user ? " user" : net->none ? " none" : "");
 }
 
-static int wrong(const struct checking *c, const struct net_option *net, const char *fmt, ...)
-    PRINTF_LIKE(3, 4);
-
-static int wrong(const struct checking *c, const struct net_option *net, const char *fmt, ...)
+int nets_wrong(char line[NETS_ERROR_BYTES], int status, const struct net_option *net,
+               const char *fmt, ...)
 {
     char name[NAME_BYTES];
     va_list args;
     int len;
 
-    nets_name(net, name, sizeof(name));
-    len = snprintf(c->error, NETS_ERROR_BYTES, "%s: ", name);
+    name_net(net, name);
+    len = snprintf(line, NETS_ERROR_BYTES, "%s: ", name);
     va_start(args, fmt);
-    (void)vsnprintf(c->error + len, NETS_ERROR_BYTES - (size_t)len, fmt, args);
+    (void)vsnprintf(line + len, NETS_ERROR_BYTES - (size_t)len, fmt, args);
     va_end(args);
-    return EXIT_USAGE;
+    return status;
 }
 
 /* --- what it is plugged into --- */
@@ -61,12 +59,15 @@ static int check_kind(const struct checking *c, struct net_plan *p)
     int n = net->user + (net->tap != NULL) + (net->peer != NULL) + net->none;
 
     if (n != 1)
-        return wrong(c, net, "%s user, tap=NAME, peer=PATH and none is wanted",
-                     n == 0 ? "one of" : "only one of");
+        return nets_wrong(c->error, EXIT_USAGE, net,
+                          "%s user, tap=NAME, peer=PATH and none is wanted",
+                          n == 0 ? "one of" : "only one of");
     if (c->nested && (net->tap != NULL || net->peer != NULL))
-        return wrong(c, net, "in nested mode only user and none are possible");
+        return nets_wrong(c->error, EXIT_USAGE, net,
+                          "in nested mode only user and none are possible");
     if (net->forwards.n > 0 && !net->user)
-        return wrong(c, net, "forward is for user: leave it out, or say --net user");
+        return nets_wrong(c->error, EXIT_USAGE, net,
+                          "forward is for user: leave it out, or say --net user");
     p->kind = net->user          ? NET_STREAM
               : net->tap != NULL ? NET_TAP
               : net->none        ? NET_DISCARD
@@ -82,21 +83,24 @@ static int check_tap(const struct checking *c, const struct net_option *net)
     if (name == NULL)
         return 0;
     if (strlen(name) >= NET_TAP_NAME_BYTES)
-        return wrong(c, net, "a device's name has at most %d characters", NET_TAP_NAME_BYTES - 1);
+        return nets_wrong(c->error, EXIT_USAGE, net, "a device's name has at most %d characters",
+                          NET_TAP_NAME_BYTES - 1);
     for (const char *at = name; *at != '\0'; at++) {
         if (!isgraph((unsigned char)*at) || strchr("/:%", *at) != NULL)
-            return wrong(c, net, "a device's name has no spaces and none of / : %%");
+            return nets_wrong(c->error, EXIT_USAGE, net,
+                              "a device's name has no spaces and none of / : %%");
     }
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return wrong(c, net, "this is no name of a device");
+        return nets_wrong(c->error, EXIT_USAGE, net, "this is no name of a device");
     return 0;
 }
 
 static int check_peer(const struct checking *c, const struct net_option *net)
 {
     if (net->peer != NULL && strlen(net->peer) > NET_PEER_PATH_MAX)
-        return wrong(c, net, "the path has %zu characters, at most %d are possible",
-                     strlen(net->peer), NET_PEER_PATH_MAX);
+        return nets_wrong(c->error, EXIT_USAGE, net,
+                          "the path has %zu characters, at most %d are possible", strlen(net->peer),
+                          NET_PEER_PATH_MAX);
     return 0;
 }
 
@@ -150,13 +154,15 @@ static int check_mac(const struct checking *c, struct net_plan *p)
         return 0;
     }
     if (!parse_mac(net->mac, p->mac))
-        return wrong(c, net, "mac=%.64s: six bytes like 02:12:34:56:78:9a are wanted", net->mac);
+        return nets_wrong(c->error, EXIT_USAGE, net,
+                          "mac=%.64s: six bytes like 02:12:34:56:78:9a are wanted", net->mac);
     if ((p->mac[0] & MAC_MULTICAST) != 0)
-        return wrong(c, net,
-                     "mac=%s is an address of many: the first byte has to be even, such as 02",
-                     net->mac);
+        return nets_wrong(c->error, EXIT_USAGE, net,
+                          "mac=%s is an address of many: the first byte has to be even, such as 02",
+                          net->mac);
     if (memcmp(p->mac, zero, sizeof(zero)) == 0)
-        return wrong(c, net, "mac=%s is nobody's address: leave it out, or choose one", net->mac);
+        return nets_wrong(c->error, EXIT_USAGE, net,
+                          "mac=%s is nobody's address: leave it out, or choose one", net->mac);
     return 0;
 }
 
@@ -164,8 +170,9 @@ static int check_mac_once(const struct checking *c, const struct net_plan *p)
 {
     for (const struct net_plan *other = c->plan->at; other < p; other++) {
         if (memcmp(other->mac, p->mac, NET_MAC_BYTES) == 0)
-            return wrong(c, p->option, "mac=%s is another NIC's: choose one for each",
-                         p->option->mac != NULL ? p->option->mac : other->option->mac);
+            return nets_wrong(c->error, EXIT_USAGE, p->option,
+                              "mac=%s is another NIC's: choose one for each",
+                              p->option->mac != NULL ? p->option->mac : other->option->mac);
     }
     return 0;
 }
@@ -233,8 +240,8 @@ static int check_forward(const struct checking *c, struct net_plan *p, const cha
         f->spec = copy != NULL ? parse_forward(copy, pool) : NULL;
     }
     if (f->spec == NULL)
-        return wrong(
-            c, p->option,
+        return nets_wrong(
+            c->error, EXIT_USAGE, p->option,
             "forward=%.128s: tcp:PORT:GUESTPORT, or udp, is wanted, such as tcp:8022:22 or "
             "tcp:192.0.2.1:80:8080",
             text);

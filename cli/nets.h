@@ -52,8 +52,9 @@ void nets_done(struct nets_plan *plan);
 /* Is one of them plugged into the host's network by passt? */
 bool nets_need_passt(const struct nets_plan *plan);
 
-/* How messages name a NIC. */
-void nets_name(const struct net_option *net, char *text, size_t len);
+/* `return nets_wrong(line, EXIT_FAILED, net, "...")`: a line that begins with the NIC's name. */
+int nets_wrong(char line[NETS_ERROR_BYTES], int status, const struct net_option *net,
+               const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /* The address of the VM's NIC of that index: the same at every start. Exported for the tests. */
 void nets_default_mac(const char *vm_name, unsigned index, uint8_t ret[NET_MAC_BYTES]);

@@ -378,6 +378,18 @@ static void on_keys(void *self, char *bytes, size_t len)
     outlet_put(&p->com1, bytes, kept);
 }
 
+/* --- the NICs' other ends --- */
+
+static void on_net(void *self, const char *line)
+{
+    static const char prefix[] = "bulkhead: ";
+    struct pump *p = self;
+
+    outlet_put(&p->err, prefix, sizeof(prefix) - 1);
+    outlet_put(&p->err, line, strlen(line));
+    outlet_put(&p->err, p->raw ? "\r\n" : "\n", p->raw ? 2 : 1);
+}
+
 /* --- setting up --- */
 
 static void (*const take_stream[STREAM_COUNT])(void *self, char *bytes, size_t len) = {
@@ -471,6 +483,7 @@ static void free_event(struct event *event)
 static void pump_done(struct pump *p)
 {
     terminal_restore();
+    net_ends_unwatch(p->options->nets);
     for (unsigned i = 0; i < STREAM_COUNT; i++)
         source_done(&p->streams[i]);
     source_done(&p->log);
@@ -505,6 +518,8 @@ static int set_up(struct pump *p)
         r = init_outlets(p);
     if (r == 0)
         r = init_events(p);
+    if (r == 0)
+        r = net_ends_watch(p->options->nets, p->base, on_net, p);
     return r;
 }
 

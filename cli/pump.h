@@ -8,6 +8,7 @@
 
 #include "base/macro.h"
 #include "cli/child.h"
+#include "cli/net_ends.h"
 #include "cli/outcome.h"
 #include "cli/tail.h"
 
@@ -16,6 +17,7 @@ struct pump_options {
     bool vtl2_exec;     /* a script runs beside Bulkhead's processes */
     bool verbose;       /* show console and kernel log on stderr as they come */
     unsigned timeout_s; /* 0: none */
+    struct net_ends *nets;
     /* All processes are up; the terminal is still as it was. */
     void (*started)(void *self, const Bulkhead__Report *report);
     void *self;

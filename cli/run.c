@@ -94,20 +94,21 @@ static unsigned seconds_left(const struct run *run)
 }
 
 /* *ret_again: the guest reset itself, and is to start again. */
-static int run_once(struct run *run, bool *ret_again)
+static int run_child(struct run *run, struct net_ends *nets, bool *ret_again)
 {
     struct pump_options options = {
         .exec = run->args->exec,
         .vtl2_exec = run->args->vtl2_exec != NULL,
         .verbose = run->args->verbose,
         .timeout_s = seconds_left(run),
+        .nets = nets,
         .started = on_started,
         .self = run,
     };
     struct pump_logs logs = {0};
     struct outcome outcome = {0};
     struct child child;
-    int r = launch(run->args, run->plan, &child);
+    int r = launch(run->args, run->plan, nets, &child);
 
     if (r < 0)
         return say(EXIT_FAILED, "the VM cannot be started: %s", strerror(-r));
@@ -118,6 +119,21 @@ static int run_once(struct run *run, bool *ret_again)
     outcome.timeout_s = (unsigned)run->args->timeout_s;
     *ret_again = restarts(run, &outcome);
     return *ret_again ? EXIT_RESET : tell(run, &outcome, &logs);
+}
+
+/* What the NICs are plugged into is as new as the VM. */
+static int run_once(struct run *run, bool *ret_again)
+{
+    char error[NETS_ERROR_BYTES];
+    struct net_ends nets;
+    int status = net_ends_open(&run->plan->nets, run->plan->passt, &nets, error);
+
+    if (status == 0)
+        status = run_child(run, &nets, ret_again);
+    else
+        (void)say(status, "%s", error);
+    net_ends_done(&nets);
+    return status;
 }
 
 static int run_vm(struct run *run)

@@ -243,8 +243,10 @@ static bool is_raw(const struct stage *s)
     return (t.c_lflag & (ICANON | ECHO | ISIG)) == 0 && (t.c_oflag & OPOST) == 0;
 }
 
-static const struct pump_options console = {.started = on_started};
-static const struct pump_options exec_script = {.started = on_started, .exec = true};
+static struct net_ends no_nets;
+static const struct pump_options console = {.nets = &no_nets, .started = on_started};
+static const struct pump_options exec_script = {
+    .nets = &no_nets, .started = on_started, .exec = true};
 
 START_TEST(the_console_is_the_terminal)
 {
@@ -402,7 +404,8 @@ END_TEST
 
 START_TEST(a_script_beside_bulkhead_alone_ends_the_run)
 {
-    static const struct pump_options options = {.started = on_started, .vtl2_exec = true};
+    static const struct pump_options options = {
+        .nets = &no_nets, .started = on_started, .vtl2_exec = true};
     struct stage s;
 
     stage_init(&s, &options, true);
@@ -417,7 +420,7 @@ END_TEST
 START_TEST(the_guest_hears_how_the_script_beside_ended)
 {
     static const struct pump_options options = {
-        .started = on_started, .exec = true, .vtl2_exec = true};
+        .nets = &no_nets, .started = on_started, .exec = true, .vtl2_exec = true};
     struct stage s;
 
     stage_init(&s, &options, true);
@@ -433,7 +436,8 @@ END_TEST
 
 START_TEST(time_runs_out)
 {
-    static const struct pump_options options = {.started = on_started, .timeout_s = 1};
+    static const struct pump_options options = {
+        .nets = &no_nets, .started = on_started, .timeout_s = 1};
     struct stage s;
 
     stage_init(&s, &options, false);

@@ -1,0 +1,230 @@
+#include "cli/net_ends.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "cli/net_tap.h"
+#include "cli/say.h"
+
+enum {
+    PASST_WINDOW_S = 10, /* more ends of passt than RESTARTS_MAX within are a loop */
+    PEER_LOOK_S = 1,
+    WHY_BYTES = 256,
+    DRAIN_BYTES = 16384,
+    DRAIN_READS = 64, /* more than the stream holds */
+};
+
+/* --- opening --- */
+
+/* A port in use is the failure that people can mend. */
+static int passt_failed(const struct net_end *e, const char *words, char *error)
+{
+    bool port = strstr(words, "bind") != NULL;
+
+    return nets_wrong(error, EXIT_FAILED, e->plan->option, "passt does not start%s%s%s",
+                      words[0] != '\0' ? ": " : "", words,
+                      port ? " (is the port in use? forward another)" : "");
+}
+
+static int open_user(struct net_end *e, char *error)
+{
+    char words[PASST_WHY_BYTES];
+    int pair[2];
+    int r;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return nets_wrong(error, EXIT_FAILED, e->plan->option, "%s", strerror(errno));
+    e->fd = pair[0];
+    e->far = pair[1];
+    if (fcntl(e->fd, F_SETFL, O_NONBLOCK) < 0)
+        return nets_wrong(error, EXIT_FAILED, e->plan->option, "%s", strerror(errno));
+    r = passt_start(e->all->passt, e->plan, e->far, &e->passt);
+    if (r < 0)
+        return nets_wrong(error, EXIT_FAILED, e->plan->option, "passt: %s", strerror(-r));
+    r = passt_wait(&e->passt, words);
+    return r < 0 ? passt_failed(e, words, error) : 0;
+}
+
+static int open_tap(struct net_end *e, char *error)
+{
+    char why[WHY_BYTES];
+    int r = net_tap_open(e->plan->option->tap, e->plan->mtu, &e->fd, why, sizeof(why));
+
+    return r < 0 ? nets_wrong(error, EXIT_FAILED, e->plan->option, "%s", why) : 0;
+}
+
+static int open_peer(struct net_end *e, char *error)
+{
+    int r = net_peer_open(e->plan->option->peer, &e->peer);
+
+    if (r == -EBUSY)
+        return nets_wrong(error, EXIT_FAILED, e->plan->option,
+                          "two VMs are plugged in already: name another path");
+    if (r < 0)
+        return nets_wrong(error, EXIT_FAILED, e->plan->option, "%s", strerror(-r));
+    e->fd = fcntl(e->peer.fd, F_DUPFD_CLOEXEC, 0);
+    return e->fd < 0 ? nets_wrong(error, EXIT_FAILED, e->plan->option, "%s", strerror(errno)) : 0;
+}
+
+static int open_none(struct net_end *e, char *error)
+{
+    e->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    return e->fd < 0
+               ? nets_wrong(error, EXIT_FAILED, e->plan->option, "/dev/null: %s", strerror(errno))
+               : 0;
+}
+
+static int open_end(struct net_end *e, char *error)
+{
+    switch (e->plan->kind) {
+    case NET_STREAM:
+        return open_user(e, error);
+    case NET_TAP:
+        return open_tap(e, error);
+    case NET_DATAGRAM:
+        return open_peer(e, error);
+    case NET_DISCARD:
+        return open_none(e, error);
+    case NET_NONE:
+        break;
+    }
+    return EXIT_FAILED;
+}
+
+int net_ends_open(const struct nets_plan *plan, const char *passt, struct net_ends *ret,
+                  char error[NETS_ERROR_BYTES])
+{
+    int r = 0;
+
+    *ret = (struct net_ends){.passt = passt};
+    for (size_t i = 0; r == 0 && i < plan->n; i++) {
+        struct net_end *e = &ret->at[ret->n++];
+
+        *e = (struct net_end){.all = ret, .plan = &plan->at[i], .fd = -1, .far = -1};
+        e->passt = (struct passt){.pidfd = -1, .ready = -1, .words = -1};
+        e->peer = (struct net_peer){.lock = -1, .fd = -1};
+        r = open_end(e, error);
+    }
+    return r;
+}
+
+/* --- while the VM runs --- */
+
+/*
+ * What is on its way to a dead passt begins in the middle of a frame, for all we know: the next one is to
+ * begin with a whole one. Frames are lost, as on a cable.
+ */
+static void drain(int fd)
+{
+    char bytes[DRAIN_BYTES];
+
+    for (int left = DRAIN_READS; left > 0; left--) {
+        if (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
+            return;
+    }
+}
+
+static int watch_passt(struct net_end *e);
+
+static int restart_passt(struct net_end *e)
+{
+    int r;
+
+    drain(e->far);
+    r = passt_start(e->all->passt, e->plan, e->far, &e->passt);
+    return r < 0 ? r : watch_passt(e);
+}
+
+static void on_passt_died(evutil_socket_t fd, short what, void *arg)
+{
+    struct net_end *e = arg;
+    const struct net_option *net = e->plan->option;
+    char words[PASST_WHY_BYTES], line[NETS_ERROR_BYTES];
+    int r = 0;
+
+    (void)fd;
+    (void)what;
+    event_free(e->event);
+    e->event = NULL;
+    passt_last_words(&e->passt, words);
+    passt_end(&e->passt);
+    if (!restarts_again(&e->restarts, clock_now_ns(), PASST_WINDOW_S))
+        (void)nets_wrong(line, 0, net, "passt ended more than %d times in %d s: no network there",
+                         RESTARTS_MAX, PASST_WINDOW_S);
+    else if ((r = restart_passt(e)) < 0)
+        (void)nets_wrong(line, 0, net, "passt ended, and cannot be started: %s", strerror(-r));
+    else
+        (void)nets_wrong(line, 0, net, "passt ended%s%s: it is started again",
+                         words[0] != '\0' ? ": " : "", words);
+    e->all->log(e->all->self, line);
+}
+
+static int watch_passt(struct net_end *e)
+{
+    e->event = event_new(e->all->base, e->passt.pidfd, EV_READ, on_passt_died, e);
+    return e->event == NULL || event_add(e->event, NULL) < 0 ? -ENOMEM : 0;
+}
+
+static void on_peer_look(evutil_socket_t fd, short what, void *arg)
+{
+    const struct net_end *e = arg;
+
+    (void)fd;
+    (void)what;
+    net_peer_connect(&e->peer);
+}
+
+static int watch_peer(struct net_end *e)
+{
+    const struct timeval interval = {.tv_sec = PEER_LOOK_S};
+
+    e->event = event_new(e->all->base, -1, EV_PERSIST, on_peer_look, e);
+    return e->event == NULL || event_add(e->event, &interval) < 0 ? -ENOMEM : 0;
+}
+
+int net_ends_watch(struct net_ends *e, struct event_base *base,
+                   void (*log)(void *self, const char *line), void *self)
+{
+    int r = 0;
+
+    e->base = base;
+    e->log = log;
+    e->self = self;
+    for (size_t i = 0; r == 0 && i < e->n; i++) {
+        if (e->at[i].plan->kind == NET_STREAM)
+            r = watch_passt(&e->at[i]);
+        else if (e->at[i].plan->kind == NET_DATAGRAM)
+            r = watch_peer(&e->at[i]);
+    }
+    return r;
+}
+
+void net_ends_unwatch(struct net_ends *e)
+{
+    for (size_t i = 0; i < e->n; i++) {
+        if (e->at[i].event != NULL)
+            event_free(e->at[i].event);
+        e->at[i].event = NULL;
+    }
+}
+
+void net_ends_done(struct net_ends *e)
+{
+    net_ends_unwatch(e);
+    for (size_t i = 0; i < e->n; i++) {
+        struct net_end *end = &e->at[i];
+
+        passt_end(&end->passt);
+        net_peer_done(&end->peer);
+        fd_closep(&end->far);
+        fd_closep(&end->fd);
+    }
+    e->n = 0;
+}
