@@ -13,4 +13,5 @@ extern const struct sbx_filter vtpm_filter;
 extern const struct sbx_filter vmbus_filter;
 extern const struct sbx_filter storage_filter;
 extern const struct sbx_filter storage_plain_filter; /* where the host has no io_uring for us */
+extern const struct sbx_filter net_filter;
 extern const struct sbx_filter diag_filter;

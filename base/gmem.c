@@ -180,3 +180,27 @@ void gmem_pages_copy_out(const struct gmem_pages *p, size_t offset, const void *
         len -= n;
     }
 }
+
+int gmem_pages_iovec(const struct gmem_pages *p, size_t offset, size_t len, struct iovec *iov,
+                     unsigned max)
+{
+    unsigned n = 0;
+
+    if (!range_inside(offset, len, (size_t)p->n * GMEM_PAGE_BYTES))
+        return -EFAULT;
+    while (len > 0) {
+        size_t in_page = GMEM_PAGE_BYTES - offset % GMEM_PAGE_BYTES;
+        size_t part = len < in_page ? len : in_page;
+        uint8_t *at = p->host[offset / GMEM_PAGE_BYTES] + offset % GMEM_PAGE_BYTES;
+
+        if (n > 0 && (uint8_t *)iov[n - 1].iov_base + iov[n - 1].iov_len == at)
+            iov[n - 1].iov_len += part;
+        else if (n == max)
+            return -EFAULT;
+        else
+            iov[n++] = (struct iovec){at, part};
+        offset += part;
+        len -= part;
+    }
+    return (int)n;
+}

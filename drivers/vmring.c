@@ -148,39 +148,81 @@ int vmring_room(const struct vmring *r, uint32_t write, uint32_t *ret)
     return 0;
 }
 
-static uint32_t put_packet(const struct vmring *r, uint32_t write, enum vmring_type type,
-                           uint64_t transaction, const void *payload, uint32_t len)
+struct packet {
+    enum vmring_type type;
+    uint16_t flags;
+    uint64_t transaction;
+    const void *extra; /* between descriptor and payload; a multiple of ALIGNMENT */
+    uint32_t extra_len;
+    const void *payload;
+    uint32_t len;
+};
+
+static uint32_t put_packet(const struct vmring *r, uint32_t write, const struct packet *p)
 {
     static const uint8_t padding[ALIGNMENT];
-    uint32_t whole = (len + ALIGNMENT - 1) & ~(uint32_t)(ALIGNMENT - 1);
+    uint32_t whole = (p->len + ALIGNMENT - 1) & ~(uint32_t)(ALIGNMENT - 1);
+    uint32_t head_len = VMRING_HEAD_BYTES + p->extra_len;
     uint8_t head[VMRING_HEAD_BYTES], trailer[VMRING_TRAILER_BYTES];
     struct wr w = wr_over(head, sizeof(head));
 
-    wr_le16(&w, (uint16_t)type);
-    wr_le16(&w, VMRING_HEAD_BYTES / 8);
-    wr_le16(&w, (uint16_t)((VMRING_HEAD_BYTES + whole) / 8));
-    wr_le16(&w, 0);
-    wr_le64(&w, transaction);
+    wr_le16(&w, (uint16_t)p->type);
+    wr_le16(&w, (uint16_t)(head_len / 8));
+    wr_le16(&w, (uint16_t)((head_len + whole) / 8));
+    wr_le16(&w, p->flags);
+    wr_le64(&w, p->transaction);
     w = wr_over(trailer, sizeof(trailer));
     wr_le32(&w, 0);
     wr_le32(&w, write);
     put(r, write, head, sizeof(head));
-    put(r, write + VMRING_HEAD_BYTES, payload, len);
-    put(r, write + VMRING_HEAD_BYTES + len, padding, whole - len);
-    put(r, write + VMRING_HEAD_BYTES + whole, trailer, sizeof(trailer));
-    return wrap(r, write + vmring_packet_bytes(len));
+    put(r, write + VMRING_HEAD_BYTES, p->extra, p->extra_len);
+    put(r, write + head_len, p->payload, p->len);
+    put(r, write + head_len + p->len, padding, whole - p->len);
+    put(r, write + head_len + whole, trailer, sizeof(trailer));
+    return wrap(r, write + p->extra_len + vmring_packet_bytes(p->len));
 }
 
 uint32_t vmring_put_completion(const struct vmring *r, uint32_t write, uint64_t transaction,
                                const void *payload, uint32_t len)
 {
-    return put_packet(r, write, VMRING_COMPLETION, transaction, payload, len);
+    const struct packet p = {.type = VMRING_COMPLETION,
+                             .transaction = transaction,
+                             .payload = payload,
+                             .len = len};
+
+    return put_packet(r, write, &p);
 }
 
 uint32_t vmring_put_in_band(const struct vmring *r, uint32_t write, const void *payload,
                             uint32_t len)
 {
-    return put_packet(r, write, VMRING_IN_BAND, 0, payload, len);
+    const struct packet p = {.type = VMRING_IN_BAND, .payload = payload, .len = len};
+
+    return put_packet(r, write, &p);
+}
+
+uint32_t vmring_put_transfer(const struct vmring *r, uint32_t write,
+                             const struct vmring_transfer *t, const void *payload, uint32_t len)
+{
+    uint8_t extra[VMRING_TRANSFER_BYTES(VMRING_TRANSFER_RANGES)];
+    unsigned n = t->n < VMRING_TRANSFER_RANGES ? t->n : VMRING_TRANSFER_RANGES;
+    struct wr w = wr_over(extra, sizeof(extra));
+    struct packet p = {.type = VMRING_TRANSFER_PAGES,
+                       .flags = VMRING_WANTS_COMPLETION,
+                       .transaction = t->transaction,
+                       .extra = extra,
+                       .extra_len = VMRING_TRANSFER_BYTES(n),
+                       .payload = payload,
+                       .len = len};
+
+    wr_le16(&w, t->set);
+    wr_le16(&w, 0);
+    wr_le32(&w, n);
+    for (unsigned i = 0; i < n; i++) {
+        wr_le32(&w, t->ranges[i].bytes);
+        wr_le32(&w, t->ranges[i].offset);
+    }
+    return put_packet(r, write, &p);
 }
 
 bool vmring_produced(const struct vmring *r, uint32_t before, uint32_t write)

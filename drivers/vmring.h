@@ -27,6 +27,19 @@ enum {
     VMRING_HEAD_BYTES = 16,   /* of a packet's descriptor */
     VMRING_TRAILER_BYTES = 8, /* after a packet */
     VMRING_WANTS_COMPLETION = 1,
+    VMRING_TRANSFER_RANGES = 64, /* of a packet that we send */
+};
+
+#define VMRING_TRANSFER_BYTES(n) (8 + 8 * (n)) /* between descriptor and payload */
+
+/* Parts of a buffer that the guest has lent: it has to give them back, by a completion of that transaction. */
+struct vmring_transfer {
+    uint64_t transaction;
+    uint16_t set; /* which buffer */
+    unsigned n;
+    struct {
+        uint32_t bytes, offset;
+    } ranges[VMRING_TRANSFER_RANGES];
 };
 
 struct vmring {
@@ -91,6 +104,10 @@ uint32_t vmring_put_completion(const struct vmring *r, uint32_t write, uint64_t 
 /* The same of a packet that asks for nothing. */
 uint32_t vmring_put_in_band(const struct vmring *r, uint32_t write, const void *payload,
                             uint32_t len);
+
+/* And one of that kind; it takes VMRING_TRANSFER_BYTES(t->n) more than vmring_packet_bytes(len). */
+uint32_t vmring_put_transfer(const struct vmring *r, uint32_t write,
+                             const struct vmring_transfer *t, const void *payload, uint32_t len);
 
 /*
  * Show the guest what was put in, from before to write. True when it is to be signalled: it wants

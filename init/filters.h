@@ -16,6 +16,7 @@ static inline const struct sbx_filter *filter_of(enum process process)
         [PROCESS_VTPM] = &vtpm_filter,
         [PROCESS_VMBUS] = &vmbus_filter,
         [PROCESS_STORAGE] = &storage_filter,
+        [PROCESS_NET] = &net_filter,
         [PROCESS_DIAG] = &diag_filter,
     };
 

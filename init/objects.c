@@ -73,6 +73,15 @@ static int take_com(struct maker *m, unsigned index)
     return why_errno(m->why, -errno, "com%u", index + 1);
 }
 
+/* A NIC that there is not has nothing behind it. */
+static int take_net(struct maker *m, unsigned index)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    (void)index;
+    return fd < 0 ? why_errno(m->why, -errno, "/dev/null") : fd;
+}
+
 static int open_kvm(struct maker *m)
 {
     int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -160,6 +169,12 @@ static int make(struct maker *m, enum object_kind kind, unsigned index)
         return make_memory(m, "disks", manifest_object_bytes(kind, index));
     case OBJECT_INFLIGHT:
         return make_memory(m, "inflight", manifest_object_bytes(kind, index));
+    case OBJECT_FRAMES:
+        return make_memory(m, "frames", manifest_object_bytes(kind, index));
+    case OBJECT_NETS:
+        return make_memory(m, "nets", manifest_object_bytes(kind, index));
+    case OBJECT_NET:
+        return take_net(m, index);
     case OBJECT_RING:
         return make_ring(m);
     case OBJECT_BELL:

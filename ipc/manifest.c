@@ -6,7 +6,9 @@
 #include "base/board.h"
 #include "base/num.h"
 #include "ipc/disks.h"
+#include "ipc/frames.h"
 #include "ipc/inflight.h"
+#include "ipc/nets.h"
 #include "ipc/port.h"
 #include "ipc/ring.h"
 #include "ipc/vmbus.h"
@@ -33,6 +35,9 @@ static const struct grant supervisor_grants[] = {
     {OBJECT_PORT,          PROCESS_STORAGE,    true,  "signs of life"                          },
     {OBJECT_BELL,          PROCESS_VMBUS,      true,  "wakes it"                               },
     {OBJECT_BELL,          PROCESS_STORAGE,    true,  "wakes it; doorbells ring it"            },
+    {OBJECT_PORT,          PROCESS_NET,        true,  "signs of life"                          },
+    {OBJECT_BELL,          PROCESS_NET,        true,  "wakes it; doorbells ring it"            },
+    {OBJECT_REGION,        PROCESS_NET,        false, "which request a dead generation was at" },
     {OBJECT_BELL,          PROCESS_SUPERVISOR, true,  "is woken for messages"                  },
     {OBJECT_REGION,        PROCESS_VMBUS,      false, "which request a dead generation was at" },
     {OBJECT_REGION,        PROCESS_STORAGE,    false, "which request a dead generation was at" },
@@ -77,6 +82,9 @@ static const struct grant vmbus_grants[] = {
     {OBJECT_CHANNELS, PROCESS_STORAGE,    true,  "what is to be open, and where" },
     {OBJECT_ACKS,     PROCESS_STORAGE,    false, "what storage has taken note of"},
     {OBJECT_BELL,     PROCESS_STORAGE,    true,  "wakes it for a channel"        },
+    {OBJECT_CHANNELS, PROCESS_NET,        true,  "what is to be open, and where" },
+    {OBJECT_ACKS,     PROCESS_NET,        false, "what net has taken note of"    },
+    {OBJECT_BELL,     PROCESS_NET,        true,  "wakes it for a channel"        },
 };
 
 static const struct grant storage_grants[] = {
@@ -95,6 +103,25 @@ static const struct grant storage_grants[] = {
     {OBJECT_VP_IRQ,   0,               true,  "interrupts the guest"                      },
 };
 
+static const struct grant net_grants[] = {
+    {OBJECT_BOARD,    PROCESS_NET,   true,  "what it shows of itself"                         },
+    {OBJECT_PORT,     PROCESS_NET,   true,  "signs of life"                                   },
+    {OBJECT_BELL,     PROCESS_NET,   true,  "is woken by the guest, others"                   },
+    {OBJECT_REGION,   PROCESS_NET,   true,  "state of its NICs"                               },
+    {OBJECT_FRAMES,   0,             true,  "which frames of the guest are done, which it has"},
+    {OBJECT_RAM,      0,             true,  "rings, buffers, frames"                          },
+    {OBJECT_NETS,     0,             false, "which NICs there are"                            },
+    {OBJECT_NET,      0,             true,  "a NIC's frames"                                  },
+    {OBJECT_NET,      1,             true,  "a NIC's frames"                                  },
+    {OBJECT_NET,      2,             true,  "a NIC's frames"                                  },
+    {OBJECT_NET,      3,             true,  "a NIC's frames"                                  },
+    {OBJECT_SYNIC,    0,             false, "where event flags are"                           },
+    {OBJECT_CHANNELS, PROCESS_NET,   false, "what is to be open, and where"                   },
+    {OBJECT_ACKS,     PROCESS_NET,   true,  "what it has taken note of"                       },
+    {OBJECT_BELL,     PROCESS_VMBUS, true,  "wakes it for an acknowledgement"                 },
+    {OBJECT_VP_IRQ,   0,             true,  "interrupts the guest"                            },
+};
+
 /* The operators' socket stands before all that comes with each new process: the filter names it. */
 static const struct grant diag_grants[] = {
     {OBJECT_BOARD,    PROCESS_DIAG,       true,  "what it shows of itself"},
@@ -105,6 +132,7 @@ static const struct grant diag_grants[] = {
     {OBJECT_BOARD,    PROCESS_VTPM,       false, "shows it to operators"  },
     {OBJECT_BOARD,    PROCESS_VMBUS,      false, "shows it to operators"  },
     {OBJECT_BOARD,    PROCESS_STORAGE,    false, "shows it to operators"  },
+    {OBJECT_BOARD,    PROCESS_NET,        false, "shows it to operators"  },
 };
 
 /* clang-format 14 shifts every row of this for a new one, and dies of the result. */
@@ -164,6 +192,17 @@ const struct process_row manifest[PROCESS_COUNT] = {
         .grants = storage_grants,
         .n_grants = COUNT_OF(storage_grants),
     },
+    [PROCESS_NET] = {
+        .name = "net",
+        .program = "bulkhead-net",
+        .uid = 64007,
+        .threads = 1,
+        .memory_max = 32u << 20,
+        .deadline_ms = 1000,
+        .has_port = true,
+        .grants = net_grants,
+        .n_grants = COUNT_OF(net_grants),
+    },
     [PROCESS_DIAG] = {
         .name = "diag",
         .program = "bulkhead-diag",
@@ -210,6 +249,11 @@ size_t manifest_object_bytes(enum object_kind kind, unsigned index)
         return whole_pages(sizeof(struct disks_page));
     case OBJECT_INFLIGHT:
         return whole_pages(sizeof(struct inflight_page));
+    case OBJECT_NETS:
+        return whole_pages(sizeof(struct nets_page));
+    case OBJECT_FRAMES:
+        return whole_pages(sizeof(struct frames_page));
+    case OBJECT_NET:
     case OBJECT_BELL:
     case OBJECT_IRQ:
     case OBJECT_VP_IRQ:

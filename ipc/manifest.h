@@ -20,6 +20,7 @@ enum process {
     PROCESS_VTPM,
     PROCESS_VMBUS,
     PROCESS_STORAGE,
+    PROCESS_NET,
     PROCESS_DIAG,
     PROCESS_COUNT,
 };
@@ -62,6 +63,9 @@ enum object_kind {
     OBJECT_DISKS,    /* struct disks_page */
     OBJECT_INFLIGHT, /* the storage worker's log of requests that are not answered */
     OBJECT_RING,     /* io_uring with the disks as fixed files */
+    OBJECT_FRAMES,   /* struct frames_page: the net worker's log */
+    OBJECT_NETS,     /* struct nets_page */
+    OBJECT_NET,      /* index: 0 to NETS_MAX - 1; what a NIC's frames come from and go to */
     OBJECT_RAM,      /* the guest's memory */
     OBJECT_KVM,      /* /dev/kvm */
     OBJECT_KERNEL,   /* the guest's kernel image, read-only */
@@ -92,7 +96,7 @@ struct process_row {
 extern const struct process_row manifest[PROCESS_COUNT];
 
 enum {
-    REGION_CHIPSET_BYTES = 64 * 1024,
+    REGION_CHIPSET_BYTES = 64 * 1024, /* and of all that have no row here */
     REGION_VTPM_BYTES = 1024 * 1024,
     REGION_STORAGE_BYTES = 256 * 1024,
     CRB_REGISTERS_BYTES = 6 * 4096, /* five localities, and a page that no guest sees */

@@ -3,7 +3,8 @@
  *
  *   guest -> supervisor   PostMessage: a post, then a request on the vmbus worker's port (its slot)
  *   vmbus -> supervisor   outbox: messages for the guest, in order; the bell of PROCESS_SUPERVISOR
- *   vmbus -> device       channels: what is to be open, and where its rings are; the device's bell
+ *   vmbus -> device       channels: what is to be open, and where its rings are; the device's bell.
+ *                         Memory that the guest lends a device besides, if it is one that borrows
  *   device -> vmbus       acks: what it has taken note of, which devices it has; the bell of vmbus
  *   supervisor -> device  synic: where each virtual processor's event flags are
  *   guest -> device       a doorbell that KVM turns into the device's bell: no process between
@@ -32,13 +33,16 @@ enum {
     VMBUS_MESSAGE_BYTES = 240,                          /* of a payload, at most */
     VMBUS_MESSAGE_TYPE = 1,                             /* of every message to the guest */
     VMBUS_RING_PAGES_MAX = 1024,                        /* both rings of a channel */
-    VMBUS_POOL_PAGES = VMBUS_CHANNELS / 2 * VMBUS_RING_PAGES_MAX, /* of all channels of a worker */
+    /* Of all channels of a worker: their rings, and for each device that borrows two lists of the longest. */
+    VMBUS_POOL_PAGES = VMBUS_CHANNELS / 2 * VMBUS_RING_PAGES_MAX + VMBUS_DEVICES * 8192,
+    VMBUS_MEMORIES = 256, /* lists of pages that the guest lends, of all devices */
 };
 
 /* --- which device is which --- */
 
 struct vmbus_device {
     enum process process;
+    bool borrows; /* memory besides rings */
     uint8_t interface[16]; /* GUIDs as on the wire */
     uint8_t instance[16];
     const char *name; /* as operators say it */
@@ -152,9 +156,34 @@ struct vmbus_channel {
 };
 _Static_assert(sizeof(struct vmbus_channel) == 64, "layout");
 
+/*
+ * A list of pages that the guest lends a device (GPADL), for devices that borrow. It is named by its id in what the
+ * guest says. Once it is wanted back, its worker acknowledges the epoch when it uses it no more; when it has closed
+ * the device's first channel, it uses none.
+ */
+enum vmbus_memory_state {
+    VMBUS_MEMORY_NONE,
+    VMBUS_MEMORY_LENT,
+    VMBUS_MEMORY_WANTED, /* back */
+};
+
+struct vmbus_memory {
+    _Atomic uint32_t seq; /* odd while the rest is being written */
+    uint32_t state;       /* enum vmbus_memory_state */
+    uint32_t epoch;       /* another one with each change; of all entries together */
+    uint32_t id;
+    uint32_t relid;
+    uint32_t bytes, offset; /* of its one range, in its pages */
+    uint32_t pages;
+    uint32_t pool_at;
+    uint8_t pad[28];
+};
+_Static_assert(sizeof(struct vmbus_memory) == 64, "layout");
+
 struct vmbus_channels {
     struct vmbus_channel
         channels[VMBUS_CHANNELS]; /* by index; a worker looks at its own devices' */
+    struct vmbus_memory memories[VMBUS_MEMORIES];
     uint64_t pool[VMBUS_POOL_PAGES];
 };
 
@@ -168,6 +197,7 @@ struct vmbus_acks {
         _Atomic uint32_t epoch; /* written after status */
         uint32_t status;        /* of the opening: 0, or why not */
     } channels[VMBUS_CHANNELS];
+    _Atomic uint32_t memories[VMBUS_MEMORIES]; /* epoch of what it has taken note of */
 };
 _Static_assert(sizeof(struct vmbus_acks) <= 4096, "layout");
 
@@ -179,3 +209,7 @@ bool vmbus_channel_read(const struct vmbus_channels *c, unsigned index, struct v
 
 /* Write an entry; epoch and the rest are the caller's. */
 void vmbus_channel_write(struct vmbus_channels *c, unsigned index, const struct vmbus_channel *e);
+
+/* The same of lent memory; what is none of those states reads as false too. */
+bool vmbus_memory_read(const struct vmbus_channels *c, unsigned index, struct vmbus_memory *ret);
+void vmbus_memory_write(struct vmbus_channels *c, unsigned index, const struct vmbus_memory *e);

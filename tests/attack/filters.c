@@ -23,7 +23,8 @@
 #include "ipc/manifest.h"
 
 extern const struct sbx_profile sbx_profile_supervisor, sbx_profile_chipset, sbx_profile_vtpm,
-    sbx_profile_vmbus, sbx_profile_storage, sbx_profile_storage_plain, sbx_profile_diag;
+    sbx_profile_vmbus, sbx_profile_storage, sbx_profile_storage_plain, sbx_profile_net,
+    sbx_profile_diag;
 
 enum {
     MAX_INSNS = 4096,
@@ -285,6 +286,7 @@ int main(void)
         {&sbx_profile_vmbus,         &vmbus_filter        },
         {&sbx_profile_storage,       &storage_filter      },
         {&sbx_profile_storage_plain, &storage_plain_filter},
+        {&sbx_profile_net,           &net_filter          },
         {&sbx_profile_diag,          &diag_filter         },
     };
     bool ok = true;

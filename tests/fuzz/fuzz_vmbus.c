@@ -141,7 +141,7 @@ static void succeed(struct world *w)
     struct rd r = rd_over(w->region.bytes, w->region.len);
 
     attach(w);
-    must(vmbus_load(&w->v, &r) == 0);
+    must(vmbus_load(&w->v, &r, VMBUS_SCHEMA) == 0);
     must(is_committed(w));
     publish(w);
 }
@@ -399,7 +399,7 @@ static void corrupt(const struct world *w, const uint8_t *p)
     attach(&scratch);
     scratch.region.bytes[((size_t)p[0] << 8 | p[1]) % scratch.region.len] ^= p[2];
     r = rd_over(scratch.region.bytes, scratch.region.len);
-    if (vmbus_load(&scratch.v, &r) < 0)
+    if (vmbus_load(&scratch.v, &r, VMBUS_SCHEMA) < 0)
         return;
     vmbus_publish(&scratch.v);
     (void)vmbus_look(&scratch.v);

@@ -143,12 +143,13 @@ START_TEST(a_port_is_between_the_supervisor_and_its_owner_alone)
 }
 END_TEST
 
-START_TEST(only_storage_among_workers_reaches_guest_memory_and_none_kvm)
+START_TEST(only_storage_and_net_among_workers_reach_guest_memory_and_none_kvm)
 {
     for (int p = 0; p < PROCESS_COUNT; p++) {
         bool wanted = p == PROCESS_SUPERVISOR;
 
-        ck_assert(has((enum process)p, OBJECT_RAM) == (wanted || p == PROCESS_STORAGE));
+        ck_assert(has((enum process)p, OBJECT_RAM) ==
+                  (wanted || p == PROCESS_STORAGE || p == PROCESS_NET));
         ck_assert(has((enum process)p, OBJECT_KVM) == wanted);
         ck_assert(has((enum process)p, OBJECT_KERNEL) == wanted);
         ck_assert(has((enum process)p, OBJECT_INITRD) == wanted);
@@ -184,6 +185,16 @@ START_TEST(only_storage_reaches_the_disks)
 }
 END_TEST
 
+START_TEST(only_net_reaches_the_networks)
+{
+    for (int p = 0; p < PROCESS_COUNT; p++) {
+        ck_assert(has((enum process)p, OBJECT_NET) == (p == PROCESS_NET));
+        ck_assert(has((enum process)p, OBJECT_NETS) == (p == PROCESS_NET));
+        ck_assert(has((enum process)p, OBJECT_FRAMES) == (p == PROCESS_NET));
+    }
+}
+END_TEST
+
 /* Who writes a page is the only one who can. */
 START_TEST(pages_of_vmbus_have_one_writer_each)
 {
@@ -197,6 +208,10 @@ START_TEST(pages_of_vmbus_have_one_writer_each)
         ck_assert(synic == NULL || synic->writable == (p == PROCESS_SUPERVISOR));
         ck_assert(channels == NULL || channels->writable == (p == PROCESS_VMBUS));
         ck_assert(acks == NULL || acks->writable == (p == PROCESS_STORAGE));
+        channels = find((enum process)p, OBJECT_CHANNELS, PROCESS_NET);
+        acks = find((enum process)p, OBJECT_ACKS, PROCESS_NET);
+        ck_assert(channels == NULL || channels->writable == (p == PROCESS_VMBUS));
+        ck_assert(acks == NULL || acks->writable == (p == PROCESS_NET));
     }
 }
 END_TEST
@@ -263,10 +278,11 @@ int main(void)
     tcase_add_test(c, diag_reads_every_board);
     tcase_add_test(c, a_worker_with_a_port_has_a_region_that_the_supervisor_reads);
     tcase_add_test(c, a_port_is_between_the_supervisor_and_its_owner_alone);
-    tcase_add_test(c, only_storage_among_workers_reaches_guest_memory_and_none_kvm);
+    tcase_add_test(c, only_storage_and_net_among_workers_reach_guest_memory_and_none_kvm);
     tcase_add_test(c, only_diag_hears_operators);
     tcase_add_test(c, only_the_vtpm_and_the_guest_share_the_crb);
     tcase_add_test(c, only_storage_reaches_the_disks);
+    tcase_add_test(c, only_net_reaches_the_networks);
     tcase_add_test(c, pages_of_vmbus_have_one_writer_each);
     tcase_add_test(c, what_each_vcpu_has_comes_last);
     tcase_add_test(c, serial_lines_belong_to_the_chipset);

@@ -19,8 +19,8 @@ enum {
     AT_CHANNELS = 40,
     CHANNEL_BYTES = 13 * 4,
     AT_GPADLS = AT_CHANNELS + VMBUS_CHANNELS * CHANNEL_BYTES,
-    AT_FIRST_GPADL = AT_GPADLS + 4,
-    GPADL_BYTES = 8 * 4,
+    AT_FIRST_GPADL = AT_GPADLS + 8, /* how many, epoch */
+    GPADL_BYTES = 10 * 4,           /* place, eight that a row had ever, epoch */
 };
 
 static void setup(void)
@@ -41,7 +41,7 @@ static int load(struct vmbus *v, const uint8_t *bytes, size_t len)
 {
     struct rd r = rd_over(bytes, len);
 
-    return vmbus_load(v, &r);
+    return vmbus_load(v, &r, VMBUS_SCHEMA);
 }
 
 /* The worker dies here; its successor has the same state and shows what was shown. */
@@ -167,6 +167,32 @@ START_TEST(the_fullest_state_fits)
 }
 END_TEST
 
+/* Lists had no places and no epochs then. */
+START_TEST(a_state_of_the_first_schema_is_read)
+{
+    static struct state s, old;
+    static struct vmbus next;
+    struct rd r;
+
+    script(nothing);
+    save(&l->v, &s);
+    memcpy(old.bytes, s.bytes, AT_GPADLS + 4);
+    old.len = AT_GPADLS + 4;
+    for (size_t at = AT_FIRST_GPADL; at < s.len; at += GPADL_BYTES, old.len += GPADL_BYTES - 8)
+        memcpy(old.bytes + old.len, s.bytes + at + 4, GPADL_BYTES - 8);
+    lab_attach(l, &next);
+    r = rd_over(old.bytes, old.len);
+    ck_assert_int_eq(vmbus_load(&next, &r, 1), 0);
+    for (uint32_t id = 70; id < 75; id++) {
+        ck_assert_ptr_nonnull(gpadls_find(&next.gpadls, id));
+        ck_assert_uint_eq(gpadls_find(&next.gpadls, id)->pool_at,
+                          gpadls_find(&l->v.gpadls, id)->pool_at);
+    }
+    r = rd_over(old.bytes, old.len);
+    ck_assert_int_eq(vmbus_load(&next, &r, VMBUS_SCHEMA), -EBADMSG);
+}
+END_TEST
+
 /* --- what cannot have been saved --- */
 
 static void refuse(const uint8_t *bytes, size_t len)
@@ -204,7 +230,7 @@ static size_t field_of(uint32_t relid, unsigned word)
 
 static size_t list_field(uint32_t row, unsigned word)
 {
-    return AT_FIRST_GPADL + row * GPADL_BYTES + word * 4;
+    return AT_FIRST_GPADL + row * GPADL_BYTES + 4 + word * 4;
 }
 
 static void refuse_with(const struct state *s, size_t at, uint32_t value)
@@ -358,6 +384,7 @@ int main(void)
     tcase_add_test(t, every_step_comes_back);
     tcase_add_test(t, a_successor_shows_what_was_committed);
     tcase_add_test(t, the_fullest_state_fits);
+    tcase_add_test(t, a_state_of_the_first_schema_is_read);
     tcase_add_test(t, cut_and_long_states_are_refused);
     tcase_add_test(t, numbers_that_cannot_be_are_refused);
     tcase_add_test(t, lists_that_cannot_be_are_refused);

@@ -25,7 +25,7 @@ enum {
     NVSP_SEND_SECTIONS_MAX = 2688,     /* 16 MiB */
     NVSP_RECEIVE_SECTIONS_MAX = 18432, /* 31 MiB of the smallest */
     NVSP_CONTROL_SECTIONS = 16,        /* of the receive buffer, for answers of RNDIS */
-    NVSP_NO_SECTION = 0xffffffff,
+
     NIC_CHANNELS = 8,
     NIC_MTU_MIN = 68,
     NIC_MTU_MAX = 9000,
@@ -34,6 +34,8 @@ enum {
     NIC_RSS_KEY_BYTES = 40,
     NIC_RSS_TABLE = 128,
 };
+
+#define NVSP_NO_SECTION UINT32_MAX
 
 enum nvsp_type {
     NVSP_INIT = 1,

@@ -182,18 +182,39 @@ bool channel_may_have_memory(const struct vmbus *v, uint32_t relid)
     return false;
 }
 
-void channel_return_memory(struct vmbus *v, uint32_t relid)
+/* May a device use lists of that channel for more than rings? It uses none while its first channel is closed. */
+static bool may_borrow(const struct vmbus *v, uint32_t relid)
 {
-    const struct channel *c = find(v, relid);
+    unsigned device = vmbus_device_of(vmbus_index(relid));
+
+    return vmbus_devices[device].borrows && uses_rings(&v->channels[device * VMBUS_SUBCHANNELS]);
+}
+
+static bool is_in_use(const struct vmbus *v, unsigned row)
+{
+    const struct gpadl *g = &v->gpadls.rows[row];
+    const struct channel *c = &v->channels[vmbus_index(g->relid)];
+    const struct vmbus_acks *acks = v->acks[process_of(vmbus_index(g->relid))];
+
+    return (uses_rings(c) && c->gpadl == g->id) ||
+           (may_borrow(v, g->relid) && acks != NULL &&
+            atomic_load_explicit(&acks->memories[row], memory_order_acquire) != g->epoch);
+}
+
+bool channel_return_memory(struct vmbus *v, uint32_t relid)
+{
+    bool any = false;
 
     for (unsigned i = 0; i < GPADLS_MAX; i++) {
         struct gpadl *g = &v->gpadls.rows[i];
 
-        if (g->state != GPADL_TEARING || g->relid != relid || (uses_rings(c) && c->gpadl == g->id))
+        if (g->state != GPADL_TEARING || g->relid != relid || is_in_use(v, i))
             continue;
         channel_say(v, message_one(channel_say_at(v), VMBUS_GPADL_TORNDOWN, g->id));
         gpadl_free(g);
+        any = true;
     }
+    return any;
 }
 
 /* --- open and close --- */
@@ -392,7 +413,7 @@ static void closed(struct vmbus *v, struct channel *c)
     c->state = CHANNEL_OFFERED;
     if (v->phase != VMBUS_OFFERED)
         return;
-    channel_return_memory(v, relid);
+    (void)channel_return_memory(v, relid);
     if (is_primary(vmbus_index(relid))) /* now: opened again, it has others */
         (void)drop_subchannels(v, vmbus_device_of(vmbus_index(relid)));
     if (c->reopen != 0)
@@ -459,6 +480,45 @@ void channel_publish(const struct vmbus *v, unsigned index)
     vmbus_channel_write(shared, index, &e);
 }
 
+static struct vmbus_memory memory_of(const struct gpadl *g, enum process p)
+{
+    bool is_lent = g->state == GPADL_CREATED || g->state == GPADL_TEARING;
+
+    if (!is_lent || process_of(vmbus_index(g->relid)) != p)
+        return (struct vmbus_memory){.state = VMBUS_MEMORY_NONE};
+    return (struct vmbus_memory){
+        .state = g->state == GPADL_CREATED ? VMBUS_MEMORY_LENT : VMBUS_MEMORY_WANTED,
+        .epoch = g->epoch,
+        .id = g->id,
+        .relid = g->relid,
+        .bytes = g->bytes,
+        .offset = g->offset,
+        .pages = g->pages,
+        .pool_at = g->pool_at,
+    };
+}
+
+static void publish_memory_to(const struct vmbus *v, unsigned row, enum process p)
+{
+    struct vmbus_memory *shown = &v->shared[p]->memories[row];
+    struct vmbus_memory e = memory_of(&v->gpadls.rows[row], p);
+
+    if (atomic_load(&shown->seq) % 2 != 0 || shown->state != e.state || shown->epoch != e.epoch)
+        vmbus_memory_write(v->shared[p], row, &e);
+}
+
+void channel_publish_memory(const struct vmbus *v, unsigned row)
+{
+    for (unsigned d = 0; d < VMBUS_DEVICES; d++) {
+        const struct vmbus_device *device = &vmbus_devices[d];
+
+        if (!device->borrows || v->shared[device->process] == NULL ||
+            (d > 0 && vmbus_devices[d - 1].process == device->process && vmbus_devices[d - 1].borrows))
+            continue; /* once a process: its devices follow one another */
+        publish_memory_to(v, row, device->process);
+    }
+}
+
 /* --- the state --- */
 
 static bool rings_are_sound(struct vmbus *v, const struct channel *c)
@@ -494,5 +554,5 @@ bool channel_may_own(const struct vmbus *v, const struct gpadl *g)
         return false;
     if (g->state != GPADL_TEARING || v->phase == VMBUS_RESETTING) /* then all of it goes unsaid */
         return true;
-    return uses_rings(c) && c->gpadl == g->id;
+    return (uses_rings(c) && c->gpadl == g->id) || may_borrow(v, g->relid);
 }

@@ -31,8 +31,8 @@ int MUST_USE channel_released(struct vmbus *v, uint32_t relid);
 /* May the guest make a GPADL for it? */
 bool channel_may_have_memory(const struct vmbus *v, uint32_t relid);
 
-/* Answer teardowns of GPADLs that relid does not use any more. */
-void channel_return_memory(struct vmbus *v, uint32_t relid);
+/* Answer teardowns of GPADLs of relid that nobody uses any more. True when there were any. */
+bool channel_return_memory(struct vmbus *v, uint32_t relid);
 
 /* The connection ends. */
 void channel_close_all(struct vmbus *v);
@@ -42,8 +42,9 @@ void channel_forget_all(struct vmbus *v);
 /* Take note of its acknowledgement. True when the state changed. */
 bool channel_look(struct vmbus *v, unsigned index);
 
-/* Write its entry for the worker behind it. */
+/* Write its entry for the worker behind it; and a row's of lent memory, for workers whose devices borrow. */
 void channel_publish(const struct vmbus *v, unsigned index);
+void channel_publish_memory(const struct vmbus *v, unsigned row);
 
 /* Could what was loaded have been saved by us? The second: of a list, whose relid is one. */
 bool channel_is_sound(struct vmbus *v, unsigned index);

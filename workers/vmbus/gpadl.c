@@ -104,7 +104,12 @@ void gpadls_free_of(struct gpadls *g, uint32_t relid)
 
 void gpadls_free_all(struct gpadls *g)
 {
-    *g = (struct gpadls){0};
+    *g = (struct gpadls){.epoch = g->epoch};
+}
+
+void gpadl_touch(struct gpadls *g, struct gpadl *one)
+{
+    one->epoch = ++g->epoch;
 }
 
 void gpadls_save(const struct gpadls *g, struct wr *w)
@@ -114,11 +119,13 @@ void gpadls_save(const struct gpadls *g, struct wr *w)
     for (unsigned i = 0; i < GPADLS_MAX; i++)
         n += g->rows[i].state != GPADL_FREE;
     wr_le32(w, n);
+    wr_le32(w, g->epoch);
     for (unsigned i = 0; i < GPADLS_MAX; i++) {
         const struct gpadl *row = &g->rows[i];
 
         if (row->state == GPADL_FREE)
             continue;
+        wr_le32(w, i);
         wr_le32(w, row->state);
         wr_le32(w, row->id);
         wr_le32(w, row->relid);
@@ -127,6 +134,7 @@ void gpadls_save(const struct gpadls *g, struct wr *w)
         wr_le32(w, row->pages);
         wr_le32(w, row->received);
         wr_le32(w, row->pool_at);
+        wr_le32(w, row->epoch);
     }
 }
 
@@ -149,27 +157,38 @@ static bool is_sound(struct gpadls *so_far, const struct gpadl *row)
            taken(so_far, process_of(row->relid), row->pool_at, row->pages) == NULL;
 }
 
-int gpadls_load(struct gpadls *g, struct rd *r)
+static struct gpadl read_row(struct rd *r)
 {
-    struct gpadls loaded = {0};
+    struct gpadl row = {0};
+
+    row.state = rd_le32(r);
+    row.id = rd_le32(r);
+    row.relid = rd_le32(r);
+    row.bytes = rd_le32(r);
+    row.offset = rd_le32(r);
+    row.pages = rd_le32(r);
+    row.received = rd_le32(r);
+    row.pool_at = rd_le32(r);
+    return row;
+}
+
+int gpadls_load(struct gpadls *g, struct rd *r, uint32_t schema)
+{
+    bool has_epochs = schema >= GPADLS_SCHEMA_EPOCHS;
     uint32_t n = rd_le32(r);
+    struct gpadls loaded = {.epoch = has_epochs ? rd_le32(r) : 0};
 
     if (n > GPADLS_MAX)
         return -EBADMSG;
     for (uint32_t i = 0; i < n; i++) {
-        struct gpadl row;
+        uint32_t place = has_epochs ? rd_le32(r) : i;
+        struct gpadl row = read_row(r);
 
-        row.state = rd_le32(r);
-        row.id = rd_le32(r);
-        row.relid = rd_le32(r);
-        row.bytes = rd_le32(r);
-        row.offset = rd_le32(r);
-        row.pages = rd_le32(r);
-        row.received = rd_le32(r);
-        row.pool_at = rd_le32(r);
-        if (!rd_ok(r) || !is_sound(&loaded, &row))
+        row.epoch = has_epochs ? rd_le32(r) : 0;
+        if (!rd_ok(r) || !is_sound(&loaded, &row) || place >= GPADLS_MAX ||
+            loaded.rows[place].state != GPADL_FREE)
             return -EBADMSG;
-        loaded.rows[i] = row;
+        loaded.rows[place] = row;
     }
     *g = loaded;
     return 0;

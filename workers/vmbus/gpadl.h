@@ -19,6 +19,7 @@
 enum {
     GPADLS_MAX = 256,
     GPADLS_PER_CHANNEL = 32,
+    GPADLS_SCHEMA_EPOCHS = 2, /* from that one on rows have places and epochs */
     GPADL_PAGES_MAX = 8190, /* what one range can describe */
 };
 
@@ -38,11 +39,16 @@ struct gpadl {
     uint32_t pages;
     uint32_t received; /* page frame numbers */
     uint32_t pool_at;
+    uint32_t epoch; /* another one with each change that a device that borrows is told of */
 };
 
 struct gpadls {
-    struct gpadl rows[GPADLS_MAX];
+    uint32_t epoch; /* the last one */
+    struct gpadl rows[GPADLS_MAX]; /* a row is the same in what the devices see (struct vmbus_memory) */
 };
+
+/* A row has changed: its device is to take note. */
+void gpadl_touch(struct gpadls *g, struct gpadl *one);
 
 /* The list of that name, in any state but free; NULL when there is none. */
 struct gpadl *gpadls_find(struct gpadls *g, uint32_t id);
@@ -62,5 +68,5 @@ void gpadls_free_of(struct gpadls *g, uint32_t relid);
 void gpadls_free_all(struct gpadls *g);
 
 void gpadls_save(const struct gpadls *g, struct wr *w);
-/* -EBADMSG: it cannot have been saved by us. */
-int MUST_USE gpadls_load(struct gpadls *g, struct rd *r);
+/* -EBADMSG: it cannot have been saved by us. schema: of what was saved, VMBUS_SCHEMA or an older one. */
+int MUST_USE gpadls_load(struct gpadls *g, struct rd *r, uint32_t schema);

@@ -140,10 +140,9 @@ static int load(void *self, struct rd *state, uint32_t schema)
     struct vmbus_worker *vw = self;
     int r = 0;
 
-    (void)schema;
     vmbus_init(&vw->vmbus);
     if (state != NULL && !vw->worker->parked)
-        r = vmbus_load(&vw->vmbus, state);
+        r = vmbus_load(&vw->vmbus, state, schema);
     if (r < 0)
         return r;
     add_rows(vw);
@@ -212,7 +211,7 @@ static const struct worker_ops vmbus_ops = {
     .process = PROCESS_VMBUS,
     .filter = &vmbus_filter,
     .schema = VMBUS_SCHEMA,
-    .schema_min = VMBUS_SCHEMA,
+    .schema_min = VMBUS_SCHEMA_MIN,
     .state_max = VMBUS_STATE_MAX,
     .setup = setup,
     .load = load,

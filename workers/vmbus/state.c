@@ -73,7 +73,7 @@ static bool is_sound(struct vmbus *v)
     return true;
 }
 
-int vmbus_load(struct vmbus *v, struct rd *r)
+int vmbus_load(struct vmbus *v, struct rd *r, uint32_t schema)
 {
     struct vmbus n = *v;
     int e = 0;
@@ -89,7 +89,7 @@ int vmbus_load(struct vmbus *v, struct rd *r)
     for (unsigned i = 0; e == 0 && i < VMBUS_CHANNELS; i++)
         e = channel_load(&n.channels[i], r);
     if (e == 0)
-        e = gpadls_load(&n.gpadls, r);
+        e = gpadls_load(&n.gpadls, r, schema);
     if (e == 0)
         e = rd_finish(r);
     if (e == 0 && !is_sound(&n))

@@ -121,6 +121,7 @@ static void take_pfns(struct vmbus *v, struct gpadl *g, struct span pfns)
     if (g->received < g->pages)
         return;
     g->state = GPADL_CREATED;
+    gpadl_touch(&v->gpadls, g);
     created(v, g->relid, g->id, VMBUS_STATUS_SUCCESS);
 }
 
@@ -175,7 +176,8 @@ static int on_gpadl_teardown(struct vmbus *v, struct rd *r)
     if (g == NULL || g->relid != relid || g->state != GPADL_CREATED)
         return -EINVAL;
     g->state = GPADL_TEARING;
-    channel_return_memory(v, relid);
+    gpadl_touch(&v->gpadls, g);
+    (void)channel_return_memory(v, relid);
     return 0;
 }
 
@@ -300,6 +302,18 @@ static bool may_step(struct vmbus *v, unsigned messages)
     return false;
 }
 
+/* What devices have let go of since. */
+static bool return_memory(struct vmbus *v)
+{
+    bool changed = false;
+
+    for (unsigned i = 0; i < GPADLS_MAX && may_step(v, ROOM); i++) {
+        if (v->gpadls.rows[i].state == GPADL_TEARING)
+            changed |= channel_return_memory(v, v->gpadls.rows[i].relid);
+    }
+    return changed;
+}
+
 bool vmbus_look(struct vmbus *v)
 {
     unsigned room = v->phase == VMBUS_RESETTING ? 0 : ROOM; /* what closes then says nothing */
@@ -309,6 +323,7 @@ bool vmbus_look(struct vmbus *v)
     for (unsigned i = 0; i < VMBUS_CHANNELS && may_step(v, room); i++)
         changed |= channel_look(v, i);
     if (v->phase == VMBUS_OFFERED) {
+        changed |= return_memory(v);
         for (unsigned d = 0; d < VMBUS_DEVICES && may_step(v, ROOM); d++)
             changed |= channel_sync_device(v, d);
     }
@@ -328,6 +343,8 @@ void vmbus_publish(const struct vmbus *v)
 {
     for (unsigned i = 0; i < VMBUS_CHANNELS; i++)
         channel_publish(v, i);
+    for (unsigned i = 0; i < GPADLS_MAX; i++)
+        channel_publish_memory(v, i);
     atomic_store_explicit(&v->outbox->discard, v->discard, memory_order_relaxed);
     atomic_store_explicit(&v->outbox->tail, v->tail, memory_order_release);
 }

@@ -26,7 +26,8 @@
 #include "workers/vmbus/message.h"
 
 enum {
-    VMBUS_SCHEMA = 1,
+    VMBUS_SCHEMA = 2,
+    VMBUS_SCHEMA_MIN = 1,
     VMBUS_STATE_MAX = 16 * 1024,
 };
 
@@ -106,5 +107,5 @@ bool vmbus_is_blocked(const struct vmbus *v);
 void vmbus_publish(const struct vmbus *v);
 
 void vmbus_save(const struct vmbus *v, struct wr *w);
-/* -EBADMSG, and nothing changed, when it cannot have been saved by us. */
-int MUST_USE vmbus_load(struct vmbus *v, struct rd *r);
+/* -EBADMSG, and nothing changed, when it cannot have been saved by us, as VMBUS_SCHEMA or an older one. */
+int MUST_USE vmbus_load(struct vmbus *v, struct rd *r, uint32_t schema);

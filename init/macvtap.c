@@ -1,0 +1,192 @@
+#include "init/macvtap.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+
+enum {
+    MESSAGE_BYTES = 512,
+    MAC_TEXT_BYTES = 18,
+    VNET_HEADER_BYTES = 12,
+    PATH_BYTES = 64 + IF_NAMESIZE,
+};
+
+static const char CARDS[] = "/sys/class/net";
+
+/* --- finding the card --- */
+
+static bool has_mac(const char *card, const char *mac)
+{
+    char path[PATH_BYTES], text[MAC_TEXT_BYTES];
+    AUTO_FD fd = -1;
+
+    (void)snprintf(path, sizeof(path), "%s/%.15s/address", CARDS, card);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && read(fd, text, sizeof(text)) == (ssize_t)sizeof(text) &&
+           memcmp(text, mac, MAC_TEXT_BYTES - 1) == 0;
+}
+
+static unsigned find_card(const char *mac, char ret_name[IF_NAMESIZE])
+{
+    DIR *dir = opendir(CARDS);
+    unsigned found = 0;
+
+    if (dir == NULL)
+        return 0;
+    for (const struct dirent *d = readdir(dir); d != NULL && found == 0; d = readdir(dir)) {
+        if (d->d_name[0] == '.' || !has_mac(d->d_name, mac))
+            continue;
+        (void)snprintf(ret_name, IF_NAMESIZE, "%.15s", d->d_name);
+        found = if_nametoindex(ret_name);
+    }
+    (void)closedir(dir);
+    return found;
+}
+
+static unsigned wait_for_card(const char *mac, uint64_t wait_ns, char ret_name[IF_NAMESIZE])
+{
+    const struct timespec nap = {.tv_nsec = 2 * 1000 * 1000};
+    uint64_t end_ns = clock_now_ns() + wait_ns;
+    unsigned index;
+
+    while ((index = find_card(mac, ret_name)) == 0 && clock_now_ns() < end_ns)
+        (void)nanosleep(&nap, NULL);
+    return index;
+}
+
+/* --- the link over it --- */
+
+struct message {
+    struct nlmsghdr head;
+    struct ifinfomsg info;
+    uint8_t attributes[MESSAGE_BYTES];
+};
+
+static struct rtattr *put(struct message *m, unsigned short type, const void *bytes, size_t len)
+{
+    struct rtattr *a = (struct rtattr *)(void *)((uint8_t *)m + NLMSG_ALIGN(m->head.nlmsg_len));
+
+    a->rta_type = type;
+    a->rta_len = (unsigned short)RTA_LENGTH(len);
+    if (len > 0)
+        memcpy(RTA_DATA(a), bytes, len);
+    m->head.nlmsg_len = NLMSG_ALIGN(m->head.nlmsg_len) + (uint32_t)RTA_ALIGN(a->rta_len);
+    return a;
+}
+
+static void close_nest(const struct message *m, struct rtattr *nest)
+{
+    nest->rta_len = (unsigned short)((const uint8_t *)m + m->head.nlmsg_len - (uint8_t *)nest);
+}
+
+static void fill(struct message *m, const char *name, unsigned lower)
+{
+    static const char kind[] = "macvtap";
+    const uint32_t mode = MACVLAN_MODE_PASSTHRU;
+    struct rtattr *info, *data;
+
+    m->head = (struct nlmsghdr){.nlmsg_len = NLMSG_LENGTH(sizeof(m->info)),
+                                .nlmsg_type = RTM_NEWLINK,
+                                .nlmsg_flags =
+                                    NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL};
+    m->info = (struct ifinfomsg){.ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+    (void)put(m, IFLA_IFNAME, name, strlen(name) + 1);
+    (void)put(m, IFLA_LINK, &lower, sizeof(lower));
+    info = put(m, IFLA_LINKINFO, NULL, 0);
+    (void)put(m, IFLA_INFO_KIND, kind, sizeof(kind));
+    data = put(m, IFLA_INFO_DATA, NULL, 0);
+    (void)put(m, IFLA_MACVLAN_MODE, &mode, sizeof(mode));
+    close_nest(m, data);
+    close_nest(m, info);
+}
+
+static int ask(int fd, const struct message *m)
+{
+    struct {
+        struct nlmsghdr head;
+        struct nlmsgerr error;
+        uint8_t more[MESSAGE_BYTES];
+    } answer;
+    ssize_t n;
+
+    if (send(fd, m, m->head.nlmsg_len, 0) < 0)
+        return -errno;
+    n = recv(fd, &answer, sizeof(answer), 0);
+    if (n < (ssize_t)NLMSG_LENGTH(sizeof(answer.error)) || answer.head.nlmsg_type != NLMSG_ERROR)
+        return n < 0 ? -errno : -EBADMSG;
+    return answer.error.error;
+}
+
+static int make_link(const char *name, unsigned lower)
+{
+    AUTO_FD fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    struct message m = {0};
+
+    if (fd < 0)
+        return -errno;
+    fill(&m, name, lower);
+    return ask(fd, &m);
+}
+
+static int bring_up(const char *name)
+{
+    AUTO_FD fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ifreq rq = {0};
+
+    (void)snprintf(rq.ifr_name, sizeof(rq.ifr_name), "%.15s", name);
+    if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &rq) < 0)
+        return -errno;
+    rq.ifr_flags = (short)(rq.ifr_flags | IFF_UP | IFF_PROMISC);
+    return ioctl(fd, SIOCSIFFLAGS, &rq) < 0 ? -errno : 0;
+}
+
+/* Checksums are left to us both ways; segments are cut by the kernel. */
+static int open_link(const char *name)
+{
+    struct ifreq rq = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+    int header = VNET_HEADER_BYTES;
+    char path[32];
+    AUTO_FD fd = -1;
+
+    (void)snprintf(path, sizeof(path), "/dev/tap%u", if_nametoindex(name));
+    fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || ioctl(fd, TUNSETIFF, &rq) < 0 || ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ||
+        ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM) < 0)
+        return -errno;
+    return fd_steal(&fd);
+}
+
+int macvtap_open(const uint8_t mac[6], uint64_t wait_ns, struct why *why)
+{
+    char text[MAC_TEXT_BYTES], card[IF_NAMESIZE], name[IF_NAMESIZE];
+    unsigned lower;
+    int r;
+
+    (void)snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+                   mac[3], mac[4], mac[5]);
+    lower = wait_for_card(text, wait_ns, card);
+    if (lower == 0)
+        return why_say(why, -ENODEV, "no network card with the address %s", text);
+    (void)snprintf(name, sizeof(name), "guest%u", lower);
+    r = bring_up(card);
+    if (r == 0)
+        r = make_link(name, lower);
+    if (r == 0)
+        r = open_link(name);
+    return r < 0 ? why_errno(why, r, "network card %s", card) : r;
+}

@@ -1,0 +1,55 @@
+/*
+ * ipc/frames.h - what the net worker has taken from the guest's rings and not told it yet, and which parts of the
+ * guest's receive buffers the guest has.
+ *
+ * Shared memory that outlives every generation. A process that is killed is no power failure: what it stored is
+ * there, so only the order of stores matters. What each field means, and the order, is in workers/net/line.h; here
+ * is the layout alone, because init makes the memory.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "ipc/nets.h"
+
+enum {
+    FRAMES_CHANNELS = NETS_MAX * VMBUS_SUBCHANNELS,
+    FRAMES_SLOTS = 512,     /* packets of a channel that are taken and not done with */
+    FRAMES_SECTIONS = 18432, /* of a receive buffer */
+    FRAMES_GROUPS = 64,     /* packets for the guest that are published at once */
+};
+
+struct frames_slot {
+    uint64_t transaction;
+    _Atomic uint32_t kind; /* enum line_kind */
+    uint32_t status;       /* of a frame: enum nvsp_status */
+};
+
+struct frames_channel {
+    uint32_t opening; /* that all of this is about; another one voids it */
+    uint32_t spare;
+    _Atomic uint64_t in;   /* low half: packets taken, high half: read offset in the ring */
+    _Atomic uint32_t done; /* of those, the first ones: done with */
+    _Atomic uint32_t out;  /* write offset in the other ring */
+    _Atomic uint32_t commit; /* what is being published: 0, or enum line_commit and in the low half how many */
+    uint32_t commit_from;  /* write offset before and after it */
+    uint32_t commit_to;
+    uint32_t commit_replied; /* which control packet's RNDIS answer that is; 0: none's */
+    _Atomic uint32_t replied; /* the last one whose answer was shown; packets count from 1 here */
+    struct {
+        uint16_t first, n; /* sections of the receive buffer */
+    } commit_groups[FRAMES_GROUPS];
+    struct frames_slot slots[FRAMES_SLOTS]; /* packet number n is in slots[n % FRAMES_SLOTS] */
+};
+
+struct frames_page {
+    struct frames_channel channels[FRAMES_CHANNELS];
+    /* Of each section: 0, the host has it; else how many sections the guest was given with it, at the first of them,
+     * and FRAMES_MORE at the others. */
+    _Atomic uint16_t owners[NETS_MAX][FRAMES_SECTIONS];
+};
+
+enum {
+    FRAMES_MORE = 0xffff,
+};

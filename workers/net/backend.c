@@ -1,0 +1,177 @@
+/*
+ * The kinds of back end: a frame out, a frame in, nothing else.
+ *
+ * A stream has frames with their lengths before them. What is read of it is first looked at, then consumed a whole
+ * frame at a time, and what is written is written a whole frame at a time: a death loses frames, and never leaves
+ * the stream in the middle of one.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/rd.h"
+#include "base/wr.h"
+#include "workers/net/net.h"
+
+enum {
+    LENGTH_BYTES = 4, /* before each frame of a stream */
+    VECTORS = NET_PIECES + 1,
+};
+
+void backend_open(struct backend *b, enum net_kind kind, int fd, uint8_t *stream)
+{
+    *b = (struct backend){.kind = kind, .fd = fd, .stream = stream};
+}
+
+uint32_t backend_offloads(enum net_kind kind)
+{
+    switch (kind) {
+    case NET_TAP:
+    case NET_DATAGRAM:
+    case NET_DISCARD:
+        return NIC_OFFLOADS - 1;
+    case NET_STREAM:
+    case NET_NONE:
+        break;
+    }
+    return 0;
+}
+
+static int failed(struct backend *b)
+{
+    int e = errno;
+
+    if (e == EPIPE || e == ECONNRESET || e == EBADFD || e == ENOTCONN)
+        b->is_gone = true;
+    return -e;
+}
+
+static int write_all(struct backend *b, struct iovec *v, unsigned n, uint32_t len)
+{
+    ssize_t sent = b->kind == NET_TAP ? writev(b->fd, v, (int)n)
+                                      : sendmsg(b->fd, &(struct msghdr){.msg_iov = v, .msg_iovlen = n},
+                                                MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    if (sent < 0)
+        return failed(b);
+    return (size_t)sent == len ? 0 : -EIO;
+}
+
+int backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BYTES],
+                 const struct iovec *pieces, unsigned n, uint32_t len)
+{
+    uint8_t length[LENGTH_BYTES];
+    struct iovec v[VECTORS];
+    struct wr w = wr_over(length, sizeof(length));
+
+    if (b->kind == NET_DISCARD || b->is_gone)
+        return b->is_gone ? -EPIPE : 0;
+    if (n > NET_PIECES)
+        return -EMSGSIZE;
+    memcpy(&v[1], pieces, n * sizeof(*pieces));
+    if (b->kind == NET_STREAM) {
+        wr_be32(&w, len);
+        v[0] = (struct iovec){length, sizeof(length)};
+        return write_all(b, v, n + 1, len + LENGTH_BYTES);
+    }
+    v[0] = (struct iovec){(uint8_t *)(uintptr_t)header, VNET_HEADER_BYTES};
+    return write_all(b, v, n + 1, len + VNET_HEADER_BYTES);
+}
+
+/* --- receiving --- */
+
+/* The frame at stream_at: its length, 0: not all of it is there, -EBADMSG: it is none. */
+static int next_in_stream(const struct backend *b, uint32_t at)
+{
+    uint32_t have = b->stream_len - at;
+    struct rd r = rd_over(b->stream + at, have);
+    uint32_t len = rd_be32(&r);
+
+    if (!rd_ok(&r))
+        return 0;
+    if (len < NIC_HEAD_BYTES || len > NET_FRAME_MAX)
+        return -EBADMSG;
+    return have - LENGTH_BYTES < len ? 0 : (int)len;
+}
+
+/* How many bytes the whole frames have. */
+static uint32_t whole_frames(const struct backend *b)
+{
+    uint32_t at = 0;
+    int len;
+
+    while ((len = next_in_stream(b, at)) > 0)
+        at += LENGTH_BYTES + (uint32_t)len;
+    return at;
+}
+
+/* Look at what there is, then take the whole frames of it out of the socket. */
+static int fill_stream(struct backend *b)
+{
+    ssize_t n = recv(b->fd, b->stream, NET_STREAM_BYTES, MSG_DONTWAIT | MSG_PEEK);
+    uint32_t whole;
+
+    b->stream_at = 0;
+    b->stream_len = n > 0 ? (uint32_t)n : 0;
+    if (n < 0)
+        return failed(b);
+    whole = whole_frames(b);
+    if (n == 0 || next_in_stream(b, whole) < 0) { /* out of step: nothing that follows makes sense */
+        b->is_gone = true;
+        return -EPIPE;
+    }
+    if (whole > 0 && recv(b->fd, b->stream, whole, MSG_DONTWAIT) != (ssize_t)whole)
+        return -EIO;
+    b->stream_len = whole;
+    return whole > 0 ? 0 : -EAGAIN;
+}
+
+static int receive_stream(struct backend *b, const struct gmem_pages *pages, uint32_t offset,
+                          uint32_t room)
+{
+    int r = b->stream_at == b->stream_len ? fill_stream(b) : 0;
+    const uint8_t *frame = b->stream + b->stream_at + LENGTH_BYTES;
+    int len = r < 0 ? r : next_in_stream(b, b->stream_at);
+
+    if (len <= 0)
+        return len == 0 ? -EIO : len;
+    b->stream_at += LENGTH_BYTES + (uint32_t)len;
+    if ((uint32_t)len > room)
+        return -EMSGSIZE;
+    gmem_pages_copy_out(pages, offset, frame, (uint32_t)len);
+    return len;
+}
+
+int backend_receive(struct backend *b, uint8_t header[VNET_HEADER_BYTES],
+                    const struct gmem_pages *pages, uint32_t offset, uint32_t room)
+{
+    struct iovec v[VECTORS] = {{header, VNET_HEADER_BYTES}};
+    struct msghdr m = {.msg_iov = v};
+    ssize_t got;
+    int n;
+
+    memset(header, 0, VNET_HEADER_BYTES);
+    if (b->kind == NET_DISCARD || b->is_gone)
+        return -EAGAIN;
+    if (b->kind == NET_STREAM)
+        return receive_stream(b, pages, offset, room);
+    n = gmem_pages_iovec(pages, offset, room, &v[1], NET_PIECES);
+    if (n < 0)
+        return n;
+    m.msg_iovlen = (size_t)n + 1;
+    got = b->kind == NET_TAP ? readv(b->fd, v, n + 1)
+                             : recvmsg(b->fd, &m, MSG_DONTWAIT | MSG_TRUNC);
+    if (got < 0)
+        return failed(b);
+    if (got < VNET_HEADER_BYTES + NIC_HEAD_BYTES)
+        return -EBADMSG;
+    return (size_t)got > VNET_HEADER_BYTES + (size_t)room ? -EMSGSIZE
+                                                          : (int)(got - VNET_HEADER_BYTES);
+}
+
+bool backend_has_more(const struct backend *b)
+{
+    return b->kind == NET_STREAM && b->stream_at != b->stream_len;
+}

@@ -1,0 +1,1 @@
+#include "workers/net/frame.h"

@@ -1,0 +1,240 @@
+/*
+ * workers/net/net.h - the net worker: its NICs, their channels, and what their frames come from and go to.
+ *
+ *   serve.c     the loop: rings, back ends, bell, sleep
+ *   nic.c       a NIC's channels and the memory it borrows
+ *   control.c   what its driver asks for (nvsp.h, rndis.h), each thing once, also across a death
+ *   tx.c        frames from the guest's rings to the back end
+ *   rx.c        frames from the back end into the guest's receive buffer
+ *   backend.c   the kinds of back end
+ *   state.c     what survives besides the log
+ *   line.c      a channel's rings and log
+ *   nvsp.c rndis.c oid.c frame.c    the protocol, without I/O
+ *
+ * One thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/board.h"
+#include "base/gmem.h"
+#include "base/rd.h"
+#include "base/wr.h"
+#include "ipc/frames.h"
+#include "ipc/nets.h"
+#include "ipc/vmbus.h"
+#include "workers/net/frame.h"
+#include "workers/net/line.h"
+#include "workers/net/nvsp.h"
+#include "workers/net/rndis.h"
+#include "workers/worker.h"
+
+enum {
+    NET_SCHEMA = 1,
+    NET_STATE_MAX = 32 * 1024,
+    NET_BUFFER_PAGES = 8192, /* of a receive or send buffer */
+    NET_PIECES = 64,         /* parts of a frame in the guest's memory */
+    NET_BATCH = 64,          /* packets of a channel, or frames of a back end, before others have their turn */
+    NET_STREAM_BYTES = 256 * 1024,
+};
+
+/* Memory that the guest has lent for a buffer, resolved. */
+struct lent {
+    uint32_t row; /* in struct vmbus_channels */
+    uint32_t id;  /* 0: none */
+    uint32_t bytes, offset;
+    struct gmem_pages pages;
+    uint8_t *hosts[NET_BUFFER_PAGES];
+};
+
+/* The control packet that was executed last: its answers are told until they are shown. */
+struct control {
+    uint32_t opening, number; /* of the primary channel; 0, 0: none */
+    uint32_t answer_len, reply_len;
+    uint8_t answer[NVSP_MESSAGE_MAX];
+    uint8_t reply[RNDIS_ANSWER_MAX];
+};
+
+enum nic_drop {
+    DROP_MALFORMED, /* from the guest: no RNDIS message, or one that is wrong */
+    DROP_OFFLOAD,   /* it asks for what the back end cannot do */
+    DROP_BACKEND,   /* it does not take it */
+    DROP_NO_BUFFER, /* for the guest: it has all sections, or its ring is full */
+    DROP_TOO_LONG,
+    DROP_BAD_FRAME, /* from the back end: no frame, or its header is wrong */
+    DROPS,
+};
+
+struct backend {
+    enum net_kind kind;
+    int fd;
+    bool is_gone; /* the other end hung up */
+    /* A stream's bytes that are looked at and not consumed. */
+    uint8_t *stream;
+    uint32_t stream_len, stream_at;
+};
+
+struct nic {
+    bool present;
+    unsigned index;
+    struct nic_config config;
+    struct nvsp nvsp;
+    struct control control;
+    struct backend backend;
+    struct line lines[VMBUS_SUBCHANNELS];
+    struct vmbus_channel opened[VMBUS_SUBCHANNELS]; /* as acknowledged */
+    struct lent receive, send;
+    uint32_t section_at;   /* where to look for free sections */
+    bool rx_is_full;       /* there were none */
+    struct nic_counters counters;
+    uint64_t drops[DROPS];
+    struct {
+        struct board_row *link, *tx_frames, *tx_bytes, *rx_frames, *rx_bytes, *drops[DROPS], *mac, *mtu, *version;
+    } rows;
+};
+
+/* What a packet of the guest carries: parts of its memory. */
+struct carried {
+    uint32_t number; /* of the packet, as l->taken was before it */
+    uint32_t len;
+    unsigned n;
+    struct {
+        uint64_t at; /* guest physical, or in the send buffer */
+        uint32_t len;
+        bool is_section;
+    } parts[NET_PIECES];
+};
+
+struct net {
+    struct worker *worker;
+    struct gmem memory;
+    int bell_fd, vmbus_bell_fd;
+    int irq_fds[VPS_MAX];
+    const struct nets_page *nets;
+    const struct vmbus_channels *channels;
+    const struct vmbus_synic *synic;
+    struct vmbus_acks *acks;
+    struct frames_page *log;
+    struct nic nics[NETS_MAX];
+    struct carried carried[NET_BATCH]; /* of the packets that are being looked at */
+    struct line_group groups[VMBUS_SUBCHANNELS][NET_BATCH];
+    uint64_t spin_ns; /* how long to look before sleeping: tunes itself */
+    uint64_t shown_ns;
+    struct {
+        struct board_row *interrupts, *sleeps, *spins, *stopped, *spin_ns;
+    } rows;
+};
+
+/* --- nic.c --- */
+
+/* Take note of what vmbus has changed: channels and memory. False: look again, though nobody rings. */
+bool nic_look(struct net *s, struct nic *n);
+
+/* Set a channel's event flag, and interrupt if nobody else has, or in any case. */
+void nic_interrupt(struct net *s, const struct nic *n, unsigned channel, bool anyway);
+
+static inline struct line *nic_primary(struct nic *n)
+{
+    return &n->lines[0];
+}
+
+/* Bytes of the lent list of that number, for nvsp_message(); self is a struct nic_lookup. */
+struct nic_lookup {
+    const struct net *net;
+    const struct nic *nic;
+};
+uint64_t nic_lent_bytes(void *self, uint32_t gpadl);
+
+/* Resolve the buffers that n->nvsp names, let go of those that it does not. */
+void nic_take_buffers(struct net *s, struct nic *n);
+
+/* --- control.c --- */
+
+/* Execute the control packet of the primary channel that p describes, and keep its answers: see struct control. */
+void control_execute(struct net *s, struct nic *n, const struct vmring_packet *p);
+
+/* Tell what is due. False: there is no room now. */
+bool control_tell(struct net *s, struct nic *n);
+
+/* Tell the guest of the link, if it believes otherwise. */
+void control_tell_link(struct net *s, struct nic *n);
+
+/* False: both its answers were told, or it had none. */
+bool control_is_due(const struct nic *n);
+
+/* --- carried.c --- */
+
+/*
+ * What the packet carries that line_next() found. -EBADMSG: its ranges make no sense, or its section is none; too many
+ * parts are one of those.
+ */
+int MUST_USE carried_by(const struct nic *n, const struct line *l, const struct vmring_packet *p,
+                        const struct nvsp_rndis_packet *rndis, struct carried *ret);
+/* Copy len bytes from at on, inside of it. -EFAULT: not the guest's memory. */
+int MUST_USE carried_copy(const struct net *s, const struct nic *n, const struct carried *c, uint32_t at,
+                          void *out, uint32_t len);
+/* Describe [at, at + len) for the kernel in at most max parts; how many, or -EFAULT. */
+int MUST_USE carried_iovecs(const struct net *s, const struct nic *n, const struct carried *c,
+                            uint32_t at, uint32_t len, struct iovec *iov, unsigned max);
+
+/* --- tx.c --- */
+
+/* Packets of a channel: frames are sent, answers are due. True when there were any. */
+bool tx_work(struct net *s, struct nic *n, unsigned channel);
+
+/* --- rx.c --- */
+
+/* Frames that the back end has, as far as there is room. True when there were any. */
+bool rx_work(struct net *s, struct nic *n);
+
+/* Is there a frame that can be taken? And: is there one as soon as the descriptor of the back end is readable? */
+bool rx_is_ready(const struct nic *n);
+bool rx_can_wait(const struct nic *n);
+
+/* Sections that follow one another and that we have: the first, or -ENOBUFS. control: from those kept for answers. */
+int MUST_USE rx_sections(struct nic *n, unsigned wanted, bool control);
+
+/* --- backend.c --- */
+
+void backend_open(struct backend *b, enum net_kind kind, int fd, uint8_t *stream);
+
+/*
+ * Send a frame: n pieces of the guest's memory, header before it where the kind has one. 0, or negative errno: it
+ * was not taken, in whole.
+ */
+int MUST_USE backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BYTES],
+                          const struct iovec *pieces, unsigned n, uint32_t len);
+
+/*
+ * Receive a frame of at most room bytes into the guest's pages. Its length; -EAGAIN: there is none now; -EMSGSIZE, -EBADMSG:
+ * it was longer, or none, and is gone; other negative errno: nothing comes of it.
+ */
+int MUST_USE backend_receive(struct backend *b, uint8_t header[VNET_HEADER_BYTES],
+                             const struct gmem_pages *pages, uint32_t offset, uint32_t room);
+
+/* Is a frame there that needs no system call? */
+bool backend_has_more(const struct backend *b);
+
+/* What of the guest's offloads such a back end can take: mask of enum nic_offload. */
+uint32_t backend_offloads(enum net_kind kind);
+
+/* --- state.c --- */
+
+void state_save(const struct net *s, struct wr *w);
+int MUST_USE state_load(struct net *s, struct rd *r);
+
+/* --- serve.c --- */
+
+void net_serve(struct net *s);
+bool net_work(struct net *s);
+bool net_look(struct net *s);
+
+/* --- worker.c: struct worker_ops, self is a struct net --- */
+
+int MUST_USE net_setup(void *self, struct worker *w);
+int MUST_USE net_load(void *self, struct rd *state, uint32_t schema);
+void net_save(void *self, struct wr *w);
+void net_loop(void *self, struct worker *w);

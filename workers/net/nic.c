@@ -1,0 +1,229 @@
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "workers/journal.h"
+#include "workers/net/net.h"
+
+/* --- interrupts --- */
+
+static void ring(int fd)
+{
+    static const uint64_t one = 1;
+
+    (void)!write(fd, &one, sizeof(one)); /* full means that it is rung already */
+}
+
+static unsigned index_of(const struct nic *n, unsigned channel)
+{
+    return vmbus_index(vmbus_relid(NET_FIRST_DEVICE + n->index, channel));
+}
+
+/*
+ * Where the flags are is looked at inside the section: once the supervisor has seen us outside of it, we write to
+ * the new place or to none.
+ */
+void nic_interrupt(struct net *s, const struct nic *n, unsigned channel, bool anyway)
+{
+    uint32_t vp = n->opened[channel].target_vp;
+    uint32_t relid = vmbus_relid(NET_FIRST_DEVICE + n->index, channel);
+    uint64_t flags;
+    int was;
+
+    if (vp >= VPS_MAX || vp >= s->synic->n_vps)
+        return;
+    port_section_enter(&s->worker->port);
+    flags = atomic_load(&s->synic->vps[vp].flags_gpa);
+    if ((flags & SYNIC_ENABLED) != 0) {
+        const struct gpa word = {(flags & ~UINT64_C(0xff)) + relid / 32 * 4};
+
+        was = gmem_set_bit(&s->memory, word, relid % 32);
+        if ((was == 0 || anyway) && (flags & SYNIC_UNMASKED) != 0) {
+            ring(s->irq_fds[vp]);
+            board_inc(s->rows.interrupts);
+        }
+    }
+    port_section_leave(&s->worker->port);
+}
+
+/* --- memory --- */
+
+/* The row of a list that this NIC may use; -ENOENT. */
+static int find_lent(const struct net *s, const struct nic *n, uint32_t gpadl,
+                     struct vmbus_memory *ret)
+{
+    uint32_t relid = vmbus_relid(NET_FIRST_DEVICE + n->index, 0);
+
+    for (unsigned i = 0; gpadl != 0 && i < VMBUS_MEMORIES; i++) {
+        if (s->channels->memories[i].id != gpadl ||
+            !vmbus_memory_read(s->channels, i, ret)) /* a hint; what counts is the copy */
+            continue;
+        if (ret->state == VMBUS_MEMORY_LENT && ret->id == gpadl && ret->relid == relid &&
+            ret->pages <= NET_BUFFER_PAGES)
+            return (int)i;
+    }
+    return -ENOENT;
+}
+
+uint64_t nic_lent_bytes(void *self, uint32_t gpadl)
+{
+    const struct nic_lookup *look = self;
+    struct vmbus_memory m;
+
+    return find_lent(look->net, look->nic, gpadl, &m) < 0 ? 0 : m.bytes;
+}
+
+static int take_lent(struct net *s, const struct nic *n, uint32_t gpadl, struct lent *ret)
+{
+    struct vmbus_memory m;
+    int row = find_lent(s, n, gpadl, &m);
+    int r;
+
+    ret->id = 0;
+    if (row < 0)
+        return row;
+    r = gmem_pages_init(&ret->pages, &s->memory, &s->channels->pool[m.pool_at], m.pages, ret->hosts);
+    if (r < 0)
+        return r;
+    ret->row = (uint32_t)row;
+    ret->bytes = m.bytes;
+    ret->offset = m.offset;
+    ret->id = gpadl;
+    return 0;
+}
+
+/* A list that cannot be resolved is not used: frames are dropped, and counted. */
+static void take_buffer(struct net *s, struct nic *n, const struct nvsp_buffer *wanted,
+                        struct lent *have)
+{
+    if (have->id == wanted->gpadl)
+        return;
+    have->id = 0;
+    if (wanted->gpadl == 0)
+        return;
+    if (take_lent(s, n, wanted->gpadl, have) < 0 ||
+        have->bytes < (uint64_t)wanted->sections * wanted->section_bytes) {
+        have->id = 0; /* another list of that name, perhaps */
+        board_log(&s->worker->board, LOG_LEVEL_WARN, "nic %u: buffer %u is not the guest's memory",
+                  n->index, wanted->gpadl);
+    }
+}
+
+static void free_all_sections(struct net *s, const struct nic *n)
+{
+    for (unsigned i = 0; i < FRAMES_SECTIONS; i++) {
+        if (atomic_load(&s->log->owners[n->index][i]) != 0)
+            atomic_store(&s->log->owners[n->index][i], 0);
+    }
+}
+
+void nic_take_buffers(struct net *s, struct nic *n)
+{
+    if (n->nvsp.receive.gpadl == 0 && n->receive.id != 0)
+        free_all_sections(s, n);
+    take_buffer(s, n, &n->nvsp.receive, &n->receive);
+    take_buffer(s, n, &n->nvsp.send, &n->send);
+    n->rx_is_full = false;
+}
+
+/* What is wanted back is let go of; so is what is not lent any more. */
+static void look_at_memory(struct net *s, unsigned row, bool *settled)
+{
+    struct vmbus_memory m;
+
+    if (!vmbus_memory_read(s->channels, row, &m)) {
+        *settled = false;
+        return;
+    }
+    if (m.state == VMBUS_MEMORY_NONE || atomic_load(&s->acks->memories[row]) == m.epoch)
+        return;
+    for (unsigned i = 0; m.state == VMBUS_MEMORY_WANTED && i < NETS_MAX; i++) {
+        struct nic *n = &s->nics[i];
+
+        if (n->receive.id != 0 && n->receive.row == row)
+            n->receive.id = 0;
+        if (n->send.id != 0 && n->send.row == row)
+            n->send.id = 0;
+    }
+    atomic_store_explicit(&s->acks->memories[row], m.epoch, memory_order_release);
+    ring(s->vmbus_bell_fd);
+}
+
+/* --- channels --- */
+
+static void acknowledge(struct net *s, struct nic *n, unsigned channel,
+                        const struct vmbus_channel *c, int status)
+{
+    unsigned index = index_of(n, channel);
+
+    n->opened[channel] = *c;
+    s->acks->channels[index].status = (uint32_t)-status;
+    atomic_store_explicit(&s->acks->channels[index].epoch, c->epoch, memory_order_release);
+    ring(s->vmbus_bell_fd);
+}
+
+/* Another opening of the first channel is another NIC to its driver. */
+static void begin(struct net *s, struct nic *n)
+{
+    nvsp_reset(&n->nvsp, &n->config);
+    n->control = (struct control){0};
+    free_all_sections(s, n);
+    nic_take_buffers(s, n);
+    atomic_store(&s->acks->subchannels[NET_FIRST_DEVICE + n->index], 0);
+    journal_commit(s->worker);
+}
+
+static void open_channel(struct net *s, struct nic *n, unsigned channel,
+                         const struct vmbus_channel *c)
+{
+    struct line *l = &n->lines[channel];
+    bool resume = l->log->opening == c->opening;
+    int r;
+
+    if (channel == 0 && !resume)
+        begin(s, n);
+    r = line_open(l, &s->memory, c, &s->channels->pool[c->pool_at], resume);
+    acknowledge(s, n, channel, c, l->open ? 0 : r);
+    if (!l->open)
+        return;
+    (void)line_free_sections(l);
+    if (channel == 0)
+        nic_take_buffers(s, n);
+    nic_interrupt(s, n, channel, true); /* a signal may have died with its generation */
+}
+
+static void close_channel(struct net *s, struct nic *n, unsigned channel)
+{
+    line_close(&n->lines[channel]);
+    if (channel == 0)
+        begin(s, n);
+}
+
+static bool look_at_channel(struct net *s, struct nic *n, unsigned channel)
+{
+    struct line *l = &n->lines[channel];
+    struct vmbus_channel c;
+
+    if (!vmbus_channel_read(s->channels, index_of(n, channel), &c))
+        return false;
+    if (c.epoch == n->opened[channel].epoch)
+        return true;
+    if (l->open && (c.open == 0 || l->log->opening != c.opening))
+        close_channel(s, n, channel);
+    if (l->open || c.open == 0)
+        acknowledge(s, n, channel, &c, 0); /* another target of its interrupts, or closed */
+    else
+        open_channel(s, n, channel, &c);
+    return true;
+}
+
+bool nic_look(struct net *s, struct nic *n)
+{
+    bool settled = true;
+
+    for (unsigned i = 0; i < VMBUS_SUBCHANNELS; i++)
+        settled &= look_at_channel(s, n, i);
+    for (unsigned i = 0; n->index == 0 && i < VMBUS_MEMORIES; i++) /* once for all of them */
+        look_at_memory(s, i, &settled);
+    return settled;
+}

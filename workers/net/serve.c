@@ -1,0 +1,207 @@
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "workers/net/net.h"
+
+enum {
+    LOOK_EVERY = 64, /* rounds of work, at others than frames */
+    BLOCKED_MS = 10, /* a guest that does not say that it has made room */
+    FDS = NETS_MAX + 1,
+};
+
+static const uint64_t SPIN_MAX_NS = 50 * NS_PER_US;
+static const uint64_t SPIN_MIN_NS = 1 * NS_PER_US;
+static const uint64_t SHOW_NS = 100 * NS_PER_MS;
+
+/* --- work --- */
+
+static bool work_on(struct net *s, struct nic *n)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < VMBUS_SUBCHANNELS; i++)
+        any |= tx_work(s, n, i);
+    (void)control_tell(s, n);
+    return any | rx_work(s, n);
+}
+
+bool net_work(struct net *s)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < NETS_MAX; i++) {
+        if (s->nics[i].present)
+            any |= work_on(s, &s->nics[i]);
+    }
+    return any;
+}
+
+bool net_look(struct net *s)
+{
+    bool settled = true;
+
+    for (unsigned i = 0; i < NETS_MAX; i++) {
+        struct nic *n = &s->nics[i];
+
+        n->config.link_up = atomic_load(&s->nets->rows[i].link_up) != 0;
+        if (n->present || i == 0)
+            settled &= nic_look(s, n);
+        if (n->present)
+            control_tell_link(s, n);
+    }
+    return settled;
+}
+
+/* --- sleeping --- */
+
+static void want_signals(struct net *s, bool wanted)
+{
+    for (unsigned i = 0; i < NETS_MAX * VMBUS_SUBCHANNELS; i++) {
+        struct line *l = &s->nics[i / VMBUS_SUBCHANNELS].lines[i % VMBUS_SUBCHANNELS];
+
+        if (l->open && !l->stopped)
+            vmring_set_wanted(&l->in, wanted);
+    }
+}
+
+static bool has_packets(const struct line *l)
+{
+    uint32_t available;
+
+    return l->open && !l->stopped && l->taken - l->done < FRAMES_SLOTS &&
+           (vmring_available(&l->in, l->read, &available) < 0 || available > 0);
+}
+
+static bool has_work(const struct net *s)
+{
+    for (unsigned i = 0; i < NETS_MAX; i++) {
+        const struct nic *n = &s->nics[i];
+
+        if (!n->present)
+            continue;
+        if (rx_is_ready(n))
+            return true;
+        for (unsigned j = 0; j < VMBUS_SUBCHANNELS; j++) {
+            if (has_packets(&n->lines[j]) && !(j == 0 && control_is_due(n)))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool is_blocked(const struct net *s)
+{
+    for (unsigned i = 0; i < NETS_MAX; i++) {
+        const struct nic *n = &s->nics[i];
+
+        for (unsigned j = 0; n->present && j < VMBUS_SUBCHANNELS; j++) {
+            if (line_is_blocked(&n->lines[j]))
+                return true;
+        }
+        if (n->present && control_is_due(n))
+            return true;
+    }
+    return false;
+}
+
+/* The bell, and the back ends from which something can be taken. */
+static nfds_t waited_for(const struct net *s, struct pollfd fds[FDS])
+{
+    nfds_t n = 0;
+
+    fds[n++] = (struct pollfd){.fd = s->bell_fd, .events = POLLIN};
+    for (unsigned i = 0; i < NETS_MAX; i++) {
+        if (rx_can_wait(&s->nics[i]))
+            fds[n++] = (struct pollfd){.fd = s->nics[i].backend.fd, .events = POLLIN};
+    }
+    return n;
+}
+
+/* How long is worth it shows in how long the sleeps were: what came soon could have been waited for. */
+static void tune(struct net *s, uint64_t slept_ns)
+{
+    if (slept_ns < 2 * SPIN_MAX_NS)
+        s->spin_ns = s->spin_ns * 2 < SPIN_MAX_NS ? s->spin_ns * 2 : SPIN_MAX_NS;
+    else
+        s->spin_ns = s->spin_ns / 2 > SPIN_MIN_NS ? s->spin_ns / 2 : SPIN_MIN_NS;
+}
+
+static bool spin(struct net *s)
+{
+    uint64_t end_ns = clock_now_ns() + s->spin_ns;
+    struct pollfd fds[FDS];
+    nfds_t n = waited_for(s, fds);
+
+    do {
+        if (has_work(s) || poll(fds, n, 0) > 0)
+            return true;
+    } while (clock_now_ns() < end_ns);
+    board_inc(s->rows.spins);
+    return false;
+}
+
+static void sleep_until_rung(struct net *s, bool settled)
+{
+    uint64_t began_ns = clock_now_ns();
+    struct pollfd fds[FDS];
+    uint64_t rings;
+
+    if (!port_sleep_begin(&s->worker->port))
+        return;
+    want_signals(s, true);
+    if (!has_work(s)) {
+        board_inc(s->rows.sleeps);
+        (void)poll(fds, waited_for(s, fds), is_blocked(s) || !settled ? BLOCKED_MS : -1);
+        tune(s, clock_now_ns() - began_ns);
+    }
+    (void)!read(s->bell_fd, &rings, sizeof(rings)); /* empty when it was not rung */
+    want_signals(s, false);
+    port_sleep_end(&s->worker->port);
+}
+
+/* --- what is shown --- */
+
+static void show_nic(struct nic *n)
+{
+    board_set(n->rows.tx_frames, n->counters.tx_frames);
+    board_set(n->rows.tx_bytes, n->counters.tx_bytes);
+    board_set(n->rows.rx_frames, n->counters.rx_frames);
+    board_set(n->rows.rx_bytes, n->counters.rx_bytes);
+    board_set(n->rows.version, n->nvsp.version);
+    board_set(n->rows.mtu, n->nvsp.mtu);
+    board_text(n->rows.link, n->backend.is_gone ? "back end gone" : n->config.link_up ? "up" : "down");
+    for (unsigned i = 0; i < DROPS; i++)
+        board_set(n->rows.drops[i], n->drops[i]);
+}
+
+static void show(struct net *s, uint64_t now_ns)
+{
+    if (now_ns < s->shown_ns + SHOW_NS)
+        return;
+    s->shown_ns = now_ns;
+    for (unsigned i = 0; i < NETS_MAX; i++) {
+        if (s->nics[i].present)
+            show_nic(&s->nics[i]);
+    }
+    board_set(s->rows.spin_ns, s->spin_ns);
+}
+
+void net_serve(struct net *s)
+{
+    unsigned busy = 0;
+
+    s->spin_ns = SPIN_MIN_NS;
+    for (;;) {
+        bool settled;
+
+        port_pong(&s->worker->port);
+        if (!s->worker->parked && net_work(s) && ++busy % LOOK_EVERY != 0)
+            continue;
+        settled = s->worker->parked || net_look(s);
+        show(s, clock_now_ns());
+        if (!s->worker->parked && (has_work(s) || spin(s)))
+            continue;
+        sleep_until_rung(s, settled);
+    }
+}

@@ -1,0 +1,228 @@
+#include <errno.h>
+#include <string.h>
+
+#include "base/wr.h"
+#include "workers/net/net.h"
+
+enum {
+    MAC_BYTES = 12, /* both: before a VLAN tag */
+    VLAN_TYPE = 0x8100,
+    STATUS_AT = 4, /* in NVSP_SEND_RNDIS_PACKET_COMPLETE */
+};
+
+static void drop(struct nic *n, enum nic_drop why)
+{
+    n->drops[why]++;
+    n->counters.tx_errors++;
+}
+
+/* --- one frame --- */
+
+/* The first bytes of a frame, a private copy, with its VLAN tag put in. */
+struct frame_head {
+    uint8_t bytes[FRAME_HEAD_BYTES + NIC_VLAN_BYTES];
+    uint32_t len;
+    uint32_t of_guest; /* bytes of the guest's that they stand for */
+};
+
+static int copy_head(const struct net *s, const struct nic *n, const struct carried *c,
+                     const struct rndis_tx *tx, uint32_t at, struct frame_head *ret)
+{
+    uint32_t have = tx->frame_len < FRAME_HEAD_BYTES ? tx->frame_len : FRAME_HEAD_BYTES;
+    struct wr w;
+
+    ret->of_guest = have;
+    ret->len = have;
+    if (carried_copy(s, n, c, at, ret->bytes, have) < 0)
+        return -EFAULT;
+    if (!tx->has_vlan)
+        return 0;
+    memmove(ret->bytes + MAC_BYTES + NIC_VLAN_BYTES, ret->bytes + MAC_BYTES, have - MAC_BYTES);
+    w = wr_over(ret->bytes + MAC_BYTES, NIC_VLAN_BYTES);
+    wr_be16(&w, VLAN_TYPE);
+    wr_be16(&w, tx->vlan);
+    ret->len += NIC_VLAN_BYTES;
+    return 0;
+}
+
+static bool wants_offload(const struct rndis_tx *tx)
+{
+    return tx->lso || tx->checksum_tcp || tx->checksum_udp || tx->checksum_ip;
+}
+
+static bool is_too_long(const struct nic *n, const struct rndis_tx *tx)
+{
+    uint32_t most = tx->lso ? NET_FRAME_MAX - NIC_VLAN_BYTES
+                            : n->nvsp.mtu + NIC_HEAD_BYTES + NIC_VLAN_BYTES;
+
+    return tx->frame_len > most;
+}
+
+/* A tag moves what follows it. */
+static void move_offsets(struct rndis_tx *tx)
+{
+    if (tx->has_vlan && wants_offload(tx))
+        tx->transport_offset = (uint16_t)(tx->transport_offset + NIC_VLAN_BYTES);
+}
+
+static void send_frame(struct net *s, struct nic *n, const struct carried *c, struct rndis_tx *tx,
+                       uint32_t at)
+{
+    uint8_t header[VNET_HEADER_BYTES] = {0};
+    struct iovec v[NET_PIECES];
+    struct frame_head head;
+    uint32_t len;
+    int parts;
+
+    if (tx->frame_len < NIC_HEAD_BYTES || is_too_long(n, tx)) {
+        drop(n, DROP_TOO_LONG);
+        return;
+    }
+    if (copy_head(s, n, c, tx, at, &head) < 0) {
+        drop(n, DROP_MALFORMED);
+        return;
+    }
+    len = tx->frame_len - head.of_guest + head.len;
+    if (wants_offload(tx)) {
+        move_offsets(tx);
+        if (n->config.offloads == 0 || frame_vnet_tx(tx, head.bytes, head.len, len, header) < 0) {
+            drop(n, DROP_OFFLOAD);
+            return;
+        }
+    }
+    v[0] = (struct iovec){head.bytes, head.len};
+    parts = carried_iovecs(s, n, c, at + head.of_guest, tx->frame_len - head.of_guest, &v[1],
+                           NET_PIECES - 1);
+    if (parts < 0) {
+        drop(n, DROP_MALFORMED);
+        return;
+    }
+    if (backend_send(&n->backend, header, v, (unsigned)parts + 1, len) < 0) {
+        drop(n, DROP_BACKEND);
+        return;
+    }
+    n->counters.tx_frames++;
+    n->counters.tx_bytes += len;
+}
+
+/* The RNDIS messages of a packet, one after the other. False: one is wrong, and what follows is not looked at. */
+static bool send_all(struct net *s, struct nic *n, const struct carried *c)
+{
+    uint8_t head[RNDIS_HEAD_MAX];
+    uint32_t at = 0;
+
+    for (unsigned i = 0; i < RNDIS_PACKETS_MAX && at < c->len; i++) {
+        uint32_t left = c->len - at;
+        uint32_t have = left < sizeof(head) ? left : (uint32_t)sizeof(head);
+        struct rndis_tx tx;
+
+        if (carried_copy(s, n, c, at, head, have) < 0 || rndis_parse_tx(head, have, left, &tx) < 0) {
+            drop(n, DROP_MALFORMED);
+            return false;
+        }
+        send_frame(s, n, c, &tx, at + tx.frame_at);
+        at += tx.message_len;
+    }
+    return true;
+}
+
+/* --- packets --- */
+
+enum looked {
+    LOOKED_TAKEN,
+    LOOKED_FRAME,   /* s->carried has it */
+    LOOKED_CONTROL, /* nothing more is taken before it is answered */
+    LOOKED_END,
+};
+
+static enum looked take_frame(struct nic *n, struct line *l, const struct vmring_packet *p,
+                              const struct nvsp_rndis_packet *rndis, struct carried *c)
+{
+    enum line_kind kind =
+        (p->flags & VMRING_WANTS_COMPLETION) != 0 ? LINE_FRAME : LINE_NOTHING;
+    int r = carried_by(n, l, p, rndis, c);
+
+    line_take(l, p, kind, r == 0 ? NVSP_SUCCESS : NVSP_FAILURE);
+    if (r < 0)
+        drop(n, DROP_MALFORMED);
+    return r == 0 ? LOOKED_FRAME : LOOKED_TAKEN;
+}
+
+/* A packet that only the first channel may have. */
+static enum looked take_control(struct net *s, struct nic *n, unsigned channel,
+                                const struct vmring_packet *p)
+{
+    struct line *l = &n->lines[channel];
+
+    if (channel == 0) {
+        control_execute(s, n, p);
+        return LOOKED_CONTROL;
+    }
+    line_take(l, p, (p->flags & VMRING_WANTS_COMPLETION) != 0 ? LINE_FRAME : LINE_NOTHING,
+              NVSP_FAILURE);
+    return LOOKED_TAKEN;
+}
+
+static enum looked look_at(struct net *s, struct nic *n, unsigned channel, struct carried *c)
+{
+    struct line *l = &n->lines[channel];
+    struct nvsp_rndis_packet rndis;
+    uint8_t message[NVSP_MESSAGE_MAX];
+    struct vmring_packet p;
+    uint32_t len;
+
+    if (line_next(l, &p) < 0)
+        return LOOKED_END;
+    if (p.type == VMRING_COMPLETION) {
+        line_take(l, &p, LINE_GIVEN_BACK, 0);
+        return LOOKED_TAKEN;
+    }
+    len = p.payload_bytes < sizeof(message) ? p.payload_bytes : (uint32_t)sizeof(message);
+    line_copy(l, p.head_bytes, message, len);
+    if (nvsp_parse_rndis_packet(message, len, &rndis) && rndis.channel_type == NVSP_CHANNEL_DATA)
+        return take_frame(n, l, &p, &rndis, c);
+    return take_control(s, n, channel, &p);
+}
+
+static void tell_frames(struct net *s, struct nic *n, unsigned channel)
+{
+    uint8_t completion[NVSP_HEAD_BYTES];
+    uint32_t len = nvsp_rndis_complete(&n->nvsp, NVSP_SUCCESS, completion);
+
+    if (line_complete(&n->lines[channel], completion, len, STATUS_AT))
+        nic_interrupt(s, n, channel, false);
+}
+
+bool tx_work(struct net *s, struct nic *n, unsigned channel)
+{
+    struct line *l = &n->lines[channel];
+    bool was_stopped = l->stopped;
+    uint32_t before = l->taken;
+    unsigned frames = 0;
+
+    if (!l->open || was_stopped)
+        return false;
+    for (unsigned i = 0; i < NET_BATCH && !(channel == 0 && control_is_due(n)); i++) {
+        enum looked looked = look_at(s, n, channel, &s->carried[frames]);
+
+        if (looked == LOOKED_END)
+            break;
+        frames += looked == LOOKED_FRAME;
+    }
+    if (line_taken(l))
+        nic_interrupt(s, n, channel, false);
+    if (line_free_sections(l) > 0)
+        n->rx_is_full = false;
+    for (unsigned i = 0; i < frames; i++) {
+        if (!send_all(s, n, &s->carried[i]))
+            line_set_status(l, s->carried[i].number, NVSP_INVALID_RNDIS);
+    }
+    if (l->stopped) {
+        board_inc(s->rows.stopped);
+        board_log(&s->worker->board, LOG_LEVEL_WARN,
+                  "nic %u: the guest broke ring %u: stopped until it is closed", n->index, channel);
+        return false;
+    }
+    tell_frames(s, n, channel);
+    return l->taken != before;
+}
