@@ -89,7 +89,7 @@ void gmem_pages_store(const struct gmem_pages *p, size_t offset, uint32_t value)
  * Where [offset, offset + len) is in this process, for the kernel to read or write, as at most max parts. How many,
  * or -EFAULT: they are not inside, or are more.
  */
-int MUST_USE gmem_pages_iovec(const struct gmem_pages *p, size_t offset, size_t len, struct iovec *iov,
-                              unsigned max);
+int MUST_USE gmem_pages_iovec(const struct gmem_pages *p, size_t offset, size_t len,
+                              struct iovec *iov, unsigned max);
 void gmem_pages_copy_in(const struct gmem_pages *p, size_t offset, void *out, size_t len);
 void gmem_pages_copy_out(const struct gmem_pages *p, size_t offset, const void *bytes, size_t len);

@@ -185,10 +185,8 @@ static uint32_t put_packet(const struct vmring *r, uint32_t write, const struct 
 uint32_t vmring_put_completion(const struct vmring *r, uint32_t write, uint64_t transaction,
                                const void *payload, uint32_t len)
 {
-    const struct packet p = {.type = VMRING_COMPLETION,
-                             .transaction = transaction,
-                             .payload = payload,
-                             .len = len};
+    const struct packet p = {
+        .type = VMRING_COMPLETION, .transaction = transaction, .payload = payload, .len = len};
 
     return put_packet(r, write, &p);
 }

@@ -100,10 +100,10 @@ static void fill(struct message *m, const char *name, unsigned lower)
     const uint32_t mode = MACVLAN_MODE_PASSTHRU;
     struct rtattr *info, *data;
 
-    m->head = (struct nlmsghdr){.nlmsg_len = NLMSG_LENGTH(sizeof(m->info)),
-                                .nlmsg_type = RTM_NEWLINK,
-                                .nlmsg_flags =
-                                    NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL};
+    m->head =
+        (struct nlmsghdr){.nlmsg_len = NLMSG_LENGTH(sizeof(m->info)),
+                          .nlmsg_type = RTM_NEWLINK,
+                          .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL};
     m->info = (struct ifinfomsg){.ifi_flags = IFF_UP, .ifi_change = IFF_UP};
     (void)put(m, IFLA_IFNAME, name, strlen(name) + 1);
     (void)put(m, IFLA_LINK, &lower, sizeof(lower));

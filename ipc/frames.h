@@ -15,9 +15,9 @@
 
 enum {
     FRAMES_CHANNELS = NETS_MAX * VMBUS_SUBCHANNELS,
-    FRAMES_SLOTS = 512,     /* packets of a channel that are taken and not done with */
+    FRAMES_SLOTS = 512,      /* packets of a channel that are taken and not done with */
     FRAMES_SECTIONS = 18432, /* of a receive buffer */
-    FRAMES_GROUPS = 64,     /* packets for the guest that are published at once */
+    FRAMES_GROUPS = 64,      /* packets for the guest that are published at once */
 };
 
 struct frames_slot {
@@ -32,10 +32,11 @@ struct frames_channel {
     _Atomic uint64_t in;   /* low half: packets taken, high half: read offset in the ring */
     _Atomic uint32_t done; /* of those, the first ones: done with */
     _Atomic uint32_t out;  /* write offset in the other ring */
-    _Atomic uint32_t commit; /* what is being published: 0, or enum line_commit and in the low half how many */
-    uint32_t commit_from;  /* write offset before and after it */
+    _Atomic uint32_t
+        commit; /* what is being published: 0, or enum line_commit and in the low half how many */
+    uint32_t commit_from; /* write offset before and after it */
     uint32_t commit_to;
-    uint32_t commit_replied; /* which control packet's RNDIS answer that is; 0: none's */
+    uint32_t commit_replied;  /* which control packet's RNDIS answer that is; 0: none's */
     _Atomic uint32_t replied; /* the last one whose answer was shown; packets count from 1 here */
     struct {
         uint16_t first, n; /* sections of the receive buffer */

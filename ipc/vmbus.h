@@ -42,7 +42,7 @@ enum {
 
 struct vmbus_device {
     enum process process;
-    bool borrows; /* memory besides rings */
+    bool borrows;          /* memory besides rings */
     uint8_t interface[16]; /* GUIDs as on the wire */
     uint8_t instance[16];
     const char *name; /* as operators say it */

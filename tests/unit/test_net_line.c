@@ -328,9 +328,9 @@ START_TEST(rings_that_are_none)
 {
     static const struct vmbus_channel wrong[] = {
         {.pages = VMBUS_RING_PAGES_MAX + 1, .downstream = 4},
-        {.pages = 8, .downstream = 1},
-        {.pages = 8, .downstream = 8},
-        {.pages = 8, .downstream = 7},
+        {.pages = 8,                        .downstream = 1},
+        {.pages = 8,                        .downstream = 8},
+        {.pages = 8,                        .downstream = 7},
     };
 
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {

@@ -250,7 +250,8 @@ START_TEST(a_device_that_borrows_sees_what_is_lent)
     ck_assert_uint_eq(m.pages, 10);
     ck_assert_uint_eq(m.bytes, 10 * 4096);
     ck_assert_uint_eq(l->shared.pool[m.pool_at + 9], 509);
-    ck_assert_uint_eq(memory_of(70).state, VMBUS_MEMORY_LENT); /* its rings too: it does not ask for those */
+    ck_assert_uint_eq(memory_of(70).state,
+                      VMBUS_MEMORY_LENT); /* its rings too: it does not ask for those */
 }
 END_TEST
 

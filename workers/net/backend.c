@@ -50,9 +50,10 @@ static int failed(struct backend *b)
 
 static int write_all(struct backend *b, struct iovec *v, unsigned n, uint32_t len)
 {
-    ssize_t sent = b->kind == NET_TAP ? writev(b->fd, v, (int)n)
-                                      : sendmsg(b->fd, &(struct msghdr){.msg_iov = v, .msg_iovlen = n},
-                                                MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t sent = b->kind == NET_TAP
+                       ? writev(b->fd, v, (int)n)
+                       : sendmsg(b->fd, &(struct msghdr){.msg_iov = v, .msg_iovlen = n},
+                                 MSG_DONTWAIT | MSG_NOSIGNAL);
 
     if (sent < 0)
         return failed(b);
@@ -118,7 +119,8 @@ static int fill_stream(struct backend *b)
     if (n < 0)
         return failed(b);
     whole = whole_frames(b);
-    if (n == 0 || next_in_stream(b, whole) < 0) { /* out of step: nothing that follows makes sense */
+    if (n == 0 ||
+        next_in_stream(b, whole) < 0) { /* out of step: nothing that follows makes sense */
         b->is_gone = true;
         return -EPIPE;
     }
@@ -147,7 +149,9 @@ static int receive_stream(struct backend *b, const struct gmem_pages *pages, uin
 int backend_receive(struct backend *b, uint8_t header[VNET_HEADER_BYTES],
                     const struct gmem_pages *pages, uint32_t offset, uint32_t room)
 {
-    struct iovec v[VECTORS] = {{header, VNET_HEADER_BYTES}};
+    struct iovec v[VECTORS] = {
+        {header, VNET_HEADER_BYTES}
+    };
     struct msghdr m = {.msg_iov = v};
     ssize_t got;
     int n;
@@ -161,8 +165,8 @@ int backend_receive(struct backend *b, uint8_t header[VNET_HEADER_BYTES],
     if (n < 0)
         return n;
     m.msg_iovlen = (size_t)n + 1;
-    got = b->kind == NET_TAP ? readv(b->fd, v, n + 1)
-                             : recvmsg(b->fd, &m, MSG_DONTWAIT | MSG_TRUNC);
+    got =
+        b->kind == NET_TAP ? readv(b->fd, v, n + 1) : recvmsg(b->fd, &m, MSG_DONTWAIT | MSG_TRUNC);
     if (got < 0)
         return failed(b);
     if (got < VNET_HEADER_BYTES + NIC_HEAD_BYTES)

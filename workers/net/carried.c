@@ -24,7 +24,8 @@ static int add(struct carried *c, uint64_t at, uint32_t len, bool is_section)
     return 0;
 }
 
-static int add_section(const struct nic *n, const struct nvsp_rndis_packet *rndis, struct carried *c)
+static int add_section(const struct nic *n, const struct nvsp_rndis_packet *rndis,
+                       struct carried *c)
 {
     const struct nvsp_buffer *b = &n->nvsp.send;
 
@@ -98,8 +99,8 @@ static bool in_buffer(const struct lent *b, uint64_t at, uint32_t len)
     return b->id != 0 && range_inside(at, len, b->bytes);
 }
 
-static int copy_part(const struct net *s, const struct nic *n, const struct carried *c, unsigned part,
-                     uint32_t at, void *out, uint32_t len)
+static int copy_part(const struct net *s, const struct nic *n, const struct carried *c,
+                     unsigned part, uint32_t at, void *out, uint32_t len)
 {
     uint64_t from = c->parts[part].at + at;
 
@@ -134,8 +135,8 @@ int carried_copy(const struct net *s, const struct nic *n, const struct carried 
     return len == 0 ? 0 : -EFAULT;
 }
 
-static int iovec_of(const struct net *s, const struct nic *n, const struct carried *c, unsigned part,
-                    uint32_t at, uint32_t len, struct iovec *iov, unsigned max)
+static int iovec_of(const struct net *s, const struct nic *n, const struct carried *c,
+                    unsigned part, uint32_t at, uint32_t len, struct iovec *iov, unsigned max)
 {
     uint64_t from = c->parts[part].at + at;
 

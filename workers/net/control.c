@@ -37,14 +37,15 @@ static void execute(struct net *s, struct nic *n, const struct vmring_packet *p,
     struct nic_lookup look = {s, n};
     struct nvsp_rndis_packet rndis;
     uint8_t message[NVSP_MESSAGE_MAX];
-    uint32_t len = p->payload_bytes < sizeof(message) ? p->payload_bytes : (uint32_t)sizeof(message);
+    uint32_t len =
+        p->payload_bytes < sizeof(message) ? p->payload_bytes : (uint32_t)sizeof(message);
 
     line_copy(nic_primary(n), p->head_bytes, message, len);
     if (nvsp_parse_rndis_packet(message, len, &rndis))
         execute_rndis(s, n, p, &rndis, c);
     else
-        c->answer_len = nvsp_message(&n->nvsp, &n->config, message, len, nic_lent_bytes, &look,
-                                     c->answer);
+        c->answer_len =
+            nvsp_message(&n->nvsp, &n->config, message, len, nic_lent_bytes, &look, c->answer);
     if ((p->flags & VMRING_WANTS_COMPLETION) == 0)
         c->answer_len = 0;
 }

@@ -1,1 +1,314 @@
 #include "workers/net/frame.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/num.h"
+
+enum {
+    MAC_BYTES = 6,
+    TYPE_IPV4 = 0x0800,
+    TYPE_IPV6 = 0x86dd,
+    TYPE_VLAN = 0x8100,
+    TYPE_QINQ = 0x88a8,
+    IPV4_BYTES = 20,
+    IPV6_BYTES = 40,
+    TCP_BYTES = 20,
+    UDP_BYTES = 8,
+    PROTOCOL_TCP = 6,
+    PROTOCOL_UDP = 17,
+    TCP_CHECKSUM_AT = 16,
+    UDP_CHECKSUM_AT = 6,
+    FRAGMENT_MASK = 0x3fff, /* more fragments, offset */
+    /* @spec NDIS_HASH_* */
+    HASH_IPV4 = 0x100,
+    HASH_TCP_IPV4 = 0x200,
+    HASH_IPV6 = 0x400,
+    HASH_TCP_IPV6 = 0x1000,
+    /* @spec virtio 1.1 5.1.6 */
+    VNET_NEEDS_CSUM = 1,
+    VNET_DATA_VALID = 2,
+    VNET_GSO_NONE = 0,
+    VNET_GSO_TCPV4 = 1,
+    VNET_GSO_TCPV6 = 4,
+};
+
+/* Where things are in a frame; 0: there is no such thing. */
+struct layout {
+    uint32_t ip_at;
+    bool is_v6;
+    bool is_fragment;
+    uint8_t protocol;
+    uint32_t transport_at;
+};
+
+static uint16_t be16_at(const uint8_t *at, uint32_t offset)
+{
+    return (uint16_t)(at[offset] << 8 | at[offset + 1]);
+}
+
+static void put_be16(uint8_t *at, uint32_t offset, uint16_t v)
+{
+    at[offset] = (uint8_t)(v >> 8);
+    at[offset + 1] = (uint8_t)v;
+}
+
+static void look_at_ipv4(const uint8_t *at, uint32_t have, struct layout *l)
+{
+    uint32_t header;
+
+    if (!range_inside(l->ip_at, IPV4_BYTES, have) || at[l->ip_at] >> 4 != 4)
+        return;
+    header = (at[l->ip_at] & 15u) * 4;
+    if (header < IPV4_BYTES)
+        return;
+    l->is_fragment = (be16_at(at, l->ip_at + 6) & FRAGMENT_MASK) != 0;
+    l->protocol = at[l->ip_at + 9];
+    l->transport_at = l->ip_at + header;
+}
+
+/* Extension headers are not looked through: who has any has no ports here. */
+static void look_at_ipv6(const uint8_t *at, uint32_t have, struct layout *l)
+{
+    if (!range_inside(l->ip_at, IPV6_BYTES, have) || at[l->ip_at] >> 4 != 6)
+        return;
+    l->is_v6 = true;
+    l->protocol = at[l->ip_at + 6];
+    l->transport_at = l->ip_at + IPV6_BYTES;
+}
+
+static struct layout look_at(const uint8_t *at, uint32_t have)
+{
+    struct layout l = {0};
+    uint32_t type_at = 2 * MAC_BYTES;
+    uint16_t type;
+
+    for (unsigned tags = 0; tags < 3; tags++) {
+        if (!range_inside(type_at, 2, have))
+            return l;
+        type = be16_at(at, type_at);
+        if (type == TYPE_VLAN || type == TYPE_QINQ) {
+            type_at += NIC_VLAN_BYTES;
+            continue;
+        }
+        l.ip_at = type_at + 2;
+        if (type == TYPE_IPV4)
+            look_at_ipv4(at, have, &l);
+        else if (type == TYPE_IPV6)
+            look_at_ipv6(at, have, &l);
+        break;
+    }
+    return l;
+}
+
+/* --- for whom --- */
+
+bool frame_is_wanted(const struct nvsp *n, const uint8_t *at, uint32_t have)
+{
+    static const uint8_t broadcast[MAC_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+    if (have < NIC_HEAD_BYTES)
+        return false;
+    if ((n->filter & NIC_FILTER_PROMISCUOUS) != 0)
+        return true;
+    if (memcmp(at, broadcast, MAC_BYTES) == 0)
+        return (n->filter & NIC_FILTER_BROADCAST) != 0;
+    if ((at[0] & 1) != 0)
+        return (n->filter & (NIC_FILTER_MULTICAST | NIC_FILTER_ALL_MULTICAST)) != 0;
+    return (n->filter & NIC_FILTER_DIRECTED) != 0 && memcmp(at, n->mac, MAC_BYTES) == 0;
+}
+
+/* --- hash --- */
+
+static uint32_t toeplitz(const uint8_t key[NIC_RSS_KEY_BYTES], const uint8_t *in, unsigned len)
+{
+    uint32_t window =
+        (uint32_t)key[0] << 24 | (uint32_t)key[1] << 16 | (uint32_t)key[2] << 8 | key[3];
+    uint32_t hash = 0;
+
+    for (unsigned i = 0; i < len; i++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            if ((in[i] >> (7 - bit) & 1) != 0)
+                hash ^= window;
+            window = window << 1 | ((uint32_t)key[i + 4] >> (7 - bit) & 1);
+        }
+    }
+    return hash;
+}
+
+bool frame_hash(const struct nic_rss *rss, const uint8_t *at, uint32_t have, uint32_t *ret)
+{
+    struct layout l;
+    uint8_t in[36]; /* two addresses of IPv6, two ports */
+    uint32_t addresses, addresses_at;
+    bool has_ports;
+
+    if (rss->enabled == 0)
+        return false;
+    l = look_at(at, have);
+    if (l.transport_at == 0)
+        return false;
+    addresses = l.is_v6 ? 32 : 8;
+    addresses_at = l.ip_at + (l.is_v6 ? 8 : 12);
+    has_ports = l.protocol == PROTOCOL_TCP && !l.is_fragment &&
+                range_inside(l.transport_at, 4, have) &&
+                (rss->hash_types & (l.is_v6 ? HASH_TCP_IPV6 : HASH_TCP_IPV4)) != 0;
+    if (!has_ports && (rss->hash_types & (l.is_v6 ? HASH_IPV6 : HASH_IPV4)) == 0)
+        return false;
+    memcpy(in, at + addresses_at, addresses);
+    if (has_ports)
+        memcpy(in + addresses, at + l.transport_at, 4);
+    *ret = toeplitz(rss->key, in, addresses + (has_ports ? 4 : 0));
+    return true;
+}
+
+unsigned frame_channel(const struct nvsp *n, bool has_hash, uint32_t hash)
+{
+    if (!has_hash || n->rss.enabled == 0 || n->rss.table_entries == 0)
+        return 0;
+    return n->rss.table[hash & (n->rss.table_entries - 1)];
+}
+
+/* --- checksums --- */
+
+static uint32_t sum(const uint8_t *at, uint32_t len, uint32_t so_far)
+{
+    for (uint32_t i = 0; i + 1 < len; i += 2) {
+        so_far += be16_at(at, i);
+        so_far = (so_far & 0xffff) + (so_far >> 16);
+    }
+    if (len % 2 != 0)
+        so_far += (uint32_t)at[len - 1] << 8;
+    return (so_far & 0xffff) + (so_far >> 16);
+}
+
+static uint16_t folded(uint32_t s)
+{
+    s = (s & 0xffff) + (s >> 16);
+    return (uint16_t)((s & 0xffff) + (s >> 16));
+}
+
+/* Over addresses, protocol and length, as TCP and UDP count it. */
+static uint32_t pseudo_sum(const uint8_t *at, const struct layout *l, uint32_t len)
+{
+    uint32_t s = l->is_v6 ? sum(at + l->ip_at + 8, 32, 0) : sum(at + l->ip_at + 12, 8, 0);
+
+    return s + l->protocol + (len >> 16) + (len & 0xffff);
+}
+
+static bool is_asked_for(const struct rndis_tx *tx, const struct layout *l)
+{
+    return l->transport_at != 0 && l->transport_at == tx->transport_offset &&
+           (l->protocol == PROTOCOL_TCP || l->protocol == PROTOCOL_UDP);
+}
+
+static uint32_t checksum_at(const struct layout *l)
+{
+    return l->transport_at + (l->protocol == PROTOCOL_TCP ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT);
+}
+
+static uint32_t transport_bytes(const struct layout *l)
+{
+    return l->protocol == PROTOCOL_TCP ? TCP_BYTES : UDP_BYTES;
+}
+
+static void put_header(uint8_t header[VNET_HEADER_BYTES], uint8_t gso, uint16_t header_len,
+                       uint16_t gso_size, uint16_t start, uint16_t offset)
+{
+    struct wr w = wr_over(header, VNET_HEADER_BYTES);
+
+    wr_u8(&w, VNET_NEEDS_CSUM);
+    wr_u8(&w, gso);
+    wr_le16(&w, header_len);
+    wr_le16(&w, gso_size);
+    wr_le16(&w, start);
+    wr_le16(&w, offset);
+    wr_le16(&w, 0);
+}
+
+static void complete_ipv4(uint8_t *at, const struct layout *l)
+{
+    uint32_t len = l->transport_at - l->ip_at;
+
+    put_be16(at, l->ip_at + 10, 0);
+    put_be16(at, l->ip_at + 10, (uint16_t)~folded(sum(at + l->ip_at, len, 0)));
+}
+
+static int vnet_lso(const struct rndis_tx *tx, uint8_t *at, uint32_t have, uint32_t frame_len,
+                    const struct layout *l, uint8_t header[VNET_HEADER_BYTES])
+{
+    uint32_t header_len;
+
+    if (l->protocol != PROTOCOL_TCP || tx->mss == 0 || tx->mss > UINT16_MAX)
+        return -EBADMSG;
+    header_len = l->transport_at + (at[l->transport_at + 12] >> 4) * 4u;
+    if (header_len < l->transport_at + TCP_BYTES || header_len > frame_len || header_len > have)
+        return -EBADMSG;
+    put_be16(at, checksum_at(l), folded(pseudo_sum(at, l, frame_len - l->transport_at)));
+    if (l->is_v6) {
+        put_be16(at, l->ip_at + 4, (uint16_t)(frame_len - l->ip_at - IPV6_BYTES));
+    } else {
+        put_be16(at, l->ip_at + 2, (uint16_t)(frame_len - l->ip_at));
+        complete_ipv4(at, l);
+    }
+    put_header(header, l->is_v6 ? VNET_GSO_TCPV6 : VNET_GSO_TCPV4, (uint16_t)header_len,
+               (uint16_t)tx->mss, (uint16_t)l->transport_at, TCP_CHECKSUM_AT);
+    return 0;
+}
+
+int frame_vnet_tx(const struct rndis_tx *tx, uint8_t *at, uint32_t have, uint32_t frame_len,
+                  uint8_t header[VNET_HEADER_BYTES])
+{
+    struct layout l = look_at(at, have);
+
+    memset(header, 0, VNET_HEADER_BYTES);
+    if (tx->checksum_ip && l.ip_at != 0 && l.transport_at != 0 && !l.is_v6 &&
+        l.transport_at <= have)
+        complete_ipv4(at, &l);
+    if (!tx->lso && !tx->checksum_tcp && !tx->checksum_udp)
+        return 0;
+    if (!is_asked_for(tx, &l) || !range_inside(l.transport_at, transport_bytes(&l), have) ||
+        (!tx->lso && tx->checksum_tcp != (l.protocol == PROTOCOL_TCP)))
+        return -EBADMSG;
+    if (tx->lso)
+        return vnet_lso(tx, at, have, frame_len, &l, header);
+    put_header(header, VNET_GSO_NONE, 0, 0, (uint16_t)l.transport_at,
+               l.protocol == PROTOCOL_TCP ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT);
+    return 0;
+}
+
+int frame_vnet_rx(const struct nvsp *n, const uint8_t header[VNET_HEADER_BYTES], const uint8_t *at,
+                  uint32_t have, uint32_t frame_len, struct rndis_rx *rx)
+{
+    struct layout l;
+    uint32_t wanted;
+
+    (void)frame_len;
+    if (header[1] != VNET_GSO_NONE) /* nobody asked for segments */
+        return -EBADMSG;
+    if ((header[0] & (VNET_NEEDS_CSUM | VNET_DATA_VALID)) == 0)
+        return 0;
+    l = look_at(at, have);
+    wanted = l.is_v6 ? NIC_RX_CHECKSUM_V6 : NIC_RX_CHECKSUM_V4;
+    if (l.transport_at == 0 || (l.protocol != PROTOCOL_TCP && l.protocol != PROTOCOL_UDP))
+        return (header[0] & VNET_NEEDS_CSUM) != 0 ? -EBADMSG : 0;
+    if ((n->offloads & wanted) == 0 && (header[0] & VNET_NEEDS_CSUM) != 0)
+        return -ENOTSUP; /* its checksum must be completed: the guest looks at it */
+    rx->has_checksum = (n->offloads & wanted) != 0;
+    rx->checksum_is_tcp = l.protocol == PROTOCOL_TCP;
+    return 0;
+}
+
+int frame_checksum(const struct rndis_tx *tx, uint8_t *frame, uint32_t len)
+{
+    struct layout l = look_at(frame, len);
+    uint16_t value;
+
+    if (!is_asked_for(tx, &l) || !range_inside(l.transport_at, transport_bytes(&l), len))
+        return -EBADMSG;
+    put_be16(frame, checksum_at(&l), 0);
+    value = (uint16_t)~folded(sum(frame + l.transport_at, len - l.transport_at,
+                                  pseudo_sum(frame, &l, len - l.transport_at)));
+    put_be16(frame, checksum_at(&l), value == 0 ? 0xffff : value);
+    return 0;
+}

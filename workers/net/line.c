@@ -4,7 +4,8 @@
 #include <string.h>
 
 enum {
-    COMMIT_TOLD = 1 << 16,  /* enum line_commit: what is being published; the low half says how many */
+    COMMIT_TOLD =
+        1 << 16, /* enum line_commit: what is being published; the low half says how many */
     COMMIT_GIVEN = 2 << 16,
     COMMIT_MASK = 0xffff,
     TELL_BATCH = 64, /* completions that are published at once */
@@ -201,7 +202,8 @@ static uint32_t free_group(struct line *l, uint64_t transaction)
     n = atomic_load(&l->owners[transaction - 1]);
     if (n == 0 || n == FRAMES_MORE || transaction - 1 + n > FRAMES_SECTIONS)
         return 0;
-    set_owner(l, (unsigned)transaction, n - 1, false); /* the first one last: a successor does it again */
+    set_owner(l, (unsigned)transaction, n - 1,
+              false); /* the first one last: a successor does it again */
     set_owner(l, (unsigned)transaction - 1, 1, false);
     return n;
 }
@@ -359,8 +361,9 @@ static unsigned that_fit(struct line *l, const struct line_group *groups, unsign
     uint32_t room;
     unsigned fit = 0;
 
-    if (n == 0 || !has_room(l, vmring_packet_bytes(len) +
-                                   VMRING_TRANSFER_BYTES((uint32_t)groups[0].n_ranges), &room))
+    if (n == 0 ||
+        !has_room(l, vmring_packet_bytes(len) + VMRING_TRANSFER_BYTES((uint32_t)groups[0].n_ranges),
+                  &room))
         return 0;
     for (; fit < n && fit < FRAMES_GROUPS; fit++) {
         uint32_t bytes =

@@ -30,9 +30,9 @@
 #include "ipc/vmbus.h"
 
 enum line_kind {
-    LINE_NOTHING,   /* no completion is due */
-    LINE_FRAME,     /* its status is */
-    LINE_CONTROL,   /* an answer is, which the caller keeps: line_tell() */
+    LINE_NOTHING,    /* no completion is due */
+    LINE_FRAME,      /* its status is */
+    LINE_CONTROL,    /* an answer is, which the caller keeps: line_tell() */
     LINE_GIVEN_BACK, /* the sections of that transaction, to be freed */
 };
 
@@ -43,10 +43,10 @@ struct line {
     struct gmem_pages pages;
     uint8_t *hosts[VMBUS_RING_PAGES_MAX];
     bool open, stopped;
-    bool waits;                 /* for room in out; the guest was told how much */
-    uint32_t read, shown_read;  /* of in */
-    uint32_t taken, done;       /* packets */
-    uint32_t write;             /* of out */
+    bool waits;                /* for room in out; the guest was told how much */
+    uint32_t read, shown_read; /* of in */
+    uint32_t taken, done;      /* packets */
+    uint32_t write;            /* of out */
 };
 
 /*

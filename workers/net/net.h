@@ -37,7 +37,8 @@ enum {
     NET_STATE_MAX = 32 * 1024,
     NET_BUFFER_PAGES = 8192, /* of a receive or send buffer */
     NET_PIECES = 64,         /* parts of a frame in the guest's memory */
-    NET_BATCH = 64,          /* packets of a channel, or frames of a back end, before others have their turn */
+    NET_BATCH =
+        64, /* packets of a channel, or frames of a back end, before others have their turn */
     NET_STREAM_BYTES = 256 * 1024,
 };
 
@@ -87,12 +88,13 @@ struct nic {
     struct line lines[VMBUS_SUBCHANNELS];
     struct vmbus_channel opened[VMBUS_SUBCHANNELS]; /* as acknowledged */
     struct lent receive, send;
-    uint32_t section_at;   /* where to look for free sections */
-    bool rx_is_full;       /* there were none */
+    uint32_t section_at; /* where to look for free sections */
+    bool rx_is_full;     /* there were none */
     struct nic_counters counters;
     uint64_t drops[DROPS];
     struct {
-        struct board_row *link, *tx_frames, *tx_bytes, *rx_frames, *rx_bytes, *drops[DROPS], *mac, *mtu, *version;
+        struct board_row *link, *tx_frames, *tx_bytes, *rx_frames, *rx_bytes, *drops[DROPS], *mac,
+            *mtu, *version;
     } rows;
 };
 
@@ -174,8 +176,8 @@ bool control_is_due(const struct nic *n);
 int MUST_USE carried_by(const struct nic *n, const struct line *l, const struct vmring_packet *p,
                         const struct nvsp_rndis_packet *rndis, struct carried *ret);
 /* Copy len bytes from at on, inside of it. -EFAULT: not the guest's memory. */
-int MUST_USE carried_copy(const struct net *s, const struct nic *n, const struct carried *c, uint32_t at,
-                          void *out, uint32_t len);
+int MUST_USE carried_copy(const struct net *s, const struct nic *n, const struct carried *c,
+                          uint32_t at, void *out, uint32_t len);
 /* Describe [at, at + len) for the kernel in at most max parts; how many, or -EFAULT. */
 int MUST_USE carried_iovecs(const struct net *s, const struct nic *n, const struct carried *c,
                             uint32_t at, uint32_t len, struct iovec *iov, unsigned max);

@@ -82,7 +82,8 @@ static int take_lent(struct net *s, const struct nic *n, uint32_t gpadl, struct 
     ret->id = 0;
     if (row < 0)
         return row;
-    r = gmem_pages_init(&ret->pages, &s->memory, &s->channels->pool[m.pool_at], m.pages, ret->hosts);
+    r = gmem_pages_init(&ret->pages, &s->memory, &s->channels->pool[m.pool_at], m.pages,
+                        ret->hosts);
     if (r < 0)
         return r;
     ret->row = (uint32_t)row;

@@ -1,1 +1,476 @@
-#include "workers/net/frame.h"
+#include "workers/net/oid.h"
+
+#include <string.h>
+
+#include "base/num.h"
+
+enum oid {
+    OID_SUPPORTED_LIST = 0x00010101,
+    OID_HARDWARE_STATUS = 0x00010102,
+    OID_MEDIA_SUPPORTED = 0x00010103,
+    OID_MEDIA_IN_USE = 0x00010104,
+    OID_MAXIMUM_LOOKAHEAD = 0x00010105,
+    OID_MAXIMUM_FRAME_SIZE = 0x00010106,
+    OID_LINK_SPEED = 0x00010107,
+    OID_TRANSMIT_BLOCK_SIZE = 0x0001010a,
+    OID_RECEIVE_BLOCK_SIZE = 0x0001010b,
+    OID_VENDOR_ID = 0x0001010c,
+    OID_VENDOR_DESCRIPTION = 0x0001010d,
+    OID_PACKET_FILTER = 0x0001010e,
+    OID_CURRENT_LOOKAHEAD = 0x0001010f,
+    OID_DRIVER_VERSION = 0x00010110,
+    OID_MAXIMUM_TOTAL_SIZE = 0x00010111,
+    OID_MAC_OPTIONS = 0x00010113,
+    OID_MEDIA_CONNECT_STATUS = 0x00010114,
+    OID_MAXIMUM_SEND_PACKETS = 0x00010115,
+    OID_VENDOR_DRIVER_VERSION = 0x00010116,
+    OID_PHYSICAL_MEDIUM = 0x00010202,
+    OID_RSS_CAPABILITIES = 0x00010203,
+    OID_RSS_PARAMETERS = 0x00010204,
+    OID_CONFIG_PARAMETER = 0x0001021b,
+    OID_XMIT_OK = 0x00020101,
+    OID_RCV_OK = 0x00020102,
+    OID_XMIT_ERROR = 0x00020103,
+    OID_RCV_ERROR = 0x00020104,
+    OID_RCV_NO_BUFFER = 0x00020105,
+    OID_802_3_PERMANENT_ADDRESS = 0x01010101,
+    OID_802_3_CURRENT_ADDRESS = 0x01010102,
+    OID_802_3_MULTICAST_LIST = 0x01010103,
+    OID_802_3_MAXIMUM_LIST_SIZE = 0x01010104,
+    OID_OFFLOAD_ENCAPSULATION = 0x0101010a,
+};
+
+/* Past the range of an enum of ISO C. */
+#define OID_OFFLOAD_PARAMETERS   UINT32_C(0xfc01020c)
+#define OID_OFFLOAD_CAPABILITIES UINT32_C(0xfc01020d)
+#define OID_OFFLOAD_CURRENT      UINT32_C(0xfc01020b)
+
+enum {
+    LINK_SPEED = 100 * 1000 * 1000, /* 10 Gbit/s, in units of 100 bit/s */
+    MULTICAST_LIST = 32,
+    DRIVER_VERSION = 0x0600,
+    VENDOR_ID = 0xffffff,
+    MAC_OPTIONS = 0x0a, /* data is copied, no loopback */
+    FILTERS = 0x2f,     /* all of enum nic_filter */
+    TYPE_OFFLOAD = 0xa7,
+    TYPE_RSS_CAPABILITIES = 0x88,
+    ENCAPSULATION_802_3 = 2,
+    LSO_BYTES_MAX = 0xf53c,
+    LSO_SEGMENTS_MIN = 2,
+    CHECKSUM_V4_TX = 0x54, /* TCP and its options, UDP */
+    CHECKSUM_V6_TX = 0x55, /* extension headers, TCP and its options, UDP */
+    RSS_TOEPLITZ = 1,
+    RSS_TYPES_CAPS = 0x700, /* TCP over IPv4 and IPv6 */
+    RSS_DISABLED = 0x10,    /* flag of the parameters */
+    OFFLOAD_SWITCHES = 15,  /* bytes that are read of the parameters, at least 11 */
+    OFFLOAD_SWITCHES_MIN = 11,
+    CONFIG_STRING = 2,
+    MAC_DIGITS = 12,
+};
+
+/* --- queries --- */
+
+struct query {
+    const struct nvsp *n;
+    const struct nic_config *config;
+    const struct nic_counters *counters;
+    struct wr *w;
+};
+
+static void offload_checksums(const struct nic_config *c, struct wr *w)
+{
+    const struct {
+        uint32_t offload, caps;
+    } all[] = {
+        {NIC_TX_CHECKSUM_V4, CHECKSUM_V4_TX},
+        {NIC_RX_CHECKSUM_V4, CHECKSUM_V4_TX},
+        {NIC_TX_CHECKSUM_V6, CHECKSUM_V6_TX},
+        {NIC_RX_CHECKSUM_V6, CHECKSUM_V6_TX},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        bool can = (c->offloads & all[i].offload) != 0;
+
+        wr_le32(w, can ? ENCAPSULATION_802_3 : 0);
+        wr_le32(w, can ? all[i].caps : 0);
+    }
+}
+
+static void offload_lso(const struct nic_config *c, struct wr *w)
+{
+    bool v4 = (c->offloads & NIC_LSO_V4) != 0;
+    bool v6 = (c->offloads & NIC_LSO_V6) != 0;
+
+    wr_le32(w, v4 ? ENCAPSULATION_802_3 : 0);
+    wr_le32(w, v4 ? LSO_BYTES_MAX : 0);
+    wr_le32(w, v4 ? LSO_SEGMENTS_MIN : 0);
+    wr_le32(w, v6 ? ENCAPSULATION_802_3 : 0);
+    wr_le32(w, v6 ? LSO_BYTES_MAX : 0);
+    wr_le32(w, v6 ? LSO_SEGMENTS_MIN : 0);
+    wr_le32(w, v6 ? 5 : 0); /* extension headers, TCP options */
+}
+
+static void zeros(struct wr *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        wr_u8(w, 0);
+}
+
+/* @spec NDIS_OFFLOAD, of the revision that goes with the version. */
+static void offload_capabilities(const struct query *q)
+{
+    uint32_t version = q->n->version;
+    uint8_t revision = version >= NVSP_VERSION_5 ? 3 : version >= NVSP_VERSION_4 ? 2 : 1;
+    uint16_t size = revision == 3 ? 156 : revision == 2 ? 144 : 112;
+
+    wr_u8(q->w, TYPE_OFFLOAD);
+    wr_u8(q->w, revision);
+    wr_le16(q->w, size);
+    offload_checksums(q->config, q->w);
+    zeros(q->w, 16 + 28); /* LSO version 1, IPsec */
+    offload_lso(q->config, q->w);
+    zeros(q->w, size - 108u);
+}
+
+static void rss_capabilities(const struct query *q)
+{
+    wr_u8(q->w, TYPE_RSS_CAPABILITIES);
+    wr_u8(q->w, 2);
+    wr_le16(q->w, 20);
+    wr_le32(q->w, RSS_TOEPLITZ | RSS_TYPES_CAPS);
+    wr_le32(q->w, q->config->channels);
+    wr_le32(q->w, q->config->channels);
+    wr_le16(q->w, NIC_RSS_TABLE);
+    wr_le16(q->w, 0);
+}
+
+static void permanent_address(const struct query *q)
+{
+    wr_bytes(q->w, q->config->mac, sizeof(q->config->mac));
+}
+
+static void current_address(const struct query *q)
+{
+    wr_bytes(q->w, q->n->mac, sizeof(q->n->mac));
+}
+
+static void vendor_description(const struct query *q)
+{
+    static const char text[] = "Bulkhead";
+
+    wr_bytes(q->w, text, sizeof(text));
+}
+
+static void supported_list(const struct query *q);
+
+/* Those of one 32-bit number, and those that are more. */
+static const struct {
+    uint32_t oid;
+    void (*write)(const struct query *q); /* NULL: number() */
+} queries[] = {
+    {OID_SUPPORTED_LIST,          supported_list      },
+    {OID_HARDWARE_STATUS,         NULL                },
+    {OID_MEDIA_SUPPORTED,         NULL                },
+    {OID_MEDIA_IN_USE,            NULL                },
+    {OID_MAXIMUM_LOOKAHEAD,       NULL                },
+    {OID_MAXIMUM_FRAME_SIZE,      NULL                },
+    {OID_LINK_SPEED,              NULL                },
+    {OID_TRANSMIT_BLOCK_SIZE,     NULL                },
+    {OID_RECEIVE_BLOCK_SIZE,      NULL                },
+    {OID_VENDOR_ID,               NULL                },
+    {OID_VENDOR_DESCRIPTION,      vendor_description  },
+    {OID_PACKET_FILTER,           NULL                },
+    {OID_CURRENT_LOOKAHEAD,       NULL                },
+    {OID_DRIVER_VERSION,          NULL                },
+    {OID_MAXIMUM_TOTAL_SIZE,      NULL                },
+    {OID_MAC_OPTIONS,             NULL                },
+    {OID_MEDIA_CONNECT_STATUS,    NULL                },
+    {OID_MAXIMUM_SEND_PACKETS,    NULL                },
+    {OID_VENDOR_DRIVER_VERSION,   NULL                },
+    {OID_PHYSICAL_MEDIUM,         NULL                },
+    {OID_RSS_CAPABILITIES,        rss_capabilities    },
+    {OID_XMIT_OK,                 NULL                },
+    {OID_RCV_OK,                  NULL                },
+    {OID_XMIT_ERROR,              NULL                },
+    {OID_RCV_ERROR,               NULL                },
+    {OID_RCV_NO_BUFFER,           NULL                },
+    {OID_802_3_PERMANENT_ADDRESS, permanent_address   },
+    {OID_802_3_CURRENT_ADDRESS,   current_address     },
+    {OID_802_3_MAXIMUM_LIST_SIZE, NULL                },
+    {OID_OFFLOAD_CURRENT,         offload_capabilities},
+    {OID_OFFLOAD_CAPABILITIES,    offload_capabilities},
+};
+
+static void supported_list(const struct query *q)
+{
+    for (size_t i = 0; i < COUNT_OF(queries); i++)
+        wr_le32(q->w, queries[i].oid);
+}
+
+static uint64_t number(const struct query *q, uint32_t oid)
+{
+    switch (oid) {
+    case OID_MAXIMUM_LOOKAHEAD:
+    case OID_CURRENT_LOOKAHEAD:
+    case OID_MAXIMUM_FRAME_SIZE:
+        return q->n->mtu;
+    case OID_TRANSMIT_BLOCK_SIZE:
+    case OID_RECEIVE_BLOCK_SIZE:
+    case OID_MAXIMUM_TOTAL_SIZE:
+        return q->n->mtu + NIC_HEAD_BYTES;
+    case OID_LINK_SPEED:
+        return LINK_SPEED;
+    case OID_VENDOR_ID:
+        return VENDOR_ID;
+    case OID_PACKET_FILTER:
+        return q->n->filter;
+    case OID_DRIVER_VERSION:
+    case OID_VENDOR_DRIVER_VERSION:
+        return DRIVER_VERSION;
+    case OID_MAC_OPTIONS:
+        return MAC_OPTIONS;
+    case OID_MEDIA_CONNECT_STATUS:
+        return q->config->link_up ? 0 : 1;
+    case OID_MAXIMUM_SEND_PACKETS:
+        return RNDIS_PACKETS_MAX;
+    case OID_XMIT_OK:
+        return q->counters->tx_frames;
+    case OID_RCV_OK:
+        return q->counters->rx_frames;
+    case OID_XMIT_ERROR:
+        return q->counters->tx_errors;
+    case OID_RCV_ERROR:
+        return q->counters->rx_errors;
+    case OID_RCV_NO_BUFFER:
+        return q->counters->rx_no_buffer;
+    case OID_802_3_MAXIMUM_LIST_SIZE:
+        return MULTICAST_LIST;
+    default: /* status, media, medium: ready, 802.3, none in particular */
+        return 0;
+    }
+}
+
+enum rndis_status oid_query(const struct nvsp *n, const struct nic_config *c,
+                            const struct nic_counters *counters, uint32_t oid, struct rd *in,
+                            struct wr *w)
+{
+    const struct query q = {.n = n, .config = c, .counters = counters, .w = w};
+
+    (void)in; /* what is asked with is a hint at most */
+    for (size_t i = 0; i < COUNT_OF(queries); i++) {
+        if (queries[i].oid != oid)
+            continue;
+        if (queries[i].write != NULL)
+            queries[i].write(&q);
+        else
+            wr_le32(w, (uint32_t)number(&q, oid));
+        return RNDIS_SUCCESS;
+    }
+    return RNDIS_NOT_SUPPORTED;
+}
+
+/* --- settings --- */
+
+static enum rndis_status set_filter(struct nvsp *n, const struct nic_config *c, struct span value)
+{
+    struct rd r = rd_over(value.at, value.len);
+    uint32_t filter = rd_le32(&r);
+
+    (void)c;
+    if (!rd_ok(&r))
+        return RNDIS_INVALID_LENGTH;
+    n->filter = filter & FILTERS;
+    return RNDIS_SUCCESS;
+}
+
+/* A switch: 0 leaves it, 1 off, 2 transmit, 3 receive, 4 both. */
+static void switch_checksum(uint32_t *offloads, uint8_t value, uint32_t tx, uint32_t rx)
+{
+    if (value < 1 || value > 4)
+        return;
+    *offloads &= ~(tx | rx);
+    if (value == 2 || value == 4)
+        *offloads |= tx;
+    if (value >= 3)
+        *offloads |= rx;
+}
+
+static void switch_lso(uint32_t *offloads, uint8_t value, uint32_t lso)
+{
+    if (value == 1)
+        *offloads &= ~lso;
+    else if (value == 2)
+        *offloads |= lso;
+}
+
+/* @spec NDIS_OFFLOAD_PARAMETERS: a header, then a byte for each. */
+static enum rndis_status set_offloads(struct nvsp *n, const struct nic_config *c, struct span value)
+{
+    struct rd r = rd_over(value.at, value.len);
+    uint8_t s[OFFLOAD_SWITCHES] = {0};
+    uint32_t offloads = n->offloads;
+
+    (void)rd_span(&r, 4);
+    if (!rd_ok(&r) || r.left < OFFLOAD_SWITCHES_MIN)
+        return RNDIS_INVALID_LENGTH;
+    rd_copy(&r, s, r.left < sizeof(s) ? r.left : sizeof(s));
+    switch_checksum(&offloads, s[1], NIC_TX_CHECKSUM_V4, NIC_RX_CHECKSUM_V4);
+    switch_checksum(&offloads, s[2], NIC_TX_CHECKSUM_V4, NIC_RX_CHECKSUM_V4);
+    switch_checksum(&offloads, s[3], NIC_TX_CHECKSUM_V6, NIC_RX_CHECKSUM_V6);
+    switch_checksum(&offloads, s[4], NIC_TX_CHECKSUM_V6, NIC_RX_CHECKSUM_V6);
+    switch_lso(&offloads, s[7], NIC_LSO_V4);
+    switch_lso(&offloads, s[8], NIC_LSO_V6);
+    n->offloads = offloads & c->offloads;
+    return RNDIS_SUCCESS;
+}
+
+static struct span part(struct span of, uint32_t offset, uint32_t len)
+{
+    if (!range_inside(offset, len, of.len))
+        return (struct span){.at = of.at, .len = 0};
+    return (struct span){.at = of.at + offset, .len = len};
+}
+
+static bool read_table(const struct nvsp *n, struct span bytes, struct nic_rss *ret)
+{
+    struct rd r = rd_over(bytes.at, bytes.len);
+    uint32_t entries = (uint32_t)(bytes.len / 4);
+
+    if (entries == 0 || entries > NIC_RSS_TABLE || (entries & (entries - 1)) != 0)
+        return false;
+    ret->table_entries = entries;
+    for (uint32_t i = 0; i < entries; i++) {
+        uint32_t channel = rd_le32(&r);
+
+        if (channel >= n->channels)
+            return false;
+        ret->table[i] = (uint8_t)channel;
+    }
+    return true;
+}
+
+/* @spec NDIS_RECEIVE_SCALE_PARAMETERS */
+static enum rndis_status set_rss(struct nvsp *n, const struct nic_config *c, struct span value)
+{
+    struct rd r = rd_over(value.at, value.len);
+    struct nic_rss rss = {.enabled = 1};
+    uint32_t flags, table_len, table_at, key_len, key_at;
+    struct span key;
+
+    (void)c;
+    (void)rd_span(&r, 4);
+    flags = rd_le16(&r);
+    (void)rd_le16(&r);
+    rss.hash_types = rd_le32(&r);
+    table_len = rd_le16(&r);
+    (void)rd_le16(&r);
+    table_at = rd_le32(&r);
+    key_len = rd_le16(&r);
+    (void)rd_le16(&r);
+    key_at = rd_le32(&r);
+    if (!rd_ok(&r))
+        return RNDIS_INVALID_LENGTH;
+    if ((flags & RSS_DISABLED) != 0) {
+        n->rss = (struct nic_rss){0};
+        return RNDIS_SUCCESS;
+    }
+    key = part(value, key_at, key_len);
+    if (key.len != NIC_RSS_KEY_BYTES || !read_table(n, part(value, table_at, table_len), &rss))
+        return RNDIS_INVALID_DATA;
+    memcpy(rss.key, key.at, sizeof(rss.key));
+    n->rss = rss;
+    return RNDIS_SUCCESS;
+}
+
+static int digit(uint16_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+static bool read_mac(struct span text, uint8_t mac[6])
+{
+    struct rd r = rd_over(text.at, text.len);
+
+    for (unsigned i = 0; i < MAC_DIGITS; i++) {
+        int d = digit(rd_le16(&r));
+
+        if (!rd_ok(&r) || d < 0)
+            return false;
+        mac[i / 2] = (uint8_t)(i % 2 == 0 ? d << 4 : mac[i / 2] | d);
+    }
+    return (mac[0] & 1) == 0;
+}
+
+static bool is_name(struct span text, const char *name)
+{
+    struct rd r = rd_over(text.at, text.len);
+
+    if (text.len != 2 * strlen(name))
+        return false;
+    for (; *name != '\0'; name++) {
+        if (rd_le16(&r) != (uint16_t)(unsigned char)*name)
+            return false;
+    }
+    return true;
+}
+
+/* Of all parameters a driver may set there is one that we have: its address, as text. */
+static enum rndis_status set_parameter(struct nvsp *n, const struct nic_config *c,
+                                       struct span value)
+{
+    struct rd r = rd_over(value.at, value.len);
+    uint32_t name_at = rd_le32(&r);
+    uint32_t name_len = rd_le32(&r);
+    uint32_t type = rd_le32(&r);
+    uint32_t value_at = rd_le32(&r);
+    uint32_t value_len = rd_le32(&r);
+    uint8_t mac[6];
+
+    (void)c;
+    if (!rd_ok(&r))
+        return RNDIS_INVALID_LENGTH;
+    if (!is_name(part(value, name_at, name_len), "NetworkAddress"))
+        return RNDIS_NOT_SUPPORTED;
+    if (type != CONFIG_STRING || !read_mac(part(value, value_at, value_len), mac))
+        return RNDIS_INVALID_DATA;
+    memcpy(n->mac, mac, sizeof(n->mac));
+    return RNDIS_SUCCESS;
+}
+
+/* Multicast frames are filtered by their kind alone. */
+static enum rndis_status accept(struct nvsp *n, const struct nic_config *c, struct span value)
+{
+    (void)n;
+    (void)c;
+    (void)value;
+    return RNDIS_SUCCESS;
+}
+
+enum rndis_status oid_set(struct nvsp *n, const struct nic_config *c, uint32_t oid,
+                          struct span value)
+{
+    static const struct {
+        uint32_t oid;
+        enum rndis_status (*set)(struct nvsp *n, const struct nic_config *c, struct span value);
+    } all[] = {
+        {OID_PACKET_FILTER,         set_filter   },
+        {OID_OFFLOAD_PARAMETERS,    set_offloads },
+        {OID_RSS_PARAMETERS,        set_rss      },
+        {OID_CONFIG_PARAMETER,      set_parameter},
+        {OID_802_3_MULTICAST_LIST,  accept       },
+        {OID_CURRENT_LOOKAHEAD,     accept       },
+        {OID_OFFLOAD_ENCAPSULATION, accept       },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        if (all[i].oid == oid)
+            return all[i].set(n, c, value);
+    }
+    return RNDIS_NOT_SUPPORTED;
+}

@@ -169,8 +169,8 @@ static bool receive_one(struct net *s, struct nic *n, struct batch *b)
     }
     b->last = section;
     len = backend_receive(&n->backend, header, &n->receive.pages,
-                          n->receive.offset +
-                              (uint32_t)section * n->nvsp.receive.section_bytes + RNDIS_RX_HEAD_MAX,
+                          n->receive.offset + (uint32_t)section * n->nvsp.receive.section_bytes +
+                              RNDIS_RX_HEAD_MAX,
                           room);
     if (len == -EMSGSIZE)
         drop(n, DROP_TOO_LONG);

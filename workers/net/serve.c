@@ -170,7 +170,9 @@ static void show_nic(struct nic *n)
     board_set(n->rows.rx_bytes, n->counters.rx_bytes);
     board_set(n->rows.version, n->nvsp.version);
     board_set(n->rows.mtu, n->nvsp.mtu);
-    board_text(n->rows.link, n->backend.is_gone ? "back end gone" : n->config.link_up ? "up" : "down");
+    board_text(n->rows.link, n->backend.is_gone  ? "back end gone"
+                             : n->config.link_up ? "up"
+                                                 : "down");
     for (unsigned i = 0; i < DROPS; i++)
         board_set(n->rows.drops[i], n->drops[i]);
 }

@@ -52,8 +52,8 @@ static bool wants_offload(const struct rndis_tx *tx)
 
 static bool is_too_long(const struct nic *n, const struct rndis_tx *tx)
 {
-    uint32_t most = tx->lso ? NET_FRAME_MAX - NIC_VLAN_BYTES
-                            : n->nvsp.mtu + NIC_HEAD_BYTES + NIC_VLAN_BYTES;
+    uint32_t most =
+        tx->lso ? NET_FRAME_MAX - NIC_VLAN_BYTES : n->nvsp.mtu + NIC_HEAD_BYTES + NIC_VLAN_BYTES;
 
     return tx->frame_len > most;
 }
@@ -116,7 +116,8 @@ static bool send_all(struct net *s, struct nic *n, const struct carried *c)
         uint32_t have = left < sizeof(head) ? left : (uint32_t)sizeof(head);
         struct rndis_tx tx;
 
-        if (carried_copy(s, n, c, at, head, have) < 0 || rndis_parse_tx(head, have, left, &tx) < 0) {
+        if (carried_copy(s, n, c, at, head, have) < 0 ||
+            rndis_parse_tx(head, have, left, &tx) < 0) {
             drop(n, DROP_MALFORMED);
             return false;
         }
@@ -138,8 +139,7 @@ enum looked {
 static enum looked take_frame(struct nic *n, struct line *l, const struct vmring_packet *p,
                               const struct nvsp_rndis_packet *rndis, struct carried *c)
 {
-    enum line_kind kind =
-        (p->flags & VMRING_WANTS_COMPLETION) != 0 ? LINE_FRAME : LINE_NOTHING;
+    enum line_kind kind = (p->flags & VMRING_WANTS_COMPLETION) != 0 ? LINE_FRAME : LINE_NOTHING;
     int r = carried_by(n, l, p, rndis, c);
 
     line_take(l, p, kind, r == 0 ? NVSP_SUCCESS : NVSP_FAILURE);

@@ -117,9 +117,9 @@ static struct board_row *add_row(struct net *s, const struct nic *n, enum board_
 static void add_nic_rows(struct net *s, struct nic *n)
 {
     static const char *const drops[DROPS] = {
-        [DROP_MALFORMED] = "malformed",   [DROP_OFFLOAD] = "offload",
-        [DROP_BACKEND] = "back_end",      [DROP_NO_BUFFER] = "no_buffer",
-        [DROP_TOO_LONG] = "too_long",     [DROP_BAD_FRAME] = "bad_frame",
+        [DROP_MALFORMED] = "malformed", [DROP_OFFLOAD] = "offload",
+        [DROP_BACKEND] = "back_end",    [DROP_NO_BUFFER] = "no_buffer",
+        [DROP_TOO_LONG] = "too_long",   [DROP_BAD_FRAME] = "bad_frame",
     };
 
     n->rows.link = add_row(s, n, BOARD_TEXT, "link");
@@ -130,7 +130,8 @@ static void add_nic_rows(struct net *s, struct nic *n)
     n->rows.rx_frames = add_row(s, n, BOARD_COUNTER, "rx/frames");
     n->rows.rx_bytes = add_row(s, n, BOARD_COUNTER, "rx/bytes");
     for (unsigned i = 0; i < DROPS; i++)
-        n->rows.drops[i] = board_addf(&s->worker->board, BOARD_COUNTER, "nic%u/drops/%s", n->index, drops[i]);
+        n->rows.drops[i] =
+            board_addf(&s->worker->board, BOARD_COUNTER, "nic%u/drops/%s", n->index, drops[i]);
 }
 
 static void add_rows(struct net *s)

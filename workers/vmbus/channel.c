@@ -513,7 +513,8 @@ void channel_publish_memory(const struct vmbus *v, unsigned row)
         const struct vmbus_device *device = &vmbus_devices[d];
 
         if (!device->borrows || v->shared[device->process] == NULL ||
-            (d > 0 && vmbus_devices[d - 1].process == device->process && vmbus_devices[d - 1].borrows))
+            (d > 0 && vmbus_devices[d - 1].process == device->process &&
+             vmbus_devices[d - 1].borrows))
             continue; /* once a process: its devices follow one another */
         publish_memory_to(v, row, device->process);
     }

@@ -20,7 +20,7 @@ enum {
     GPADLS_MAX = 256,
     GPADLS_PER_CHANNEL = 32,
     GPADLS_SCHEMA_EPOCHS = 2, /* from that one on rows have places and epochs */
-    GPADL_PAGES_MAX = 8190, /* what one range can describe */
+    GPADL_PAGES_MAX = 8190,   /* what one range can describe */
 };
 
 enum gpadl_state {
@@ -44,7 +44,8 @@ struct gpadl {
 
 struct gpadls {
     uint32_t epoch; /* the last one */
-    struct gpadl rows[GPADLS_MAX]; /* a row is the same in what the devices see (struct vmbus_memory) */
+    struct gpadl
+        rows[GPADLS_MAX]; /* a row is the same in what the devices see (struct vmbus_memory) */
 };
 
 /* A row has changed: its device is to take note. */
