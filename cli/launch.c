@@ -89,7 +89,7 @@ static void add_ports(struct arguments *a)
     };
 
     add(a, "-device");
-    add(a, "virtio-serial-pci,max_ports=%d", STREAM_COUNT + 1 + NETS_MAX);
+    add(a, "virtio-serial-pci,max_ports=%d", STREAM_COUNT + 1);
     for (int i = 0; i < STREAM_COUNT; i++) {
         add(a, "-chardev");
         add(a, "socket,id=s%d,fd=%d", i, CHILD_FD_STREAMS + i);
@@ -165,16 +165,21 @@ static void add_images(struct arguments *a, const struct disks_plan *plan,
     }
 }
 
-/* One more port of the console; nothing has none. */
+/* A NIC of the guest has a card of the outer VM behind it, with its address; nothing has none. */
 static void add_nets(struct arguments *a, const struct net_ends *nets, struct child_extra *extra)
 {
     for (size_t i = 0; i < nets->n; i++) {
+        const uint8_t *mac = nets->at[i].plan->mac;
+
         if (nets->at[i].plan->kind != NET_STREAM)
             continue;
-        add(a, "-chardev");
-        add(a, "socket,id=net%zu,fd=%u", i, CHILD_FD_EXTRA + extra->n);
+        add(a, "-netdev");
+        add(a, "stream,id=net%zu,server=off,addr.type=fd,addr.str=%u", i,
+            CHILD_FD_EXTRA + extra->n);
         add(a, "-device");
-        add(a, "virtserialport,chardev=net%zu,name=bulkhead.net%zu", i, i);
+        add(a,
+            "virtio-net-pci,netdev=net%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x,host_mtu=%u,romfile=",
+            i, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], nets->at[i].plan->mtu);
         extra->at[extra->n++] = nets->at[i].fd;
     }
 }

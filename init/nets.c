@@ -3,10 +3,16 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#include "base/clock.h"
+#include "base/shm.h"
+#include "init/macvtap.h"
 
 enum {
     MAC_BYTES = sizeof(((struct net_row *)0)->mac),
     MAC_MULTICAST = 1, /* of the first byte */
+    CARD_WAIT_S = 5,   /* for a card of the VM to appear */
 };
 
 static int check_mac(const Bulkhead__Net *net, size_t i, struct why *why)
@@ -42,4 +48,46 @@ int nets_check(Bulkhead__Net *const *nets, size_t n, struct why *why)
     for (size_t i = 0; r == 0 && i < n; i++)
         r = check(nets[i], i, why);
     return r;
+}
+
+/* What it is to the worker: in a VM a stream's and a tap's frames come from a card. */
+static enum net_kind kind_of(const Bulkhead__Net *net, bool nested)
+{
+    return nested && net->kind != NET_DISCARD ? NET_TAP : (enum net_kind)net->kind;
+}
+
+int nets_plug(const Bulkhead__VmConfig *config, int *fds, struct why *why)
+{
+    for (size_t i = 0; i < config->n_nets; i++) {
+        if (kind_of(config->nets[i], true) != NET_TAP)
+            continue;
+        fds[i] = macvtap_open(config->nets[i]->mac.data, CARD_WAIT_S * NS_PER_S, why);
+        if (fds[i] < 0)
+            return fds[i];
+    }
+    return 0;
+}
+
+int nets_open(const struct objects *objects, const Bulkhead__VmConfig *config, bool nested,
+              struct why *why)
+{
+    struct nets_page *page;
+    void *at;
+    int r = shm_map(objects->fds[OBJECT_NETS][0], manifest_object_bytes(OBJECT_NETS, 0), true, &at);
+
+    if (r < 0)
+        return why_errno(why, r, "the page of network cards");
+    page = at;
+    for (size_t i = 0; i < config->n_nets; i++) {
+        const Bulkhead__Net *net = config->nets[i];
+        struct net_row *row = &page->rows[i];
+
+        row->kind = kind_of(net, nested);
+        row->mtu = net->mtu;
+        row->channels = net->channels;
+        memcpy(row->mac, net->mac.data, sizeof(row->mac));
+        atomic_store(&row->link_up, 1);
+    }
+    (void)munmap(at, manifest_object_bytes(OBJECT_NETS, 0));
+    return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * init/nets.h - the VM's NICs: what the configuration says of them.
+ * init/nets.h - the VM's NICs: what the configuration says of them, and what they are plugged into.
  */
 #pragma once
 
@@ -7,8 +7,16 @@
 
 #include "base/macro.h"
 #include "control.pb-c.h"
+#include "init/objects.h"
 #include "init/why.h"
 #include "ipc/nets.h"
 
 /* 0, or -EINVAL and why: which NIC, and what of it, is not as ipc/nets.h has it. */
 int MUST_USE nets_check(Bulkhead__Net *const *nets, size_t n, struct why *why);
+
+/* In a VM: each NIC has a card of the VM behind it (macvtap.h). fds has NETS_MAX. */
+int MUST_USE nets_plug(const Bulkhead__VmConfig *config, int *fds, struct why *why);
+
+/* Fill the page of NICs, before there is a worker. nested: as nets_plug() has plugged them. */
+int MUST_USE nets_open(const struct objects *objects, const Bulkhead__VmConfig *config, bool nested,
+                       struct why *why);

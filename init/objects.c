@@ -18,6 +18,7 @@ _Static_assert((int)COM_COUNT <= (int)OBJECT_MAX_INDEX, "every index fits");
 struct maker {
     const Bulkhead__VmConfig *config;
     int *com_fds;
+    int *net_fds;
     struct objects *objects;
     struct why *why;
 };
@@ -73,13 +74,19 @@ static int take_com(struct maker *m, unsigned index)
     return why_errno(m->why, -errno, "com%u", index + 1);
 }
 
-/* A NIC that there is not has nothing behind it. */
+/* A NIC that there is not has nothing behind it. Like a line's, its other end must never make the worker wait. */
 static int take_net(struct maker *m, unsigned index)
 {
-    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int fd = fd_steal(&m->net_fds[index]);
+    int flags;
 
-    (void)index;
-    return fd < 0 ? why_errno(m->why, -errno, "/dev/null") : fd;
+    if (fd < 0)
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+    if (flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0)
+        return fd;
+    fd_closep(&fd);
+    return why_errno(m->why, -errno, "network card %u", index);
 }
 
 static int open_kvm(struct maker *m)
@@ -213,11 +220,13 @@ static int make_row(struct objects *o, struct maker *m, enum process process)
     return 0;
 }
 
-int objects_make(struct objects *o, const Bulkhead__VmConfig *config, int *com_fds, struct why *why)
+int objects_make(struct objects *o, const Bulkhead__VmConfig *config, int *com_fds, int *net_fds,
+                 struct why *why)
 {
     struct maker m = {
         .config = config,
         .com_fds = com_fds,
+        .net_fds = net_fds,
         .objects = o,
         .why = why,
     };
@@ -227,6 +236,8 @@ int objects_make(struct objects *o, const Bulkhead__VmConfig *config, int *com_f
         r = make_row(o, &m, p);
     for (unsigned i = 0; i < COM_COUNT; i++)
         fd_closep(&com_fds[i]);
+    for (unsigned i = 0; i < NETS_MAX; i++)
+        fd_closep(&net_fds[i]);
     return r;
 }
 

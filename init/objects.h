@@ -12,6 +12,7 @@
 #include "init/operator.h"
 #include "init/why.h"
 #include "ipc/manifest.h"
+#include "ipc/nets.h"
 #include "ipc/ring.h"
 
 enum {
@@ -31,11 +32,11 @@ struct objects {
 void objects_init(struct objects *o);
 
 /*
- * Make or open every object that a row of the manifest names. com_fds, COM_COUNT of them, are
- * taken over in any case. On failure why says what; objects_done() releases what was made.
+ * Make or open every object that a row of the manifest names. com_fds, COM_COUNT of them, and net_fds,
+ * NETS_MAX (-1: no such NIC), are taken over in any case. On failure why says what; objects_done() releases what was made.
  */
 int MUST_USE objects_make(struct objects *o, const Bulkhead__VmConfig *config, int *com_fds,
-                          struct why *why);
+                          int *net_fds, struct why *why);
 
 /*
  * A descriptor for one grant, opened read-only where the grant is not for writing. The caller owns

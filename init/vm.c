@@ -16,6 +16,7 @@
 #include "init/disk_check.h"
 #include "init/first_cpu.h"
 #include "init/nested_disks.h"
+#include "init/nets.h"
 #include "init/vtl2.h"
 
 enum {
@@ -226,12 +227,16 @@ int vm_start(struct vm *vm, struct why *why)
         r = check_memory(vm, why);
     if (r == 0 && vm->place.nested)
         r = nested_disks_find(vm->config, "/sys/block", DISKS_WAIT_S * NS_PER_S, why);
+    if (r == 0 && vm->place.nested)
+        r = nets_plug(vm->config, vm->place.net_fds, why);
     if (r == 0)
         r = disk_check_all(vm->config->disks, vm->config->n_disks, why);
     if (r == 0)
         r = procs_open(&vm->procs, vm->config, vm->place.nested, why);
     if (r == 0)
-        r = objects_make(&vm->objects, vm->config, vm->place.com_fds, why);
+        r = objects_make(&vm->objects, vm->config, vm->place.com_fds, vm->place.net_fds, why);
+    if (r == 0)
+        r = nets_open(&vm->objects, vm->config, vm->place.nested, why);
     if (r == 0)
         r = disks_open(&vm->disks, &vm->objects, vm->config, why);
     if (r < 0)

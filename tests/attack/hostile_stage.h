@@ -74,6 +74,7 @@ static inline void unlink_programs(void)
 static inline void begin(void)
 {
     int coms[COM_COUNT] = {-1, -1, -1, -1};
+    int nets[NETS_MAX] = {-1, -1, -1, -1};
     struct why why = {0};
     int pair[2];
     int r;
@@ -88,7 +89,7 @@ static inline void begin(void)
     vm->config = make_config();
     if (access("/dev/kvm", R_OK | W_OK) < 0)
         vm->objects.fds[OBJECT_KVM][0] = open("/dev/null", O_RDWR | O_CLOEXEC);
-    r = objects_make(&vm->objects, vm->config, coms, &why);
+    r = objects_make(&vm->objects, vm->config, coms, nets, &why);
     ck_assert_msg(r == 0, "%s", why.text);
     r = disks_open(&vm->disks, &vm->objects, vm->config, &why);
     ck_assert_msg(r == 0, "%s", why.text);

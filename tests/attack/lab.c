@@ -112,6 +112,7 @@ static void make_objects(struct lab *lab)
     Bulkhead__VmConfig config;
     char kernel[] = "/dev/null", empty[] = "";
     int coms[COM_COUNT];
+    int nets[NETS_MAX] = {-1, -1, -1, -1};
     struct why why;
 
     bulkhead__vm_config__init(&config);
@@ -133,7 +134,7 @@ static void make_objects(struct lab *lab)
     objects_init(&lab->objects);
     if (access("/dev/kvm", R_OK | W_OK) < 0) /* the attempts need its place, not KVM */
         lab->objects.fds[OBJECT_KVM][0] = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (objects_make(&lab->objects, &config, coms, &why) < 0)
+    if (objects_make(&lab->objects, &config, coms, nets, &why) < 0)
         errx(2, "%s", why.text);
     make_disk(lab, &config);
 }

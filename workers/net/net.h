@@ -34,7 +34,7 @@
 
 enum {
     NET_SCHEMA = 1,
-    NET_STATE_MAX = 32 * 1024,
+    NET_STATE_MAX = 8 * 1024,
     NET_BUFFER_PAGES = 8192, /* of a receive or send buffer */
     NET_PIECES = 64,         /* parts of a frame in the guest's memory */
     NET_BATCH =
