@@ -137,6 +137,17 @@ refuse "257 drives" $(printf -- '--disk kind=dvd,controller=%d ' $(seq 0 256 | a
 # shellcheck disable=SC2046
 refuse "65 drives on a controller" $(printf -- '--disk kind=dvd,serial=%d ' $(seq 65))
 refuse "memory without a size" --disk format=ram
+refuse "a NIC of an unknown kind" --net bridge=br0
+refuse "a NIC of no kind" --net mtu=1500
+refuse "a NIC of two kinds" --net user,none
+refuse "an address that is none" --net none,mac=02:00:00:00:00
+refuse "an address of many" --net none,mac=01:00:5e:00:00:01
+refuse "an MTU of 67" --net none,mtu=67
+refuse "nine queues" --net none,queues=9
+refuse "five NICs" --net none --net none --net none --net none --net none
+refuse "a forwarded port without a network" --net none,forward=tcp:8022:22
+refuse "a forwarded port that is none" --net user,forward=tcp:22
+refuse "a tap device in nested mode" --mode nested --net tap=tap0
 refuse "missing configuration" --config "$work/nothing"
 refuse "a wrong value in the configuration" --config "$work/wrong.json"
 refuse "a configuration that is cut off" --config "$work/cut.json"
