@@ -1,5 +1,6 @@
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,9 +87,10 @@ static const struct {
 START_TEST(forwards_are_passts)
 {
     struct settled s = {0};
-    char text[128] = "user,forward=tcp:1:2,forward=";
+    char text[128];
 
-    ck_assert_int_eq(parse(&s, strcat(text, forwards[_i].text)), 0);
+    (void)snprintf(text, sizeof(text), "user,forward=tcp:1:2,forward=%s", forwards[_i].text);
+    ck_assert_int_eq(parse(&s, text), 0);
     ck_assert_int_eq(settle(&s, "vm", false), 0);
     ck_assert_uint_eq(s.plan.at[0].n_forwards, 2);
     ck_assert_str_eq(s.plan.at[0].forwards[1].spec, forwards[_i].spec);
