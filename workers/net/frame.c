@@ -20,12 +20,19 @@ enum {
     TCP_CHECKSUM_AT = 16,
     UDP_CHECKSUM_AT = 6,
     FRAGMENT_MASK = 0x3fff, /* more fragments, offset */
+    EXTENSIONS_MAX = 4,
+    EXTENSION_BYTES = 8, /* at least, and the unit of their lengths */
+    EXTENSION_HOPS = 0,
+    EXTENSION_FRAGMENT = 44,
+    EXTENSION_DESTINATION = 60,
+    IPV6_FRAGMENT_MASK = 0xfff9, /* offset, more fragments */
     /* @spec NDIS_HASH_* */
     HASH_IPV4 = 0x100,
     HASH_TCP_IPV4 = 0x200,
     HASH_IPV6 = 0x400,
     HASH_TCP_IPV6 = 0x1000,
     /* @spec virtio 1.1 5.1.6 */
+    VNET_START_AT = 6,
     VNET_NEEDS_CSUM = 1,
     VNET_DATA_VALID = 2,
     VNET_GSO_NONE = 0,
@@ -67,7 +74,31 @@ static void look_at_ipv4(const uint8_t *at, uint32_t have, struct layout *l)
     l->transport_at = l->ip_at + header;
 }
 
-/* Extension headers are not looked through: who has any has no ports here. */
+static bool is_passed(uint8_t header)
+{
+    return header == EXTENSION_HOPS || header == EXTENSION_FRAGMENT ||
+           header == EXTENSION_DESTINATION;
+}
+
+/* Those that leave the addresses as they are; at any other a frame ends here. */
+static void pass_extensions(const uint8_t *at, uint32_t have, struct layout *l)
+{
+    for (unsigned left = EXTENSIONS_MAX; left > 0 && is_passed(l->protocol); left--) {
+        uint32_t bytes = EXTENSION_BYTES;
+        const uint8_t *header;
+
+        if (!range_inside(l->transport_at, EXTENSION_BYTES, have))
+            return;
+        header = at + l->transport_at;
+        if (l->protocol != EXTENSION_FRAGMENT)
+            bytes += header[1] * (uint32_t)EXTENSION_BYTES;
+        else if ((be16_at(header, 2) & IPV6_FRAGMENT_MASK) != 0)
+            l->is_fragment = true;
+        l->protocol = header[0];
+        l->transport_at += bytes;
+    }
+}
+
 static void look_at_ipv6(const uint8_t *at, uint32_t have, struct layout *l)
 {
     if (!range_inside(l->ip_at, IPV6_BYTES, have) || at[l->ip_at] >> 4 != 6)
@@ -75,6 +106,7 @@ static void look_at_ipv6(const uint8_t *at, uint32_t have, struct layout *l)
     l->is_v6 = true;
     l->protocol = at[l->ip_at + 6];
     l->transport_at = l->ip_at + IPV6_BYTES;
+    pass_extensions(at, have, l);
 }
 
 static struct layout look_at(const uint8_t *at, uint32_t have)
@@ -198,7 +230,10 @@ static uint32_t pseudo_sum(const uint8_t *at, const struct layout *l, uint32_t l
 
 static bool is_asked_for(const struct rndis_tx *tx, const struct layout *l)
 {
-    return l->transport_at != 0 && l->transport_at == tx->transport_offset &&
+    bool is_said = tx->transport_offset >= NIC_HEAD_BYTES; /* Windows does not, for UDP */
+
+    return l->transport_at != 0 && !l->is_fragment &&
+           (!is_said || l->transport_at == tx->transport_offset) &&
            (l->protocol == PROTOCOL_TCP || l->protocol == PROTOCOL_UDP);
 }
 
@@ -239,7 +274,8 @@ static int vnet_lso(const struct rndis_tx *tx, uint8_t *at, uint32_t have, uint3
 {
     uint32_t header_len;
 
-    if (l->protocol != PROTOCOL_TCP || tx->mss == 0 || tx->mss > UINT16_MAX)
+    if (l->protocol != PROTOCOL_TCP || tx->mss == 0 || tx->mss > UINT16_MAX ||
+        frame_len - l->ip_at > UINT16_MAX)
         return -EBADMSG;
     header_len = l->transport_at + (at[l->transport_at + 12] >> 4) * 4u;
     if (header_len < l->transport_at + TCP_BYTES || header_len > frame_len || header_len > have)
@@ -277,38 +313,85 @@ int frame_vnet_tx(const struct rndis_tx *tx, uint8_t *at, uint32_t have, uint32_
     return 0;
 }
 
+/* Where a vnet header has a sum begin and be stored; false: not inside of the frame. */
+static bool checksum_place(const uint8_t header[VNET_HEADER_BYTES], uint32_t len,
+                           uint32_t *ret_start, uint32_t *ret_field)
+{
+    struct rd r = rd_over(header + VNET_START_AT, 4);
+    uint32_t start = rd_le16(&r);
+    uint32_t field = start + rd_le16(&r);
+
+    if (start < NIC_HEAD_BYTES || !range_inside(field, 2, len))
+        return false;
+    *ret_start = start;
+    *ret_field = field;
+    return true;
+}
+
 int frame_vnet_rx(const struct nvsp *n, const uint8_t header[VNET_HEADER_BYTES], const uint8_t *at,
                   uint32_t have, uint32_t frame_len, struct rndis_rx *rx)
 {
+    bool is_partial = (header[0] & VNET_NEEDS_CSUM) != 0;
+    uint32_t start, field, wanted;
     struct layout l;
-    uint32_t wanted;
 
-    (void)frame_len;
-    if (header[1] != VNET_GSO_NONE) /* nobody asked for segments */
+    if (header[1] != VNET_GSO_NONE || /* nobody asked for segments */
+        (is_partial && !checksum_place(header, frame_len, &start, &field)))
         return -EBADMSG;
     if ((header[0] & (VNET_NEEDS_CSUM | VNET_DATA_VALID)) == 0)
         return 0;
     l = look_at(at, have);
     wanted = l.is_v6 ? NIC_RX_CHECKSUM_V6 : NIC_RX_CHECKSUM_V4;
-    if (l.transport_at == 0 || (l.protocol != PROTOCOL_TCP && l.protocol != PROTOCOL_UDP))
-        return (header[0] & VNET_NEEDS_CSUM) != 0 ? -EBADMSG : 0;
-    if ((n->offloads & wanted) == 0 && (header[0] & VNET_NEEDS_CSUM) != 0)
-        return -ENOTSUP; /* its checksum must be completed: the guest looks at it */
-    rx->has_checksum = (n->offloads & wanted) != 0;
+    /* Of a tunnel, it may be the inner one that is not there. */
+    if ((n->offloads & wanted) == 0 || l.transport_at == 0 || l.is_fragment ||
+        (l.protocol != PROTOCOL_TCP && l.protocol != PROTOCOL_UDP) ||
+        (is_partial && (start != l.transport_at || field != checksum_at(&l))))
+        return is_partial ? -ENOTSUP : 0;
+    rx->has_checksum = true;
     rx->checksum_is_tcp = l.protocol == PROTOCOL_TCP;
     return 0;
+}
+
+static void put_checksum(uint8_t *frame, uint32_t field, uint32_t total)
+{
+    uint16_t value = (uint16_t)~folded(total);
+
+    if (value == 0) /* which says, to UDP, that there is none */
+        value = 0xffff;
+    put_be16(frame, field, value);
+}
+
+int frame_complete(const uint8_t header[VNET_HEADER_BYTES], uint8_t *frame, uint32_t len)
+{
+    uint32_t start, field;
+
+    if ((header[0] & VNET_NEEDS_CSUM) == 0 || !checksum_place(header, len, &start, &field))
+        return -EBADMSG;
+    put_checksum(frame, field, sum(frame + start, len - start, 0));
+    return 0;
+}
+
+/* Of TCP or UDP, header included, as IP says: what pads a frame does not count. 0: more than there is. */
+static uint32_t transport_len(const uint8_t *frame, uint32_t len, const struct layout *l)
+{
+    uint32_t before = l->transport_at - l->ip_at;
+    uint32_t all = be16_at(frame, l->ip_at + (l->is_v6 ? 4 : 2));
+
+    if (l->is_v6)
+        all += IPV6_BYTES;
+    return all >= before && range_inside(l->transport_at, all - before, len) ? all - before : 0;
 }
 
 int frame_checksum(const struct rndis_tx *tx, uint8_t *frame, uint32_t len)
 {
     struct layout l = look_at(frame, len);
-    uint16_t value;
+    uint32_t bytes = l.transport_at != 0 ? transport_len(frame, len, &l) : 0;
 
-    if (!is_asked_for(tx, &l) || !range_inside(l.transport_at, transport_bytes(&l), len))
+    if (!is_asked_for(tx, &l) || tx->checksum_tcp != (l.protocol == PROTOCOL_TCP) ||
+        bytes < transport_bytes(&l))
         return -EBADMSG;
     put_be16(frame, checksum_at(&l), 0);
-    value = (uint16_t)~folded(sum(frame + l.transport_at, len - l.transport_at,
-                                  pseudo_sum(frame, &l, len - l.transport_at)));
-    put_be16(frame, checksum_at(&l), value == 0 ? 0xffff : value);
+    put_checksum(frame, checksum_at(&l),
+                 sum(frame + l.transport_at, bytes, pseudo_sum(frame, &l, bytes)));
     return 0;
 }

@@ -36,11 +36,20 @@ int MUST_USE frame_vnet_tx(const struct rndis_tx *tx, uint8_t *at, uint32_t have
 
 /*
  * The other way: what a vnet header of a frame from the back end tells the guest, in has_checksum and
- * checksum_is_tcp of *rx. 0, or -EBADMSG: the header does not fit the frame, or is one of a segment that nobody asked for.
+ * checksum_is_tcp of *rx.
+ *   0          the guest may have the frame
+ *   -EBADMSG   the header does not fit the frame, or is one of a segment that nobody asked for
+ *   -ENOTSUP   the guest looks at a checksum that is not there yet: it may have the frame after frame_complete()
  */
 int MUST_USE frame_vnet_rx(const struct nvsp *n, const uint8_t header[VNET_HEADER_BYTES],
                            const uint8_t *at, uint32_t have, uint32_t frame_len,
                            struct rndis_rx *rx);
+
+/*
+ * Store the checksum that a vnet header leaves to its reader, in a frame that is there in full. 0, or -EBADMSG: the header
+ * leaves none, or one that does not fit the frame.
+ */
+int MUST_USE frame_complete(const uint8_t header[VNET_HEADER_BYTES], uint8_t *frame, uint32_t len);
 
 /*
  * Complete the checksum that tx asks for, in a frame that is there in full (for back ends without vnet header, which take

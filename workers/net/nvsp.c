@@ -8,7 +8,7 @@ enum {
     SECTION_EXTRA = 256 + NIC_HEAD_BYTES +
                     36, /* of a receive section, besides the MTU: room for the RNDIS message */
     SECTION_ALIGN = 8,
-    DATA_SECTIONS_MIN = 16,
+    RECEIVE_SECTIONS_MIN = NVSP_CONTROL_SECTIONS + 16,
     TABLE_ENTRIES = 16, /* of the indirection table that the guest is told */
     TABLE_AT = 12,      /* from the beginning of that message */
     MAX_MDL_CHAIN = 34,
@@ -93,7 +93,7 @@ static void on_ndis_version(struct call *c)
     uint32_t major = rd_le32(&c->r);
     uint32_t minor = rd_le32(&c->r);
 
-    if (!rd_ok(&c->r))
+    if (!rd_ok(&c->r) || c->n->version == 0)
         return;
     c->n->ndis_major = major;
     c->n->ndis_minor = minor;
@@ -103,8 +103,8 @@ static void on_ndis_config(struct call *c)
 {
     uint32_t mtu = rd_le32(&c->r);
 
-    if (rd_ok(&c->r) && c->n->receive.gpadl == 0 && mtu >= NIC_MTU_MIN + NIC_HEAD_BYTES &&
-        mtu <= NIC_MTU_MAX + NIC_HEAD_BYTES)
+    if (rd_ok(&c->r) && c->n->version >= NVSP_VERSION_2 && c->n->receive.gpadl == 0 &&
+        mtu >= NIC_MTU_MIN + NIC_HEAD_BYTES && mtu <= NIC_MTU_MAX + NIC_HEAD_BYTES)
         c->n->mtu = mtu - NIC_HEAD_BYTES;
 }
 
@@ -139,8 +139,8 @@ static bool take_buffer(struct call *c, struct nvsp_buffer *to, uint32_t section
 static void on_receive_buffer(struct call *c)
 {
     struct nvsp_buffer *b = &c->n->receive;
-    bool good = take_buffer(c, b, receive_section_bytes(c->n),
-                            NVSP_CONTROL_SECTIONS + DATA_SECTIONS_MIN, NVSP_RECEIVE_SECTIONS_MAX);
+    bool good = take_buffer(c, b, receive_section_bytes(c->n), RECEIVE_SECTIONS_MIN,
+                            NVSP_RECEIVE_SECTIONS_MAX);
 
     wr_le32(&c->w, good ? NVSP_SUCCESS : NVSP_FAILURE);
     wr_le32(&c->w, good ? 1 : 0);
@@ -257,12 +257,16 @@ uint32_t nvsp_indirection_table(const struct nvsp *n, uint8_t *message)
 bool nvsp_parse_rndis_packet(const uint8_t *message, uint32_t len, struct nvsp_rndis_packet *ret)
 {
     struct rd r = rd_over(message, len);
+    struct nvsp_rndis_packet p;
     uint32_t type = rd_le32(&r);
 
-    ret->channel_type = rd_le32(&r);
-    ret->section = rd_le32(&r);
-    ret->section_bytes = rd_le32(&r);
-    return rd_ok(&r) && type == NVSP_SEND_RNDIS_PACKET && ret->channel_type <= NVSP_CHANNEL_CONTROL;
+    p.channel_type = rd_le32(&r);
+    p.section = rd_le32(&r);
+    p.section_bytes = rd_le32(&r);
+    if (!rd_ok(&r) || type != NVSP_SEND_RNDIS_PACKET || p.channel_type > NVSP_CHANNEL_CONTROL)
+        return false;
+    *ret = p;
+    return true;
 }
 
 uint32_t nvsp_rndis_packet(const struct nvsp *n, uint32_t channel_type, uint8_t *message)
@@ -300,7 +304,8 @@ static void buffer_save(const struct nvsp_buffer *b, struct wr *w)
     wr_le32(w, b->sections);
 }
 
-static bool buffer_load(struct nvsp_buffer *b, struct rd *r, uint32_t section, uint32_t most)
+static bool buffer_load(struct nvsp_buffer *b, struct rd *r, uint32_t section, uint32_t least,
+                        uint32_t most)
 {
     b->gpadl = rd_le32(r);
     b->id = rd_le32(r);
@@ -308,7 +313,7 @@ static bool buffer_load(struct nvsp_buffer *b, struct rd *r, uint32_t section, u
     b->sections = rd_le32(r);
     if (b->gpadl == 0)
         return b->id == 0 && b->section_bytes == 0 && b->sections == 0;
-    return b->id <= UINT16_MAX && b->section_bytes == section && b->sections >= 1 &&
+    return b->id <= UINT16_MAX && b->section_bytes == section && b->sections >= least &&
            b->sections <= most;
 }
 
@@ -352,10 +357,13 @@ static bool rss_is_sound(const struct nvsp *n)
 
 static bool is_sound(const struct nvsp *n, const struct nic_config *c)
 {
-    return (n->version == 0 || is_version(n->version)) && n->mtu >= NIC_MTU_MIN &&
+    bool has_buffer = n->receive.gpadl != 0 || n->send.gpadl != 0;
+
+    return (n->version == 0 ? !has_buffer : is_version(n->version)) && n->mtu >= NIC_MTU_MIN &&
            n->mtu <= NIC_MTU_MAX && n->channels >= 1 && n->channels <= c->channels &&
            n->table_is_due <= 1 && n->rndis_initialized <= 1 && n->told_link_up <= 1 &&
-           (n->offloads & ~c->offloads) == 0 && rss_is_sound(n);
+           (n->filter & ~(uint32_t)NIC_FILTERS) == 0 && (n->offloads & ~c->offloads) == 0 &&
+           rss_is_sound(n);
 }
 
 int nvsp_load(struct nvsp *n, const struct nic_config *c, struct rd *r)
@@ -368,8 +376,9 @@ int nvsp_load(struct nvsp *n, const struct nic_config *c, struct rd *r)
     m.ndis_minor = rd_le32(r);
     m.mtu = rd_le32(r);
     good = m.mtu <= NIC_MTU_MAX &&
-           buffer_load(&m.receive, r, receive_section_bytes(&m), NVSP_RECEIVE_SECTIONS_MAX) &&
-           buffer_load(&m.send, r, NVSP_SEND_SECTION_BYTES, NVSP_SEND_SECTIONS_MAX);
+           buffer_load(&m.receive, r, receive_section_bytes(&m), RECEIVE_SECTIONS_MIN,
+                       NVSP_RECEIVE_SECTIONS_MAX) &&
+           buffer_load(&m.send, r, NVSP_SEND_SECTION_BYTES, 1, NVSP_SEND_SECTIONS_MAX);
     if (!good)
         return -EBADMSG;
     m.channels = rd_le32(r);

@@ -92,6 +92,7 @@ enum nic_filter {
     NIC_FILTER_ALL_MULTICAST = 4,
     NIC_FILTER_BROADCAST = 8,
     NIC_FILTER_PROMISCUOUS = 0x20,
+    NIC_FILTERS = 0x2f, /* all of them */
 };
 
 /* What the NIC is, from its configuration: it does not change while the guest has it. */

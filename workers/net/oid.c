@@ -12,6 +12,8 @@ enum oid {
     OID_MAXIMUM_LOOKAHEAD = 0x00010105,
     OID_MAXIMUM_FRAME_SIZE = 0x00010106,
     OID_LINK_SPEED = 0x00010107,
+    OID_TRANSMIT_BUFFER_SPACE = 0x00010108,
+    OID_RECEIVE_BUFFER_SPACE = 0x00010109,
     OID_TRANSMIT_BLOCK_SIZE = 0x0001010a,
     OID_RECEIVE_BLOCK_SIZE = 0x0001010b,
     OID_VENDOR_ID = 0x0001010c,
@@ -27,6 +29,8 @@ enum oid {
     OID_PHYSICAL_MEDIUM = 0x00010202,
     OID_RSS_CAPABILITIES = 0x00010203,
     OID_RSS_PARAMETERS = 0x00010204,
+    OID_MAX_LINK_SPEED = 0x00010206,
+    OID_LINK_STATE = 0x00010207,
     OID_CONFIG_PARAMETER = 0x0001021b,
     OID_XMIT_OK = 0x00020101,
     OID_RCV_OK = 0x00020102,
@@ -51,9 +55,12 @@ enum {
     DRIVER_VERSION = 0x0600,
     VENDOR_ID = 0xffffff,
     MAC_OPTIONS = 0x0a, /* data is copied, no loopback */
-    FILTERS = 0x2f,     /* all of enum nic_filter */
     TYPE_OFFLOAD = 0xa7,
     TYPE_RSS_CAPABILITIES = 0x88,
+    TYPE_DEFAULT = 0x80,
+    LINK_STATE_BYTES = 40,
+    DUPLEX_FULL = 2,
+    PAUSE_UNKNOWN = 4,
     ENCAPSULATION_802_3 = 2,
     LSO_BYTES_MAX = 0xf53c,
     LSO_SEGMENTS_MIN = 2,
@@ -61,8 +68,13 @@ enum {
     CHECKSUM_V6_TX = 0x55, /* extension headers, TCP and its options, UDP */
     RSS_TOEPLITZ = 1,
     RSS_TYPES_CAPS = 0x700, /* TCP over IPv4 and IPv6 */
-    RSS_DISABLED = 0x10,    /* flag of the parameters */
-    OFFLOAD_SWITCHES = 15,  /* bytes that are read of the parameters, at least 11 */
+    /* Flags of the parameters */
+    RSS_HASH_UNCHANGED = 2,
+    RSS_TABLE_UNCHANGED = 4,
+    RSS_KEY_UNCHANGED = 8,
+    RSS_DISABLED = 0x10,
+    RSS_FUNCTION = 0xff,   /* of the hash's kind */
+    OFFLOAD_SWITCHES = 15, /* bytes that are read of the parameters, at least 11 */
     OFFLOAD_SWITCHES_MIN = 11,
     CONFIG_STRING = 2,
     MAC_DIGITS = 12,
@@ -77,7 +89,7 @@ struct query {
     struct wr *w;
 };
 
-static void offload_checksums(const struct nic_config *c, struct wr *w)
+static void offload_checksums(uint32_t offloads, struct wr *w)
 {
     const struct {
         uint32_t offload, caps;
@@ -89,17 +101,17 @@ static void offload_checksums(const struct nic_config *c, struct wr *w)
     };
 
     for (size_t i = 0; i < COUNT_OF(all); i++) {
-        bool can = (c->offloads & all[i].offload) != 0;
+        bool can = (offloads & all[i].offload) != 0;
 
         wr_le32(w, can ? ENCAPSULATION_802_3 : 0);
         wr_le32(w, can ? all[i].caps : 0);
     }
 }
 
-static void offload_lso(const struct nic_config *c, struct wr *w)
+static void offload_lso(uint32_t offloads, struct wr *w)
 {
-    bool v4 = (c->offloads & NIC_LSO_V4) != 0;
-    bool v6 = (c->offloads & NIC_LSO_V6) != 0;
+    bool v4 = (offloads & NIC_LSO_V4) != 0;
+    bool v6 = (offloads & NIC_LSO_V6) != 0;
 
     wr_le32(w, v4 ? ENCAPSULATION_802_3 : 0);
     wr_le32(w, v4 ? LSO_BYTES_MAX : 0);
@@ -117,7 +129,7 @@ static void zeros(struct wr *w, size_t n)
 }
 
 /* @spec NDIS_OFFLOAD, of the revision that goes with the version. */
-static void offload_capabilities(const struct query *q)
+static void put_offloads(const struct query *q, uint32_t offloads)
 {
     uint32_t version = q->n->version;
     uint8_t revision = version >= NVSP_VERSION_5 ? 3 : version >= NVSP_VERSION_4 ? 2 : 1;
@@ -126,10 +138,20 @@ static void offload_capabilities(const struct query *q)
     wr_u8(q->w, TYPE_OFFLOAD);
     wr_u8(q->w, revision);
     wr_le16(q->w, size);
-    offload_checksums(q->config, q->w);
+    offload_checksums(offloads, q->w);
     zeros(q->w, 16 + 28); /* LSO version 1, IPsec */
-    offload_lso(q->config, q->w);
+    offload_lso(offloads, q->w);
     zeros(q->w, size - 108u);
+}
+
+static void offload_capabilities(const struct query *q)
+{
+    put_offloads(q, q->config->offloads);
+}
+
+static void offload_current(const struct query *q)
+{
+    put_offloads(q, q->n->offloads);
 }
 
 static void rss_capabilities(const struct query *q)
@@ -142,6 +164,33 @@ static void rss_capabilities(const struct query *q)
     wr_le32(q->w, q->config->channels);
     wr_le16(q->w, NIC_RSS_TABLE);
     wr_le16(q->w, 0);
+}
+
+static uint64_t link_bits(const struct query *q)
+{
+    return q->config->link_up ? LINK_SPEED * UINT64_C(100) : 0;
+}
+
+/* @spec NDIS_LINK_SPEED */
+static void max_link_speed(const struct query *q)
+{
+    wr_le64(q->w, LINK_SPEED * UINT64_C(100));
+    wr_le64(q->w, LINK_SPEED * UINT64_C(100));
+}
+
+/* @spec NDIS_LINK_STATE */
+static void link_state(const struct query *q)
+{
+    wr_u8(q->w, TYPE_DEFAULT);
+    wr_u8(q->w, 1);
+    wr_le16(q->w, LINK_STATE_BYTES);
+    wr_le32(q->w, q->config->link_up ? 1 : 2); /* connected or not */
+    wr_le32(q->w, DUPLEX_FULL);
+    wr_le32(q->w, 0);
+    wr_le64(q->w, link_bits(q));
+    wr_le64(q->w, link_bits(q));
+    wr_le32(q->w, PAUSE_UNKNOWN);
+    wr_le32(q->w, 0);
 }
 
 static void permanent_address(const struct query *q)
@@ -175,6 +224,8 @@ static const struct {
     {OID_MAXIMUM_LOOKAHEAD,       NULL                },
     {OID_MAXIMUM_FRAME_SIZE,      NULL                },
     {OID_LINK_SPEED,              NULL                },
+    {OID_TRANSMIT_BUFFER_SPACE,   NULL                },
+    {OID_RECEIVE_BUFFER_SPACE,    NULL                },
     {OID_TRANSMIT_BLOCK_SIZE,     NULL                },
     {OID_RECEIVE_BLOCK_SIZE,      NULL                },
     {OID_VENDOR_ID,               NULL                },
@@ -189,6 +240,8 @@ static const struct {
     {OID_VENDOR_DRIVER_VERSION,   NULL                },
     {OID_PHYSICAL_MEDIUM,         NULL                },
     {OID_RSS_CAPABILITIES,        rss_capabilities    },
+    {OID_MAX_LINK_SPEED,          max_link_speed      },
+    {OID_LINK_STATE,              link_state          },
     {OID_XMIT_OK,                 NULL                },
     {OID_RCV_OK,                  NULL                },
     {OID_XMIT_ERROR,              NULL                },
@@ -197,7 +250,7 @@ static const struct {
     {OID_802_3_PERMANENT_ADDRESS, permanent_address   },
     {OID_802_3_CURRENT_ADDRESS,   current_address     },
     {OID_802_3_MAXIMUM_LIST_SIZE, NULL                },
-    {OID_OFFLOAD_CURRENT,         offload_capabilities},
+    {OID_OFFLOAD_CURRENT,         offload_current     },
     {OID_OFFLOAD_CAPABILITIES,    offload_capabilities},
 };
 
@@ -220,6 +273,10 @@ static uint64_t number(const struct query *q, uint32_t oid)
         return q->n->mtu + NIC_HEAD_BYTES;
     case OID_LINK_SPEED:
         return LINK_SPEED;
+    case OID_TRANSMIT_BUFFER_SPACE:
+        return (uint64_t)q->n->send.sections * q->n->send.section_bytes;
+    case OID_RECEIVE_BUFFER_SPACE:
+        return (uint64_t)q->n->receive.sections * q->n->receive.section_bytes;
     case OID_VENDOR_ID:
         return VENDOR_ID;
     case OID_PACKET_FILTER:
@@ -279,7 +336,7 @@ static enum rndis_status set_filter(struct nvsp *n, const struct nic_config *c, 
     (void)c;
     if (!rd_ok(&r))
         return RNDIS_INVALID_LENGTH;
-    n->filter = filter & FILTERS;
+    n->filter = filter & NIC_FILTERS;
     return RNDIS_SUCCESS;
 }
 
@@ -336,8 +393,10 @@ static bool read_table(const struct nvsp *n, struct span bytes, struct nic_rss *
     struct rd r = rd_over(bytes.at, bytes.len);
     uint32_t entries = (uint32_t)(bytes.len / 4);
 
-    if (entries == 0 || entries > NIC_RSS_TABLE || (entries & (entries - 1)) != 0)
+    if (entries == 0 || entries > NIC_RSS_TABLE || (entries & (entries - 1)) != 0 ||
+        bytes.len % 4 != 0)
         return false;
+    memset(ret->table, 0, sizeof(ret->table));
     ret->table_entries = entries;
     for (uint32_t i = 0; i < entries; i++) {
         uint32_t channel = rd_le32(&r);
@@ -349,19 +408,26 @@ static bool read_table(const struct nvsp *n, struct span bytes, struct nic_rss *
     return true;
 }
 
-/* @spec NDIS_RECEIVE_SCALE_PARAMETERS */
+static bool read_key(struct span bytes, struct nic_rss *ret)
+{
+    if (bytes.len != NIC_RSS_KEY_BYTES)
+        return false;
+    memcpy(ret->key, bytes.at, NIC_RSS_KEY_BYTES);
+    return true;
+}
+
+/* What flags call unchanged stays as it is, and has to be there. @spec NDIS_RECEIVE_SCALE_PARAMETERS */
 static enum rndis_status set_rss(struct nvsp *n, const struct nic_config *c, struct span value)
 {
     struct rd r = rd_over(value.at, value.len);
-    struct nic_rss rss = {.enabled = 1};
-    uint32_t flags, table_len, table_at, key_len, key_at;
-    struct span key;
+    struct nic_rss rss = n->rss;
+    uint32_t flags, hash_types, table_len, table_at, key_len, key_at;
 
     (void)c;
     (void)rd_span(&r, 4);
     flags = rd_le16(&r);
     (void)rd_le16(&r);
-    rss.hash_types = rd_le32(&r);
+    hash_types = rd_le32(&r);
     table_len = rd_le16(&r);
     (void)rd_le16(&r);
     table_at = rd_le32(&r);
@@ -371,13 +437,17 @@ static enum rndis_status set_rss(struct nvsp *n, const struct nic_config *c, str
     if (!rd_ok(&r))
         return RNDIS_INVALID_LENGTH;
     if ((flags & RSS_DISABLED) != 0) {
-        n->rss = (struct nic_rss){0};
+        n->rss.enabled = 0;
         return RNDIS_SUCCESS;
     }
-    key = part(value, key_at, key_len);
-    if (key.len != NIC_RSS_KEY_BYTES || !read_table(n, part(value, table_at, table_len), &rss))
+    rss.enabled = 1;
+    if ((flags & RSS_HASH_UNCHANGED) == 0)
+        rss.hash_types = hash_types;
+    if (((flags & RSS_KEY_UNCHANGED) == 0 && !read_key(part(value, key_at, key_len), &rss)) ||
+        ((flags & RSS_TABLE_UNCHANGED) == 0 &&
+         !read_table(n, part(value, table_at, table_len), &rss)) ||
+        (rss.hash_types & RSS_FUNCTION) != RSS_TOEPLITZ || rss.table_entries == 0)
         return RNDIS_INVALID_DATA;
-    memcpy(rss.key, key.at, sizeof(rss.key));
     n->rss = rss;
     return RNDIS_SUCCESS;
 }

@@ -32,7 +32,6 @@ enum {
 #define RNDIS_COMPLETE         UINT32_C(0x80000000)
 #define RNDIS_MEDIA_CONNECT    UINT32_C(0x4001000b)
 #define RNDIS_MEDIA_DISCONNECT UINT32_C(0x4001000c)
-#define RNDIS_INFO_INTERNAL    UINT32_C(0x80000000)
 
 static uint32_t length_of(const struct wr *w)
 {
@@ -162,7 +161,9 @@ uint32_t rndis_control(struct nvsp *n, const struct nic_config *c,
     struct request q = {.n = n, .config = c, .counters = counters};
     struct wr head;
 
-    if (!rd_ok(&r) || said < HEAD_BYTES + 4 || said > len)
+    if (said > len) /* it waits for an answer all the same */
+        said = len;
+    if (!rd_ok(&r) || said < HEAD_BYTES + 4)
         return 0;
     q.body = (struct span){.at = message + HEAD_BYTES, .len = said - HEAD_BYTES};
     q.r = rd_over(q.body.at, q.body.len);
@@ -200,12 +201,15 @@ uint32_t rndis_indicate_link(struct nvsp *n, const struct nic_config *c, uint8_t
 
 /* --- frames from the guest --- */
 
+/* Where TCP begins LSO says better, should both be there. */
 static void take_checksum(uint32_t v, struct rndis_tx *ret)
 {
-    ret->is_v6 = (v & 2) != 0;
     ret->checksum_tcp = (v & 4) != 0;
     ret->checksum_udp = (v & 8) != 0;
     ret->checksum_ip = (v & 16) != 0;
+    if (ret->lso)
+        return;
+    ret->is_v6 = (v & 2) != 0;
     ret->transport_offset = (uint16_t)(v >> 16 & 0x3ff);
 }
 
@@ -217,8 +221,10 @@ static void take_lso(uint32_t v, struct rndis_tx *ret)
     ret->is_v6 = v >> 31 != 0;
 }
 
-static void take_info(uint32_t type, uint32_t v, struct rndis_tx *ret)
+static int take_info(uint32_t type, struct rd *data, struct rndis_tx *ret)
 {
+    uint32_t v = rd_le32(data);
+
     switch (type) {
     case INFO_CHECKSUM:
         take_checksum(v, ret);
@@ -235,8 +241,9 @@ static void take_info(uint32_t type, uint32_t v, struct rndis_tx *ret)
         ret->hash = v;
         break;
     default: /* nothing that must be heeded */
-        break;
+        return 0;
     }
+    return rd_ok(data) ? 0 : -EBADMSG;
 }
 
 /* Records that follow one another, each with its size: at least its head. */
@@ -251,8 +258,8 @@ static int parse_infos(struct span infos, struct rndis_tx *ret)
         if (!rd_ok(&r) || size < INFO_HEAD_BYTES || size > infos.len || offset > size)
             return -EBADMSG;
         r = rd_over(infos.at + offset, size - offset);
-        if ((type & RNDIS_INFO_INTERNAL) == 0 && r.left >= 4)
-            take_info(type, rd_le32(&r), ret);
+        if (take_info(type, &r, ret) < 0)
+            return -EBADMSG;
         infos.at += size;
         infos.len -= size;
     }

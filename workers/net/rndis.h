@@ -9,7 +9,7 @@
 
 enum {
     RNDIS_CONTROL_MAX =
-        4096, /* of a request that is looked at; longer ones are cut off, and refused */
+        4096, /* of a request that is looked at; of longer ones, what lies beyond is refused */
     RNDIS_ANSWER_MAX = 1024,
     /* The head of a frame: message, and what is said about the packet. The longest that is looked at. */
     RNDIS_HEAD_MAX = 512,
@@ -25,7 +25,8 @@ struct nic_counters {
 };
 
 /*
- * A control message of the guest. The answer has room for RNDIS_ANSWER_MAX bytes; its length, 0: none.
+ * A control message of the guest. The answer has room for RNDIS_ANSWER_MAX bytes; its length, 0: none, as nothing
+ * has to be answered, or it does not even say what to.
  */
 uint32_t rndis_control(struct nvsp *n, const struct nic_config *c,
                        const struct nic_counters *counters, const uint8_t *message, uint32_t len,
@@ -41,9 +42,10 @@ struct rndis_tx {
     uint32_t frame_len;   /* inside of the message */
     uint32_t message_len; /* where the next one begins, if there is one */
     bool has_vlan, checksum_tcp, checksum_udp, checksum_ip, is_v6, lso;
-    uint16_t vlan;             /* as in the frame: priority, CFI, id */
-    uint16_t transport_offset; /* of checksum and LSO: from the beginning of the frame */
-    uint32_t mss;              /* of LSO */
+    uint16_t vlan; /* as in the frame: priority, CFI, id */
+    uint16_t
+        transport_offset; /* of checksum and LSO: from the beginning of the frame; 0: not said */
+    uint32_t mss;         /* of LSO */
     bool has_hash;
     uint32_t hash;
 };

@@ -1,0 +1,955 @@
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "workers/net/rndis.h"
+
+enum {
+    INITIALIZE = 2,
+    HALT = 3,
+    QUERY = 4,
+    SET = 5,
+    RESET = 6,
+    KEEPALIVE = 8,
+    VALUE_AT = 28, /* in a query or a set */
+    ID = 0x1234,
+    ALL = NIC_OFFLOADS - 1,
+    PACKET = 1,
+    CHECKSUM = 0,
+    LSO = 2,
+    VLAN = 6,
+    HASH = 8,
+};
+
+static const uint32_t COMPLETE = 0x80000000;
+static const uint32_t NOT_SUPPORTED = 0xc00000bb;
+static const uint32_t INVALID_LENGTH = 0xc0010014;
+static const uint32_t INVALID_DATA = 0xc0010015;
+static const uint32_t OFFLOAD_CURRENT = 0xfc01020b;
+static const uint32_t OFFLOAD_PARAMETERS = 0xfc01020c;
+static const uint32_t OFFLOAD_CAPABILITIES = 0xfc01020d;
+static const uint32_t RSS_CAPABILITIES = 0x00010203;
+static const uint32_t RSS_PARAMETERS = 0x00010204;
+static const uint32_t CONFIG_PARAMETER = 0x0001021b;
+static const uint32_t PACKET_FILTER = 0x0001010e;
+
+static const struct nic_counters counters = {11, 12, 13, 14, 15, 16, 17};
+static struct nic_config config;
+static struct nvsp nic, before;
+static uint8_t answer[RNDIS_ANSWER_MAX];
+static uint32_t answer_len;
+
+static void set_up(void)
+{
+    config = (struct nic_config){
+        .mac = {0x02, 1, 2, 3, 4, 5},
+          .mtu = 1500, .offloads = ALL, .channels = 4, .link_up = true
+    };
+    memset(&nic, 0xee, sizeof(nic));
+    nvsp_reset(&nic, &config);
+    nic.version = NVSP_VERSION_6_1;
+    nic.channels = 4;
+}
+
+static uint32_t le32(const uint8_t *at)
+{
+    uint32_t v;
+
+    memcpy(&v, at, sizeof(v));
+    return v;
+}
+
+static uint32_t answer_at(uint32_t at)
+{
+    ck_assert_uint_le(at + 4, answer_len);
+    return le32(answer + at);
+}
+
+/* The message is exactly as long as it is, so that a sanitizer sees who reads on. */
+static void send(const void *message, uint32_t len)
+{
+    uint8_t *exact = malloc(len + 1);
+
+    ck_assert_ptr_nonnull(exact);
+    memcpy(exact, message, len);
+    before = nic;
+    memset(answer, 0xee, sizeof(answer));
+    answer_len = rndis_control(&nic, &config, &counters, exact, len, answer);
+    free(exact);
+    ck_assert_uint_le(answer_len, sizeof(answer));
+    if (answer_len != 0)
+        ck_assert_uint_eq(answer_at(4), answer_len);
+}
+
+static void say(uint32_t type, uint32_t a, uint32_t b)
+{
+    const uint32_t message[] = {type, 24, ID, a, b, 0};
+
+    send(message, sizeof(message));
+}
+
+static void ask_at(uint32_t type, uint32_t oid, const void *value, uint32_t len, uint32_t offset)
+{
+    uint8_t message[RNDIS_CONTROL_MAX];
+    const uint32_t head[] = {type, VALUE_AT + len, ID, oid, len, offset, 0};
+
+    memcpy(message, head, sizeof(head));
+    if (len != 0)
+        memcpy(message + VALUE_AT, value, len);
+    send(message, VALUE_AT + len);
+}
+
+static uint32_t set(uint32_t oid, const void *value, uint32_t len)
+{
+    ask_at(SET, oid, value, len, VALUE_AT - 8);
+    ck_assert_uint_eq(answer_len, 16);
+    ck_assert_uint_eq(answer_at(0), COMPLETE | SET);
+    ck_assert_uint_eq(answer_at(8), ID);
+    return answer_at(12);
+}
+
+static void must_be_unchanged(void)
+{
+    ck_assert_mem_eq(&nic, &before, sizeof(nic));
+}
+
+/* The value of an OID, *ret_len bytes. */
+static const uint8_t *query(uint32_t oid, uint32_t *ret_len)
+{
+    ask_at(QUERY, oid, NULL, 0, 0);
+    must_be_unchanged();
+    ck_assert_uint_eq(answer_at(0), COMPLETE | QUERY);
+    ck_assert_uint_eq(answer_at(8), ID);
+    ck_assert_uint_eq(answer_at(12), 0);
+    *ret_len = answer_at(16);
+    ck_assert_uint_eq(answer_at(20), 16);
+    ck_assert_uint_eq(answer_len, 24 + *ret_len);
+    return answer + 24;
+}
+
+static uint32_t query_number(uint32_t oid)
+{
+    uint32_t len;
+    const uint8_t *value = query(oid, &len);
+
+    ck_assert_uint_eq(len, 4);
+    return le32(value);
+}
+
+/* --- control --- */
+
+START_TEST(initialize_says_what_we_can)
+{
+    config.link_up = false;
+    say(INITIALIZE, 1, 0);
+    ck_assert_uint_eq(answer_len, 52);
+    ck_assert_uint_eq(answer_at(0), COMPLETE | INITIALIZE);
+    ck_assert_uint_eq(answer_at(8), ID);
+    ck_assert_uint_eq(answer_at(12), 0);
+    ck_assert_uint_eq(answer_at(16), 1);
+    ck_assert_uint_eq(answer_at(20), 0);
+    ck_assert_uint_eq(answer_at(24), 1);
+    ck_assert_uint_eq(answer_at(28), 0);
+    ck_assert_uint_eq(answer_at(32), RNDIS_PACKETS_MAX);
+    ck_assert_uint_eq(answer_at(36), 0x4000);
+    ck_assert_uint_eq(answer_at(40), 3);
+    ck_assert_uint_eq(nic.rndis_initialized, 1);
+    ck_assert_uint_eq(nic.told_link_up, 0);
+}
+END_TEST
+
+START_TEST(halt_forgets_what_the_driver_has_set_and_has_no_answer)
+{
+    say(INITIALIZE, 1, 0);
+    nic.filter = 1;
+    nic.offloads = NIC_LSO_V4;
+    nic.rss.enabled = 1;
+    say(HALT, 0, 0);
+    ck_assert_uint_eq(answer_len, 0);
+    ck_assert_uint_eq(nic.rndis_initialized, 0);
+    ck_assert_uint_eq(nic.filter, 0);
+    ck_assert_uint_eq(nic.offloads, 0);
+    ck_assert_uint_eq(nic.rss.enabled, 0);
+}
+END_TEST
+
+START_TEST(keepalive_and_reset_are_answered)
+{
+    say(KEEPALIVE, 0, 0);
+    ck_assert_uint_eq(answer_len, 16);
+    ck_assert_uint_eq(answer_at(0), COMPLETE | KEEPALIVE);
+    ck_assert_uint_eq(answer_at(8), ID);
+    ck_assert_uint_eq(answer_at(12), 0);
+    say(RESET, 0, 0);
+    ck_assert_uint_eq(answer_len, 16);
+    ck_assert_uint_eq(answer_at(0), COMPLETE | RESET);
+    ck_assert_uint_eq(answer_at(8), 0); /* its status: it has no id */
+    must_be_unchanged();
+}
+END_TEST
+
+START_TEST(what_is_no_request_is_not_answered)
+{
+    static const uint32_t types[] = {0, 1, 7, 9, 0x80000002, UINT32_MAX};
+    const uint32_t lying[] = {KEEPALIVE, 11, ID};
+
+    for (unsigned i = 0; i < COUNT_OF(types); i++) {
+        say(types[i], 0, 0);
+        ck_assert_uint_eq(answer_len, 0);
+        must_be_unchanged();
+    }
+    for (uint32_t len = 0; len < 12; len++) {
+        send((const uint32_t[]){INITIALIZE, 12, ID}, len);
+        ck_assert_uint_eq(answer_len, 0);
+        must_be_unchanged();
+    }
+    send(lying, sizeof(lying));
+    ck_assert_uint_eq(answer_len, 0);
+}
+END_TEST
+
+START_TEST(a_request_that_is_cut_off_is_answered_with_a_refusal)
+{
+    const uint32_t filter[] = {SET, VALUE_AT + 4, ID, PACKET_FILTER, 4, VALUE_AT - 8, 0, 1};
+
+    for (uint32_t len = 12; len < VALUE_AT + 4; len++) {
+        send(filter, len);
+        ck_assert_uint_eq(answer_len, 16);
+        ck_assert_uint_eq(answer_at(8), ID);
+        ck_assert_uint_eq(answer_at(12), INVALID_LENGTH);
+        must_be_unchanged();
+    }
+    send(filter, sizeof(filter));
+    ck_assert_uint_eq(answer_at(12), 0);
+    ck_assert_uint_eq(nic.filter, 1);
+}
+END_TEST
+
+START_TEST(a_value_outside_of_its_message_is_refused)
+{
+    static const uint32_t one = 1;
+    static const uint32_t bad[] = {21, 24, 100, UINT32_MAX, UINT32_MAX - 3};
+
+    for (unsigned i = 0; i < COUNT_OF(bad); i++) {
+        ask_at(SET, PACKET_FILTER, &one, 4, bad[i]);
+        ck_assert_uint_eq(answer_at(12), INVALID_LENGTH);
+        must_be_unchanged();
+        ask_at(QUERY, PACKET_FILTER, &one, 4, bad[i]);
+        ck_assert_uint_eq(answer_len, 24);
+        ck_assert_uint_eq(answer_at(12), INVALID_LENGTH);
+        ck_assert_uint_eq(answer_at(16), 0);
+    }
+    send((const uint32_t[]){SET, 28, ID, PACKET_FILTER, UINT32_MAX, 20, 0}, 28);
+    ck_assert_uint_eq(answer_at(12), INVALID_LENGTH);
+}
+END_TEST
+
+/* --- queries --- */
+
+START_TEST(numbers_are_told)
+{
+    nic.mtu = 4000;
+    nic.filter = 5;
+    ck_assert_uint_eq(query_number(0x00010106), 4000);
+    ck_assert_uint_eq(query_number(0x00010111), 4014);
+    ck_assert_uint_eq(query_number(0x00010107), 100000000); /* 10 Gbit/s */
+    ck_assert_uint_eq(query_number(0x00010114), 0);
+    config.link_up = false;
+    ck_assert_uint_eq(query_number(0x00010114), 1);
+    ck_assert_uint_eq(query_number(PACKET_FILTER), 5);
+    ck_assert_uint_eq(query_number(0x00010102), 0);
+    ck_assert_uint_eq(query_number(0x00010103), 0);
+    ck_assert_uint_eq(query_number(0x00010104), 0);
+    ck_assert_uint_eq(query_number(0x00010115), RNDIS_PACKETS_MAX);
+    ck_assert_uint_eq(query_number(0x01010104), 32);
+    ck_assert_uint_eq(query_number(0x00020101), counters.tx_frames);
+    ck_assert_uint_eq(query_number(0x00020102), counters.rx_frames);
+    ck_assert_uint_eq(query_number(0x00020103), counters.tx_errors);
+    ck_assert_uint_eq(query_number(0x00020104), counters.rx_errors);
+    ck_assert_uint_eq(query_number(0x00020105), counters.rx_no_buffer);
+    nic.send.sections = 2;
+    nic.send.section_bytes = 6144;
+    ck_assert_uint_eq(query_number(0x00010108), 12288);
+    ck_assert_uint_eq(query_number(0x00010109), 0);
+}
+END_TEST
+
+START_TEST(the_address_is_told_as_given_and_as_set)
+{
+    static const uint8_t other[6] = {0x06, 9, 8, 7, 6, 5};
+    uint32_t len;
+
+    memcpy(nic.mac, other, sizeof(other));
+    ck_assert_mem_eq(query(0x01010101, &len), config.mac, 6);
+    ck_assert_uint_eq(len, 6);
+    ck_assert_mem_eq(query(0x01010102, &len), other, 6);
+    ck_assert_uint_eq(len, 6);
+}
+END_TEST
+
+START_TEST(the_state_of_the_link_is_told)
+{
+    uint32_t len;
+    const uint8_t *v = query(0x00010207, &len);
+
+    ck_assert_uint_eq(len, 40);
+    ck_assert_uint_eq(v[0], 0x80);
+    ck_assert_uint_eq(le32(v + 4), 1);
+    ck_assert_uint_eq(le32(v + 16), (uint32_t)UINT64_C(10000000000));
+    ck_assert_uint_eq(le32(v + 20), UINT64_C(10000000000) >> 32);
+    config.link_up = false;
+    v = query(0x00010207, &len);
+    ck_assert_uint_eq(le32(v + 4), 2);
+    ck_assert_uint_eq(le32(v + 16), 0);
+    (void)query(0x00010206, &len);
+    ck_assert_uint_eq(len, 16);
+}
+END_TEST
+
+START_TEST(every_supported_one_is_answered)
+{
+    uint8_t list[512];
+    uint32_t len, value_len;
+
+    memcpy(list, query(0x00010101, &len), 4);
+    ck_assert_uint_le(len, sizeof(list));
+    memcpy(list, answer + 24, len);
+    ck_assert_uint_gt(len, 20 * 4);
+    ck_assert_uint_eq(len % 4, 0);
+    for (uint32_t at = 0; at < len; at += 4) {
+        (void)query(le32(list + at), &value_len);
+        ck_assert_uint_gt(value_len, 0);
+    }
+}
+END_TEST
+
+START_TEST(what_is_not_known_is_not_supported)
+{
+    static const uint32_t all[] = {0, 0x00010100, 0x00020216, 0xffffffff, 0xfc010210};
+
+    for (unsigned i = 0; i < COUNT_OF(all); i++) {
+        ask_at(QUERY, all[i], NULL, 0, 0);
+        ck_assert_uint_eq(answer_len, 24);
+        ck_assert_uint_eq(answer_at(12), NOT_SUPPORTED);
+        ck_assert_uint_eq(answer_at(16), 0);
+        ck_assert_uint_eq(answer_at(20), 0);
+        ck_assert_uint_eq(set(all[i], &nic, 4), NOT_SUPPORTED);
+        must_be_unchanged();
+    }
+    ck_assert_uint_eq(set(0x01010101, config.mac, 6), NOT_SUPPORTED); /* can only be asked for */
+}
+END_TEST
+
+START_TEST(offloads_are_told_as_the_version_has_them)
+{
+    static const struct {
+        uint32_t version, revision, len;
+    } all[] = {
+        {NVSP_VERSION_1,   1, 112},
+        {NVSP_VERSION_2,   1, 112},
+        {NVSP_VERSION_4,   2, 144},
+        {NVSP_VERSION_5,   3, 156},
+        {NVSP_VERSION_6_1, 3, 156},
+    };
+    uint32_t len;
+
+    for (unsigned i = 0; i < COUNT_OF(all); i++) {
+        const uint8_t *v;
+
+        nic.version = all[i].version;
+        v = query(OFFLOAD_CAPABILITIES, &len);
+        ck_assert_uint_eq(len, all[i].len);
+        ck_assert_uint_eq(v[0], 0xa7);
+        ck_assert_uint_eq(v[1], all[i].revision);
+        ck_assert_uint_eq(v[2], all[i].len);
+        ck_assert_uint_eq(le32(v + 4 + 4) & 0x54, 0x54);  /* TCP and UDP over IPv4, out */
+        ck_assert_uint_eq(le32(v + 4 + 12) & 0x54, 0x54); /* in */
+        ck_assert_uint_eq(le32(v + 4 + 20) & 0x55, 0x55); /* over IPv6, out */
+        ck_assert_uint_eq(le32(v + 4 + 28) & 0x55, 0x55); /* in */
+        ck_assert_uint_eq(le32(v + 36), 0);               /* no LSO of version 1 */
+        ck_assert_uint_eq(le32(v + 80), 2);
+        ck_assert_uint_eq(le32(v + 84), 0xf53c);
+        ck_assert_uint_eq(le32(v + 88), 2);
+        ck_assert_uint_eq(le32(v + 92), 2);
+        ck_assert_uint_eq(le32(v + 96), 0xf53c);
+        ck_assert_uint_eq(le32(v + 104), 5);
+    }
+}
+END_TEST
+
+START_TEST(only_offloads_that_there_are_are_told)
+{
+    static const uint32_t at[] = {8, 24, 16, 32, 84, 96}; /* in the order of enum nic_offload */
+    uint32_t len;
+
+    for (unsigned i = 0; i < COUNT_OF(at); i++) {
+        const uint8_t *v;
+
+        config.offloads = 1u << i;
+        v = query(OFFLOAD_CAPABILITIES, &len);
+        for (unsigned j = 0; j < COUNT_OF(at); j++)
+            ck_assert_int_eq(le32(v + at[j]) != 0, i == j);
+    }
+    config.offloads = ALL;
+    nic.offloads = NIC_LSO_V6;
+    (void)query(OFFLOAD_CURRENT, &len);
+    ck_assert_uint_eq(le32(answer + 24 + 84), 0);
+    ck_assert_uint_eq(le32(answer + 24 + 96), 0xf53c);
+}
+END_TEST
+
+START_TEST(as_many_queues_as_there_are_channels)
+{
+    uint32_t len;
+    const uint8_t *v = query(RSS_CAPABILITIES, &len);
+
+    ck_assert_uint_eq(len, 20);
+    ck_assert_uint_eq(v[0], 0x88);
+    ck_assert_uint_eq(v[1], 2);
+    ck_assert_uint_eq(v[2], 20);
+    ck_assert_uint_eq(le32(v + 4) & 0x301, 0x301);
+    ck_assert_uint_eq(le32(v + 12), config.channels);
+    ck_assert_uint_eq(v[16], NIC_RSS_TABLE);
+}
+END_TEST
+
+/* --- settings --- */
+
+START_TEST(a_filter_is_set)
+{
+    const uint32_t value = 0xffffffff;
+
+    ck_assert_uint_eq(set(PACKET_FILTER, &value, 4), 0);
+    ck_assert_uint_eq(nic.filter, 0x2f); /* what we know of it */
+    for (uint32_t len = 0; len < 4; len++) {
+        ck_assert_uint_eq(set(PACKET_FILTER, &value, len), INVALID_LENGTH);
+        must_be_unchanged();
+    }
+    ck_assert_uint_eq(set(PACKET_FILTER, (const uint32_t[]){0}, 4), 0);
+    ck_assert_uint_eq(nic.filter, 0);
+}
+END_TEST
+
+START_TEST(offloads_are_switched_one_by_one)
+{
+    uint8_t v[28] = {0x80, 3, 28};
+
+    v[5] = 4;  /* TCP over IPv4, both ways */
+    v[7] = 2;  /* over IPv6, out */
+    v[12] = 2; /* LSO over IPv6 */
+    ck_assert_uint_eq(set(OFFLOAD_PARAMETERS, v, sizeof(v)), 0);
+    ck_assert_uint_eq(nic.offloads,
+                      NIC_TX_CHECKSUM_V4 | NIC_RX_CHECKSUM_V4 | NIC_TX_CHECKSUM_V6 | NIC_LSO_V6);
+    memset(v + 4, 0, sizeof(v) - 4);
+    v[5] = 3;                                             /* in only */
+    v[11] = 2;                                            /* LSO over IPv4 too */
+    ck_assert_uint_eq(set(OFFLOAD_PARAMETERS, v, 15), 0); /* shorter: what is missing stays */
+    ck_assert_uint_eq(nic.offloads,
+                      NIC_RX_CHECKSUM_V4 | NIC_TX_CHECKSUM_V6 | NIC_LSO_V4 | NIC_LSO_V6);
+    memset(v + 4, 1, sizeof(v) - 4);
+    ck_assert_uint_eq(set(OFFLOAD_PARAMETERS, v, sizeof(v)), 0);
+    ck_assert_uint_eq(nic.offloads, 0);
+}
+END_TEST
+
+START_TEST(no_offload_is_switched_on_that_there_is_not)
+{
+    uint8_t v[28] = {0x80, 3, 28};
+
+    config.offloads = NIC_TX_CHECKSUM_V4;
+    memset(v + 4, 4, 5);
+    memset(v + 9, 2, 6);
+    ck_assert_uint_eq(set(OFFLOAD_PARAMETERS, v, sizeof(v)), 0);
+    ck_assert_uint_eq(nic.offloads, NIC_TX_CHECKSUM_V4);
+    for (uint32_t len = 0; len < 15; len++) {
+        ck_assert_uint_eq(set(OFFLOAD_PARAMETERS, v, len), INVALID_LENGTH);
+        must_be_unchanged();
+    }
+}
+END_TEST
+
+/* NDIS_RECEIVE_SCALE_PARAMETERS, a table of four, a key. */
+struct rss {
+    uint8_t type, revision;
+    uint16_t size, flags, base_cpu;
+    uint32_t hash;
+    uint16_t table_len, pad;
+    uint32_t table_at;
+    uint16_t key_len, pad2;
+    uint32_t key_at, masks[3];
+    uint32_t table[4];
+    uint8_t key[40];
+};
+
+static struct rss rss_of(void)
+{
+    struct rss v = {
+        .type = 0x89,
+        .revision = 2,
+        .size = 40,
+        .hash = 0x1701,
+        .table_len = 16,
+        .table_at = offsetof(struct rss, table),
+        .key_len = 40,
+        .key_at = offsetof(struct rss, key),
+        .table = {3, 2, 1, 0},
+    };
+
+    for (uint8_t i = 0; i < 40; i++)
+        v.key[i] = (uint8_t)(i + 1);
+    return v;
+}
+
+START_TEST(rss_is_set_and_switched_off)
+{
+    struct rss v = rss_of();
+
+    ck_assert_uint_eq(set(RSS_PARAMETERS, &v, sizeof(v)), 0);
+    ck_assert_uint_eq(nic.rss.enabled, 1);
+    ck_assert_uint_eq(nic.rss.hash_types & 0x1700, 0x1700);
+    ck_assert_uint_eq(nic.rss.table_entries, 4);
+    ck_assert_uint_eq(nic.rss.table[0], 3);
+    ck_assert_uint_eq(nic.rss.table[3], 0);
+    ck_assert_mem_eq(nic.rss.key, v.key, 40);
+    v.flags = 0x10;
+    ck_assert_uint_eq(set(RSS_PARAMETERS, &v, sizeof(v)), 0);
+    ck_assert_uint_eq(nic.rss.enabled, 0);
+}
+END_TEST
+
+START_TEST(what_is_unchanged_need_not_be_said)
+{
+    struct rss v = rss_of();
+
+    v.flags = 4; /* the table, but there is none yet */
+    ck_assert_uint_eq(set(RSS_PARAMETERS, &v, sizeof(v)), INVALID_DATA);
+    must_be_unchanged();
+    v.flags = 0;
+    ck_assert_uint_eq(set(RSS_PARAMETERS, &v, sizeof(v)), 0);
+    v.flags = 2 | 4 | 8;
+    v.hash = 0;
+    v.table_len = v.key_len = 0;
+    ck_assert_uint_eq(set(RSS_PARAMETERS, &v, sizeof(v)), 0);
+    must_be_unchanged();
+    v.flags = 2 | 8;
+    v.table_len = 8;
+    ck_assert_uint_eq(set(RSS_PARAMETERS, &v, sizeof(v)), 0);
+    ck_assert_uint_eq(nic.rss.table_entries, 2);
+    ck_assert_uint_eq(nic.rss.key[39], 40);
+    ck_assert_uint_eq(nic.rss.table[2], 0); /* nothing is left of the longer one */
+}
+END_TEST
+
+static void must_be_refused(const struct rss *v)
+{
+    ck_assert_uint_eq(set(RSS_PARAMETERS, v, sizeof(*v)), INVALID_DATA);
+    must_be_unchanged();
+}
+
+START_TEST(rss_that_cannot_be_is_refused)
+{
+    struct rss v = rss_of();
+
+    ck_assert_uint_eq(set(RSS_PARAMETERS, &v, 27), INVALID_LENGTH);
+    must_be_unchanged();
+    v.table[2] = 4; /* there are four */
+    must_be_refused(&v);
+    v.table[2] = UINT32_MAX;
+    must_be_refused(&v);
+    v = rss_of();
+    v.table_len = 12; /* no power of two */
+    must_be_refused(&v);
+    v.table_len = 0;
+    must_be_refused(&v);
+    v.table_len = 17;
+    must_be_refused(&v);
+    v.table_len = 1024;
+    must_be_refused(&v);
+    v = rss_of();
+    v.table_at = sizeof(v) - 15;
+    must_be_refused(&v);
+    v.table_at = UINT32_MAX - 3;
+    must_be_refused(&v);
+    v = rss_of();
+    v.key_len = 39;
+    must_be_refused(&v);
+    v.key_len = 41;
+    must_be_refused(&v);
+    v = rss_of();
+    v.key_at = sizeof(v) - 39;
+    must_be_refused(&v);
+    v.key_at = UINT32_MAX;
+    must_be_refused(&v);
+    v = rss_of();
+    v.hash = 0x1702; /* another function */
+    must_be_refused(&v);
+    v = rss_of();
+    nic.channels = 1; /* as long as there are no others */
+    must_be_refused(&v);
+}
+END_TEST
+
+static uint32_t put_text(uint8_t *at, const char *text)
+{
+    uint32_t len = 0;
+
+    for (; *text != '\0'; text++) {
+        at[len++] = (uint8_t)*text;
+        at[len++] = 0;
+    }
+    return len;
+}
+
+static uint32_t set_text(const char *name, uint32_t type, const char *text, uint32_t missing)
+{
+    uint8_t v[256] = {0};
+    uint32_t name_len = put_text(v + 20, name);
+    uint32_t text_len = put_text(v + 20 + name_len, text);
+    const uint32_t head[] = {20, name_len, type, 20 + name_len, text_len};
+
+    memcpy(v, head, sizeof(head));
+    return set(CONFIG_PARAMETER, v, 20 + name_len + text_len - missing);
+}
+
+START_TEST(the_address_is_set_as_text)
+{
+    static const uint8_t mac[6] = {0x02, 0xab, 0xcd, 0xef, 0x09, 0x10};
+
+    ck_assert_uint_eq(set_text("NetworkAddress", 2, "02abCDef0910", 0), 0);
+    ck_assert_mem_eq(nic.mac, mac, 6);
+}
+END_TEST
+
+START_TEST(what_is_no_address_is_refused)
+{
+    static const char *const bad[] = {"02abCDef091", "02abCDef091g", "", "03abCDef0910",
+                                      "02:ab:cd:ef:09:10"};
+
+    for (unsigned i = 0; i < COUNT_OF(bad); i++) {
+        ck_assert_uint_eq(set_text("NetworkAddress", 2, bad[i], 0), INVALID_DATA);
+        must_be_unchanged();
+    }
+    ck_assert_uint_eq(set_text("NetworkAddress", 0, "02abCDef0910", 0), INVALID_DATA);
+    ck_assert_uint_eq(set_text("NetworkAddress", 2, "02abCDef0910", 1), INVALID_DATA);
+    ck_assert_uint_eq(set_text("NetworkAddresz", 2, "02abCDef0910", 0), NOT_SUPPORTED);
+    ck_assert_uint_eq(set_text("NetworkAddres", 2, "02abCDef0910", 0), NOT_SUPPORTED);
+    ck_assert_uint_eq(set(CONFIG_PARAMETER, &nic, 19), INVALID_LENGTH);
+    must_be_unchanged();
+    ck_assert_mem_eq(nic.mac, config.mac, 6);
+}
+END_TEST
+
+START_TEST(multicast_addresses_and_encapsulation_are_accepted)
+{
+    ck_assert_uint_eq(set(0x01010103, config.mac, 6), 0);
+    ck_assert_uint_eq(set(0x0101010a, config.mac, 6), 0);
+    must_be_unchanged();
+}
+END_TEST
+
+START_TEST(the_link_is_told)
+{
+    config.link_up = false;
+    answer_len = rndis_indicate_link(&nic, &config, answer);
+    ck_assert_uint_eq(answer_len, 20);
+    ck_assert_uint_eq(answer_at(0), 7);
+    ck_assert_uint_eq(answer_at(4), 20);
+    ck_assert_uint_eq(answer_at(8), 0x4001000c);
+    ck_assert_uint_eq(answer_at(12), 0);
+    ck_assert_uint_eq(nic.told_link_up, 0);
+    config.link_up = true;
+    answer_len = rndis_indicate_link(&nic, &config, answer);
+    ck_assert_uint_eq(answer_at(8), 0x4001000b);
+    ck_assert_uint_eq(nic.told_link_up, 1);
+}
+END_TEST
+
+/* --- frames from the guest --- */
+
+enum {
+    FRAME = 60,
+};
+
+struct packet {
+    uint32_t fields[11]; /* type, length, where the frame is, how long, ... */
+    uint8_t rest[400];
+};
+
+/* A packet with so many bytes of records, then the frame. */
+static struct packet packet_of(uint32_t infos)
+{
+    return (struct packet){
+        .fields = {PACKET, 44 + infos + FRAME, 36 + infos, FRAME, 0, 0, 0, infos != 0 ? 36 : 0,
+                   infos}
+    };
+}
+
+static void put_info(struct packet *p, uint32_t at, uint32_t type, uint32_t value)
+{
+    const uint32_t info[] = {16, type, 12, value};
+
+    memcpy(p->rest + at, info, sizeof(info));
+}
+
+static int parse(const struct packet *p, uint32_t len, struct rndis_tx *ret)
+{
+    uint32_t head = len < RNDIS_HEAD_MAX ? len : RNDIS_HEAD_MAX;
+    uint8_t *exact = malloc(head + 1);
+    int e;
+
+    ck_assert_ptr_nonnull(exact);
+    memcpy(exact, p, head);
+    e = rndis_parse_tx(exact, head, len, ret);
+    free(exact);
+    return e;
+}
+
+START_TEST(a_frame_is_found)
+{
+    struct packet p = packet_of(0);
+    struct rndis_tx tx;
+
+    ck_assert_int_eq(parse(&p, 44 + FRAME + 20, &tx), 0); /* another message follows */
+    ck_assert_uint_eq(tx.frame_at, 44);
+    ck_assert_uint_eq(tx.frame_len, FRAME);
+    ck_assert_uint_eq(tx.message_len, 44 + FRAME);
+    ck_assert(!tx.has_vlan && !tx.lso && !tx.has_hash && !tx.checksum_tcp && !tx.checksum_udp &&
+              !tx.checksum_ip);
+}
+END_TEST
+
+START_TEST(what_is_said_about_a_frame_is_read)
+{
+    struct packet p = packet_of(64);
+    struct rndis_tx tx;
+
+    put_info(&p, 0, CHECKSUM, 1 | 8 | 16 | 34u << 16);
+    put_info(&p, 16, VLAN, 5 | 1 << 3 | 0x123 << 4);
+    put_info(&p, 32, HASH, 0xdeadbeef);
+    put_info(&p, 48, 0x80000000 | LSO, UINT32_MAX); /* another's namespace */
+    ck_assert_int_eq(parse(&p, 44 + 64 + FRAME, &tx), 0);
+    ck_assert_uint_eq(tx.frame_at, 44 + 64);
+    ck_assert(tx.checksum_udp && tx.checksum_ip && !tx.checksum_tcp && !tx.is_v6 && !tx.lso);
+    ck_assert_uint_eq(tx.transport_offset, 34);
+    ck_assert(tx.has_vlan);
+    ck_assert_uint_eq(tx.vlan, 5 << 13 | 1 << 12 | 0x123);
+    ck_assert(tx.has_hash);
+    ck_assert_uint_eq(tx.hash, 0xdeadbeef);
+    put_info(&p, 0, CHECKSUM, 2 | 4 | 54u << 16);
+    ck_assert_int_eq(parse(&p, 44 + 64 + FRAME, &tx), 0);
+    ck_assert(tx.checksum_tcp && tx.is_v6 && !tx.checksum_udp && !tx.checksum_ip);
+}
+END_TEST
+
+START_TEST(a_large_send_is_read_wherever_its_record_is)
+{
+    struct packet p = packet_of(32);
+    struct rndis_tx tx;
+
+    for (uint32_t lso_at = 0; lso_at <= 16; lso_at += 16) {
+        put_info(&p, lso_at, LSO, 1448u | 54u << 20 | 1u << 30 | 1u << 31);
+        put_info(&p, 16 - lso_at, CHECKSUM, 1 | 16);
+        ck_assert_int_eq(parse(&p, 44 + 32 + FRAME, &tx), 0);
+        ck_assert(tx.lso && tx.is_v6 && tx.checksum_ip);
+        ck_assert_uint_eq(tx.mss, 1448);
+        ck_assert_uint_eq(tx.transport_offset, 54);
+    }
+}
+END_TEST
+
+static void must_be_malformed(const struct packet *p, uint32_t len)
+{
+    struct rndis_tx tx = {.mss = 99};
+
+    ck_assert_int_eq(parse(p, len, &tx), -EBADMSG);
+    ck_assert_uint_eq(tx.mss, 99);
+}
+
+START_TEST(a_frame_that_is_not_there_is_refused)
+{
+    static const uint32_t len = 44 + FRAME;
+    struct packet p = packet_of(0);
+
+    for (uint32_t cut = 0; cut < len; cut++)
+        must_be_malformed(&p, cut);
+    p.fields[0] = 2;
+    must_be_malformed(&p, len);
+    p = packet_of(0);
+    p.fields[1] = 43;
+    p.fields[2] = p.fields[3] =
+        0; /* no frame at all, but a message must have room for its fields */
+    must_be_malformed(&p, len);
+    p = packet_of(0);
+    p.fields[1] = len + 1;
+    must_be_malformed(&p, len);
+    p = packet_of(0);
+    p.fields[2] = 37;
+    must_be_malformed(&p, len);
+    p.fields[2] = UINT32_MAX;
+    must_be_malformed(&p, len);
+    p = packet_of(0);
+    p.fields[3] = FRAME + 1;
+    must_be_malformed(&p, len);
+    p.fields[3] = UINT32_MAX - 35;
+    must_be_malformed(&p, len);
+    p = packet_of(0);
+    p.fields[1] = len - 1; /* the frame ends after its message */
+    must_be_malformed(&p, len);
+}
+END_TEST
+
+START_TEST(records_that_cannot_be_are_refused)
+{
+    static const uint32_t len = 44 + 32 + FRAME;
+    static const uint32_t sizes[] = {0, 1, 11, 33, UINT32_MAX};
+    struct packet good = packet_of(32);
+    struct packet p;
+    struct rndis_tx tx;
+
+    put_info(&good, 0, CHECKSUM, 0);
+    put_info(&good, 16, HASH, 0);
+    ck_assert_int_eq(parse(&good, len, &tx), 0);
+    for (unsigned i = 0; i < COUNT_OF(sizes); i++) {
+        p = good;
+        memcpy(p.rest, &sizes[i], 4);
+        must_be_malformed(&p, len);
+        p = good;
+        memcpy(p.rest + 16, &sizes[i], 4);
+        must_be_malformed(&p, len);
+    }
+    p = good;
+    memset(p.rest, 0, 12); /* nothing, again and again */
+    p.rest[4] = 99;
+    must_be_malformed(&p, len);
+    p = good;
+    p.rest[8] = 17; /* its data begin after its end */
+    must_be_malformed(&p, len);
+    p.rest[8] = 13; /* or are cut off by it */
+    must_be_malformed(&p, len);
+    p = good;
+    p.fields[8] = 20; /* the second record is cut off */
+    must_be_malformed(&p, len);
+    p = good;
+    p.fields[8] = UINT32_MAX;
+    must_be_malformed(&p, len);
+    p.fields[8] = len; /* beyond the message */
+    must_be_malformed(&p, len);
+    p = good;
+    p.fields[7] = UINT32_MAX;
+    must_be_malformed(&p, len);
+}
+END_TEST
+
+START_TEST(an_unknown_record_may_be_empty)
+{
+    struct packet p = packet_of(28);
+    const uint32_t empty[] = {12, 99, 0};
+    struct rndis_tx tx;
+
+    memcpy(p.rest, empty, sizeof(empty));
+    put_info(&p, 12, HASH, 7);
+    ck_assert_int_eq(parse(&p, 44 + 28 + FRAME, &tx), 0);
+    ck_assert_uint_eq(tx.hash, 7);
+}
+END_TEST
+
+START_TEST(records_beyond_what_is_looked_at_are_refused)
+{
+    static uint8_t message[2000];
+    const uint32_t fields[] = {PACKET, sizeof(message), 36, FRAME, 0, 0, 0, 496, 16};
+    const uint32_t info[] = {16, HASH, 12, 1};
+    static const uint32_t last = RNDIS_HEAD_MAX - 8 - 16;
+    struct rndis_tx tx;
+
+    memcpy(message, fields, sizeof(fields));
+    memcpy(message + 8 + 496, info, sizeof(info));
+    ck_assert_int_eq(rndis_parse_tx(message, RNDIS_HEAD_MAX, sizeof(message), &tx), -EBADMSG);
+    memcpy(message + 28, &last, sizeof(last)); /* the last place */
+    memcpy(message + 8 + last, info, sizeof(info));
+    ck_assert_int_eq(rndis_parse_tx(message, RNDIS_HEAD_MAX, sizeof(message), &tx), 0);
+    ck_assert_uint_eq(tx.hash, 1);
+}
+END_TEST
+
+/* --- frames for the guest --- */
+
+START_TEST(the_head_of_a_frame_is_well_formed)
+{
+    const struct rndis_rx all = {.frame_len = 1000,
+                                 .has_vlan = true,
+                                 .has_checksum = true,
+                                 .checksum_is_tcp = true,
+                                 .vlan = 5 << 13 | 1 << 12 | 0x123,
+                                 .has_hash = true,
+                                 .hash = 0xdeadbeef};
+    const uint32_t infos[] = {16, CHECKSUM,           12, 8,    16, VLAN,
+                              12, 5 | 8 | 0x123 << 4, 16, HASH, 12, 0xdeadbeef};
+    const struct rndis_rx none = {.frame_len = 60};
+    const struct rndis_rx udp = {.frame_len = 60, .has_checksum = true};
+    uint8_t head[RNDIS_RX_HEAD_MAX];
+
+    ck_assert_uint_eq(rndis_rx_head(&all, head), RNDIS_RX_HEAD_MAX);
+    ck_assert_uint_eq(le32(head), PACKET);
+    ck_assert_uint_eq(le32(head + 4), RNDIS_RX_HEAD_MAX + 1000);
+    ck_assert_uint_eq(le32(head + 8), RNDIS_RX_HEAD_MAX - 8);
+    ck_assert_uint_eq(le32(head + 12), 1000);
+    ck_assert_uint_eq(le32(head + 28), 36);
+    ck_assert_uint_eq(le32(head + 32), 48);
+    ck_assert_mem_eq(head + 44, infos, sizeof(infos));
+    ck_assert_uint_eq(rndis_rx_head(&none, head), 44);
+    ck_assert_uint_eq(le32(head + 4), 44 + 60);
+    ck_assert_uint_eq(le32(head + 8), 36);
+    ck_assert_uint_eq(le32(head + 32), 0);
+    ck_assert_uint_eq(rndis_rx_head(&udp, head), 60);
+    ck_assert_uint_eq(le32(head + 56), 16); /* UDP is right */
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("rndis");
+    TCase *c = tcase_create("all");
+    SRunner *r;
+    int failed;
+
+    tcase_add_checked_fixture(c, set_up, NULL);
+    tcase_add_test(c, initialize_says_what_we_can);
+    tcase_add_test(c, halt_forgets_what_the_driver_has_set_and_has_no_answer);
+    tcase_add_test(c, keepalive_and_reset_are_answered);
+    tcase_add_test(c, what_is_no_request_is_not_answered);
+    tcase_add_test(c, a_request_that_is_cut_off_is_answered_with_a_refusal);
+    tcase_add_test(c, a_value_outside_of_its_message_is_refused);
+    tcase_add_test(c, numbers_are_told);
+    tcase_add_test(c, the_address_is_told_as_given_and_as_set);
+    tcase_add_test(c, the_state_of_the_link_is_told);
+    tcase_add_test(c, every_supported_one_is_answered);
+    tcase_add_test(c, what_is_not_known_is_not_supported);
+    tcase_add_test(c, offloads_are_told_as_the_version_has_them);
+    tcase_add_test(c, only_offloads_that_there_are_are_told);
+    tcase_add_test(c, as_many_queues_as_there_are_channels);
+    tcase_add_test(c, a_filter_is_set);
+    tcase_add_test(c, offloads_are_switched_one_by_one);
+    tcase_add_test(c, no_offload_is_switched_on_that_there_is_not);
+    tcase_add_test(c, rss_is_set_and_switched_off);
+    tcase_add_test(c, what_is_unchanged_need_not_be_said);
+    tcase_add_test(c, rss_that_cannot_be_is_refused);
+    tcase_add_test(c, the_address_is_set_as_text);
+    tcase_add_test(c, what_is_no_address_is_refused);
+    tcase_add_test(c, multicast_addresses_and_encapsulation_are_accepted);
+    tcase_add_test(c, the_link_is_told);
+    tcase_add_test(c, a_frame_is_found);
+    tcase_add_test(c, what_is_said_about_a_frame_is_read);
+    tcase_add_test(c, a_large_send_is_read_wherever_its_record_is);
+    tcase_add_test(c, a_frame_that_is_not_there_is_refused);
+    tcase_add_test(c, records_that_cannot_be_are_refused);
+    tcase_add_test(c, an_unknown_record_may_be_empty);
+    tcase_add_test(c, records_beyond_what_is_looked_at_are_refused);
+    tcase_add_test(c, the_head_of_a_frame_is_well_formed);
+    suite_add_tcase(s, c);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
