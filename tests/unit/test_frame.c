@@ -168,6 +168,15 @@ END_TEST
 
 START_TEST(endless_extension_headers_end)
 {
+    for (unsigned n = 4; n <= 5; n++) {
+        begin(0);
+        put_ipv6(known[5].from, known[5].to, 60);
+        for (unsigned i = 1; i < n; i++)
+            put_extension(60, 0);
+        put_extension(TCP, 0);
+        put_tcp(known[5].from_port, known[5].to_port, 0);
+        ck_assert_uint_eq(hash_of(HASH_ALL, len), n == 4 ? known[5].tcp : known[5].addresses);
+    }
     begin(0);
     put_ipv6(known[5].from, known[5].to, 60);
     for (unsigned i = 0; i < 20; i++)
@@ -189,6 +198,10 @@ START_TEST(a_frame_that_is_cut_off_has_no_more_than_it_has)
     ck_assert_uint_eq(hash_of(HASH_ALL, len), 0);
     frame[ip_at] = 0x65;
     ck_assert_uint_eq(hash_of(HASH_ALL, len), 0);
+    make_known(5, 0);
+    frame[ip_at] = 0x45;
+    ck_assert_uint_eq(hash_of(HASH_ALL, len), 0);
+    make_known(0, 0);
     frame[ip_at] = 0x4f; /* options up to beyond the end */
     ck_assert_uint_eq(hash_of(HASH_ALL, 54), known[0].addresses);
     make_known(0, 3);

@@ -394,7 +394,7 @@ START_TEST(a_checksum_is_completed_for_whoever_looks_at_it)
         make_udp4(data);
         check_completion(UDP, UDP_CHECKSUM);
     }
-    put_header(0, 0, 34, TCP_CHECKSUM); /* none is left to us */
+    put_header(0, 0, transport_at, UDP_CHECKSUM); /* none is left to us */
     ck_assert_int_eq(frame_complete(header, frame, len), -EBADMSG);
 }
 END_TEST
@@ -410,6 +410,8 @@ START_TEST(the_checksum_inside_of_a_tunnel_is_not_that_of_the_frame)
     put_header(NEEDS_CSUM, 0, transport_at, TCP_CHECKSUM);
     ck_assert_int_eq(vnet_rx(len, &rx), -ENOTSUP);
     ck_assert(!rx.has_checksum);
+    put_header(NEEDS_CSUM, 0, transport_at + 2, UDP_CHECKSUM - 2);
+    ck_assert_int_eq(vnet_rx(len, &rx), -ENOTSUP);
     put_header(NEEDS_CSUM, 0, transport_at, UDP_CHECKSUM);
     ck_assert_int_eq(vnet_rx(len, &rx), 0);
     ck_assert(rx.has_checksum);

@@ -571,6 +571,8 @@ START_TEST(rss_that_cannot_be_is_refused)
     must_be_refused(&v);
     v.key_len = 41;
     must_be_refused(&v);
+    v.key_at = offsetof(struct rss, table); /* where there is enough for it */
+    must_be_refused(&v);
     v = rss_of();
     v.key_at = sizeof(v) - 39;
     must_be_refused(&v);
@@ -582,6 +584,23 @@ START_TEST(rss_that_cannot_be_is_refused)
     v = rss_of();
     nic.channels = 1; /* as long as there are no others */
     must_be_refused(&v);
+}
+END_TEST
+
+START_TEST(a_table_longer_than_any_is_refused)
+{
+    struct rss v = rss_of();
+    uint8_t value[sizeof(v) + 2 * NIC_RSS_TABLE * 4] = {0};
+
+    v.table_at = sizeof(v);
+    v.table_len = NIC_RSS_TABLE * 4;
+    memcpy(value, &v, sizeof(v));
+    ck_assert_uint_eq(set(RSS_PARAMETERS, value, sizeof(value)), 0);
+    ck_assert_uint_eq(nic.rss.table_entries, NIC_RSS_TABLE);
+    v.table_len = 2 * NIC_RSS_TABLE * 4;
+    memcpy(value, &v, sizeof(v));
+    ck_assert_uint_eq(set(RSS_PARAMETERS, value, sizeof(value)), INVALID_DATA);
+    must_be_unchanged();
 }
 END_TEST
 
@@ -628,6 +647,7 @@ START_TEST(what_is_no_address_is_refused)
     ck_assert_uint_eq(set_text("NetworkAddress", 0, "02abCDef0910", 0), INVALID_DATA);
     ck_assert_uint_eq(set_text("NetworkAddress", 2, "02abCDef0910", 1), INVALID_DATA);
     ck_assert_uint_eq(set_text("NetworkAddresz", 2, "02abCDef0910", 0), NOT_SUPPORTED);
+    ck_assert_uint_eq(set_text("NetworkAddressX", 2, "02abCDef0910", 0), NOT_SUPPORTED);
     ck_assert_uint_eq(set_text("NetworkAddres", 2, "02abCDef0910", 0), NOT_SUPPORTED);
     ck_assert_uint_eq(set(CONFIG_PARAMETER, &nic, 19), INVALID_LENGTH);
     must_be_unchanged();
@@ -688,6 +708,7 @@ int main(void)
     tcase_add_test(c, rss_is_set_and_switched_off);
     tcase_add_test(c, what_is_unchanged_need_not_be_said);
     tcase_add_test(c, rss_that_cannot_be_is_refused);
+    tcase_add_test(c, a_table_longer_than_any_is_refused);
     tcase_add_test(c, the_address_is_set_as_text);
     tcase_add_test(c, what_is_no_address_is_refused);
     tcase_add_test(c, multicast_addresses_and_encapsulation_are_accepted);
