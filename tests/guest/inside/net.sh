@@ -1,0 +1,123 @@
+#!/bin/sh
+#
+# tests/guest/inside/net.sh - the NIC of test-net.sh, plugged into passt, as Debian's kernel and tools see it.
+# net-server: address family and port of what the test serves on its own loopback, the size and the hash of the file.
+
+# shellcheck source=/dev/null
+. /root/net-server # PORT, BYTES, HASH
+
+hash() {
+    sha256sum | cut -d ' ' -f 1
+}
+
+# What udhcpc does with a lease.
+make_lease_script() {
+    cat >/root/lease <<'EOF'
+#!/bin/sh
+case $1 in
+    bound | renew)
+        ip addr flush dev "$interface" scope global
+        ip addr add "$ip/$mask" dev "$interface"
+        ip route add default via "$router" dev "$interface"
+        echo "$router" >/root/router
+        for server in $dns; do echo "nameserver $server"; done >/etc/resolv.conf
+        ;;
+esac
+EOF
+    chmod +x /root/lease
+}
+
+lease() {
+    udhcpc -i eth0 -n -q -t 10 -T 1 -s /root/lease
+}
+
+wait_for() { # SECONDS COMMAND...
+    left=$(($1 * 5))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        left=$((left - 1))
+        [ "$left" -gt 0 ] || return 1
+        sleep 0.2
+    done
+}
+
+check_driver() {
+    check "hv_netvsc has a device" [ -e /sys/class/net/eth0/device/driver/module/drivers ]
+    check_equal "its driver" hv_netvsc "$(basename "$(readlink /sys/class/net/eth0/device/driver)")"
+    check_equal "the address that was asked for" 02:12:34:56:78:9a "$(cat /sys/class/net/eth0/address)"
+    check_equal "the MTU" 1500 "$(cat /sys/class/net/eth0/mtu)"
+}
+
+check_ethtool() {
+    check_equal "ethtool -i" "driver: hv_netvsc" "$(ethtool -i eth0 | head -n 1)"
+    check "ethtool -k" ethtool -k eth0
+    check "ethtool -S" ethtool -S eth0
+    check "ethtool -x" ethtool -x eth0
+    check_equal "a channel for each vCPU" 2 \
+        "$(ethtool -l eth0 | sed -n '/Current/,$s/^Combined:[[:space:]]*//p')"
+    check_equal "transmit checksums are left to us" "on" \
+        "$(ethtool -k eth0 | sed -n 's/^tx-checksumming: //p')"
+    check_equal "and so are segments" "on" \
+        "$(ethtool -k eth0 | sed -n 's/^tcp-segmentation-offload: //p')"
+}
+
+check_address() {
+    check "link up" ip link set eth0 up
+    check "DHCP" lease
+    router=$(cat /root/router)
+    check "a default route" ip route get 198.51.100.1
+    check "IPv6: an address of the network" wait_for 10 sh -c 'ip -6 addr show eth0 | grep -q "inet6 f[dc2].*dynamic"'
+}
+
+download() { # URL
+    wget -q -O - "$1" | hash
+}
+
+check_traffic() {
+    check_equal "a file of $BYTES bytes, down" "$HASH" "$(download "http://$router:$PORT/file")"
+}
+
+check_changes() {
+    check "MTU 1400" ip link set eth0 mtu 1400
+    check_equal "it is set" 1400 "$(cat /sys/class/net/eth0/mtu)"
+    check "and back" ip link set eth0 mtu 1500
+    check "DHCP after that" lease
+    check "down" ip link set eth0 down
+    check "another address" ip link set eth0 address 02:12:34:56:78:9b
+    check "up" ip link set eth0 up
+    check_equal "it has that address" 02:12:34:56:78:9b "$(cat /sys/class/net/eth0/address)"
+    check "down again" ip link set eth0 down
+    check "the first one again" ip link set eth0 address 02:12:34:56:78:9a
+    check "and up" ip link set eth0 up
+    check "DHCP after that too" lease
+    check_equal "a small file after all this" hello "$(wget -q -O - "http://$router:$PORT/small")"
+}
+
+check_module() {
+    for _ in $(seq 20); do
+        rmmod hv_netvsc || break
+        insmod "$(find /usr/lib/modules -name 'hv_netvsc.ko*' | head -n 1)" || break
+        wait_for 20 [ -e /sys/class/net/eth0/address ] || break
+        loads=$((${loads:-0} + 1))
+    done
+    check_equal "the module is unloaded and loaded 20 times" 20 "$loads"
+    check "link up again" ip link set eth0 up
+    check "DHCP again" lease
+    check_equal "and it works" hello "$(wget -q -O - "http://$router:$PORT/small")"
+}
+
+check_log() {
+    complaints=$(dmesg | grep -i -E 'netvsc|vmbus|eth0' |
+        grep -i -E ' err|error|fail|time.?out|unable|bug|warn|lost|abort|invalid')
+    check_equal "no complaint in the kernel log" "" "$complaints"
+}
+
+make_lease_script
+check_driver
+check_ethtool
+check_address
+check_traffic
+check_changes
+check_module
+check_log
+finish
