@@ -18,7 +18,7 @@ struct place {
     int report_fd;
     int com_fds[COM_COUNT];
     int net_fds[NETS_MAX]; /* what NICs are plugged into; -1: nothing */
-    int vtl2_fd; /* where the output of the vtl2 script goes; -1: nowhere */
+    int vtl2_fd;           /* where the output of the vtl2 script goes; -1: nowhere */
 };
 
 /* All -1. */

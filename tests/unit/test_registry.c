@@ -298,8 +298,8 @@ static struct registry_row *row(enum process process)
 
 /* --- the stage --- */
 
-static const uint32_t workers[] = {PROCESS_CHIPSET, PROCESS_VTPM, PROCESS_VMBUS, PROCESS_STORAGE,
-                                   PROCESS_NET,     PROCESS_DIAG};
+static const uint32_t workers[] = {PROCESS_CHIPSET, PROCESS_VTPM, PROCESS_VMBUS,
+                                   PROCESS_STORAGE, PROCESS_NET,  PROCESS_DIAG};
 
 /* libevent takes its own descriptors above: 3 is the control channel's. */
 static void begin(void)

@@ -200,126 +200,6 @@ START_TEST(a_teardown_of_open_rings_waits)
 }
 END_TEST
 
-/* --- memory that a device borrows --- */
-
-enum {
-    NET = 33, /* the first channel of a device that borrows */
-};
-
-static struct vmbus_memory memory_of(uint32_t id)
-{
-    struct vmbus_memory m;
-
-    for (unsigned i = 0; i < VMBUS_MEMORIES; i++) {
-        if (vmbus_memory_read(&l->shared, i, &m) && m.state != VMBUS_MEMORY_NONE && m.id == id)
-            return m;
-    }
-    return (struct vmbus_memory){.state = VMBUS_MEMORY_NONE};
-}
-
-static void ack_memory(uint32_t id)
-{
-    struct vmbus_memory m;
-
-    for (unsigned i = 0; i < VMBUS_MEMORIES; i++) {
-        if (vmbus_memory_read(&l->shared, i, &m) && m.id == id)
-            atomic_store(&l->acks.memories[i], m.epoch);
-    }
-    lab_look(l);
-}
-
-/* A NIC with an open channel and a list of ten pages besides its rings. */
-static void lend(void)
-{
-    l->v.shared[PROCESS_NET] = &l->shared;
-    l->v.acks[PROCESS_NET] = &l->acks;
-    lab_connect(l, 0x1f);
-    lab_open(l, NET, 70);
-    lab_gpadl(l, NET, 71, 10, 500);
-    EXPECT(l, 10, NET, 71, 0);
-}
-
-START_TEST(a_device_that_borrows_sees_what_is_lent)
-{
-    struct vmbus_memory m;
-
-    lend();
-    m = memory_of(71);
-    ck_assert_uint_eq(m.state, VMBUS_MEMORY_LENT);
-    ck_assert_uint_eq(m.relid, NET);
-    ck_assert_uint_eq(m.pages, 10);
-    ck_assert_uint_eq(m.bytes, 10 * 4096);
-    ck_assert_uint_eq(l->shared.pool[m.pool_at + 9], 509);
-    ck_assert_uint_eq(memory_of(70).state,
-                      VMBUS_MEMORY_LENT); /* its rings too: it does not ask for those */
-}
-END_TEST
-
-START_TEST(lent_memory_comes_back_when_the_device_has_let_go)
-{
-    uint32_t epoch;
-
-    lend();
-    epoch = memory_of(71).epoch;
-    ack_memory(71); /* that it is lent */
-    SAY(l, 11, NET, 71);
-    EXPECT_NOTHING(l);
-    ck_assert_uint_eq(memory_of(71).state, VMBUS_MEMORY_WANTED);
-    ck_assert_uint_ne(memory_of(71).epoch, epoch);
-    lab_look(l);
-    EXPECT_NOTHING(l);
-    ack_memory(71);
-    EXPECT(l, 12, 71);
-    EXPECT_NOTHING(l);
-    ck_assert_uint_eq(memory_of(71).state, VMBUS_MEMORY_NONE);
-}
-END_TEST
-
-/* The name is used again: an acknowledgement of the old list is none of the new one. */
-START_TEST(another_list_of_that_name_is_another)
-{
-    lend();
-    SAY(l, 11, NET, 71);
-    ack_memory(71);
-    EXPECT(l, 12, 71);
-    lab_gpadl(l, NET, 71, 3, 900);
-    EXPECT(l, 10, NET, 71, 0);
-    ck_assert_uint_eq(memory_of(71).pages, 3);
-    SAY(l, 11, NET, 71);
-    EXPECT_NOTHING(l);
-    ack_memory(71);
-    EXPECT(l, 12, 71);
-}
-END_TEST
-
-START_TEST(a_device_that_is_closed_holds_nothing)
-{
-    lend();
-    SAY(l, 7, NET);
-    SAY(l, 11, NET, 71);
-    EXPECT_NOTHING(l);
-    lab_ack(l, NET, 0);
-    EXPECT(l, 12, 71);
-}
-END_TEST
-
-START_TEST(a_new_connection_lends_nothing)
-{
-    lend();
-    lab_contact(l, 0x50003, 0);
-    lab_ack(l, NET, 0);
-    ck_assert_uint_eq(memory_of(71).state, VMBUS_MEMORY_NONE);
-    ck_assert_uint_eq(memory_of(70).state, VMBUS_MEMORY_NONE);
-}
-END_TEST
-
-START_TEST(a_disk_sees_no_lent_memory)
-{
-    lab_open(l, 1, 70);
-    ck_assert_uint_eq(memory_of(70).state, VMBUS_MEMORY_NONE);
-}
-END_TEST
-
 START_TEST(a_ring_being_torn_down_is_not_opened_again)
 {
     lab_open(l, 1, 70);
@@ -807,12 +687,6 @@ int main(void)
     tcase_add_test(t, relids_that_do_not_exist);
     tcase_add_test(t, memory_comes_back_when_the_worker_has_let_go);
     tcase_add_test(t, a_teardown_of_open_rings_waits);
-    tcase_add_test(t, a_device_that_borrows_sees_what_is_lent);
-    tcase_add_test(t, lent_memory_comes_back_when_the_device_has_let_go);
-    tcase_add_test(t, another_list_of_that_name_is_another);
-    tcase_add_test(t, a_device_that_is_closed_holds_nothing);
-    tcase_add_test(t, a_new_connection_lends_nothing);
-    tcase_add_test(t, a_disk_sees_no_lent_memory);
     tcase_add_test(t, a_ring_being_torn_down_is_not_opened_again);
     tcase_add_test(t, close_twice_and_before_it_is_open);
     tcase_add_test(t, a_failed_open_is_closed);
