@@ -1,5 +1,6 @@
 /*
- * The kinds of back end: a frame out, a frame in, nothing else.
+ * The kinds of back end: a frame out, a frame in, nothing else. By calls that carry bytes alone: a socket's others
+ * could carry descriptors.
  *
  * A stream has frames with their lengths before them. What is read of it is first looked at, then consumed a whole
  * frame at a time, and what is written is written a whole frame at a time: a death loses frames, and never leaves
@@ -43,17 +44,16 @@ static int failed(struct backend *b)
 {
     int e = errno;
 
+    if (b->kind == NET_DATAGRAM) /* its peer is not there now, and may come */
+        return -e;
     if (e == EPIPE || e == ECONNRESET || e == EBADFD || e == ENOTCONN)
         b->is_gone = true;
     return -e;
 }
 
-static int write_all(struct backend *b, struct iovec *v, unsigned n, uint32_t len)
+static int write_all(struct backend *b, const struct iovec *v, unsigned n, uint32_t len)
 {
-    ssize_t sent = b->kind == NET_TAP
-                       ? writev(b->fd, v, (int)n)
-                       : sendmsg(b->fd, &(struct msghdr){.msg_iov = v, .msg_iovlen = n},
-                                 MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t sent = writev(b->fd, v, (int)n);
 
     if (sent < 0)
         return failed(b);
@@ -149,10 +149,10 @@ static int receive_stream(struct backend *b, const struct gmem_pages *pages, uin
 int backend_receive(struct backend *b, uint8_t header[VNET_HEADER_BYTES],
                     const struct gmem_pages *pages, uint32_t offset, uint32_t room)
 {
-    struct iovec v[VECTORS] = {
+    struct iovec v[VECTORS + 1] = {
         {header, VNET_HEADER_BYTES}
     };
-    struct msghdr m = {.msg_iov = v};
+    uint8_t more; /* a frame that reaches it was longer */
     ssize_t got;
     int n;
 
@@ -164,9 +164,8 @@ int backend_receive(struct backend *b, uint8_t header[VNET_HEADER_BYTES],
     n = gmem_pages_iovec(pages, offset, room, &v[1], NET_PIECES);
     if (n < 0)
         return n;
-    m.msg_iovlen = (size_t)n + 1;
-    got =
-        b->kind == NET_TAP ? readv(b->fd, v, n + 1) : recvmsg(b->fd, &m, MSG_DONTWAIT | MSG_TRUNC);
+    v[n + 1] = (struct iovec){&more, 1};
+    got = readv(b->fd, v, n + 2);
     if (got < 0)
         return failed(b);
     if (got < VNET_HEADER_BYTES + NIC_HEAD_BYTES)

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -98,6 +99,7 @@ int net_setup(void *self, struct worker *w)
     int r;
 
     s->worker = w;
+    (void)signal(SIGPIPE, SIG_IGN); /* a back end that hangs up is no reason to die */
     r = map_pages(s);
     if (r == 0)
         r = take_memory(s);
