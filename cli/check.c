@@ -355,7 +355,7 @@ static int check_disks(const struct cli_args *args, struct run_plan *plan, char 
 
 static int check_nets(const struct cli_args *args, struct run_plan *plan, char *error)
 {
-    int r = nets_check(args->name, &args->nets, plan->mode == RUN_NESTED, &plan->nets, error);
+    int r = nets_check(args->name, &args->nets, &plan->nets, error);
 
     if (r == 0 && nets_need_passt(&plan->nets) && find_in_path("passt", plan->passt) < 0)
         return wrong(

@@ -165,23 +165,44 @@ static void add_images(struct arguments *a, const struct disks_plan *plan,
     }
 }
 
-/* A NIC of the guest has a card of the outer VM behind it, with its address; nothing has none. */
+/* What QEMU calls each kind, with the descriptor after it; NULL: nothing is behind it. */
+static const char *netdev_of(enum net_kind kind)
+{
+    switch (kind) {
+    case NET_STREAM:
+        return "stream,server=off,addr.type=fd,addr.str=";
+    case NET_TAP:
+        return "tap,vhost=off,fd=";
+    case NET_DATAGRAM:
+        return "dgram,local.type=fd,local.str=";
+    case NET_NONE:
+    case NET_DISCARD:
+        break;
+    }
+    return NULL;
+}
+
+/* A NIC of the guest has a card of the outer VM behind it, with its address. */
+static void add_net(struct arguments *a, const struct net_end *net, size_t i,
+                    struct child_extra *extra)
+{
+    const uint8_t *mac = net->plan->mac;
+    const char *netdev = netdev_of(net->plan->kind);
+
+    if (netdev == NULL)
+        return;
+    add(a, "-netdev");
+    add(a, "%s%u,id=net%zu", netdev, CHILD_FD_EXTRA + extra->n, i);
+    add(a, "-device");
+    add(a, "virtio-net-pci,netdev=net%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x,host_mtu=%u,romfile=", i,
+        mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], net->plan->mtu);
+    extra->at[extra->n++] = net->fd;
+}
+
 static void add_nets(struct arguments *a, const struct net_ends *nets, struct child_extra *extra)
 {
-    for (size_t i = 0; i < nets->n; i++) {
-        const uint8_t *mac = nets->at[i].plan->mac;
-
-        if (nets->at[i].plan->kind != NET_STREAM)
-            continue;
-        add(a, "-netdev");
-        add(a, "stream,id=net%zu,server=off,addr.type=fd,addr.str=%u", i,
-            CHILD_FD_EXTRA + extra->n);
-        add(a, "-device");
-        add(a,
-            "virtio-net-pci,netdev=net%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x,host_mtu=%u,romfile=",
-            i, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], nets->at[i].plan->mtu);
-        extra->at[extra->n++] = nets->at[i].fd;
-    }
+    for (size_t i = 0; i < nets->n; i++)
+        add_net(a, &nets->at[i], i, extra);
 }
 
 static void add_outer(struct arguments *a, const struct cli_args *args, const struct run_plan *plan)

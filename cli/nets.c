@@ -19,7 +19,6 @@ enum {
 
 struct checking {
     const char *vm_name;
-    bool nested;
     struct nets_plan *plan;
     char *error;
 };
@@ -62,9 +61,6 @@ static int check_kind(const struct checking *c, struct net_plan *p)
         return nets_wrong(c->error, EXIT_USAGE, net,
                           "%s user, tap=NAME, peer=PATH and none is wanted",
                           n == 0 ? "one of" : "only one of");
-    if (c->nested && (net->tap != NULL || net->peer != NULL))
-        return nets_wrong(c->error, EXIT_USAGE, net,
-                          "in nested mode only user and none are possible");
     if (net->forwards.n > 0 && !net->user)
         return nets_wrong(c->error, EXIT_USAGE, net,
                           "forward is for user: leave it out, or say --net user");
@@ -277,10 +273,10 @@ static int check(const struct checking *c, struct net_plan *p)
     return r;
 }
 
-int nets_check(const char *vm_name, const struct net_list *list, bool nested, struct nets_plan *ret,
+int nets_check(const char *vm_name, const struct net_list *list, struct nets_plan *ret,
                char error[NETS_ERROR_BYTES])
 {
-    const struct checking c = {.vm_name = vm_name, .nested = nested, .plan = ret, .error = error};
+    const struct checking c = {.vm_name = vm_name, .plan = ret, .error = error};
     int r = 0;
 
     *ret = (struct nets_plan){.n = list->n};

@@ -44,8 +44,8 @@ struct nets_plan {
  * Check all and settle them; list is borrowed. 0, or the exit status, and error holds one line.
  * nets_done() in any case.
  */
-int MUST_USE nets_check(const char *vm_name, const struct net_list *list, bool nested,
-                        struct nets_plan *ret, char error[NETS_ERROR_BYTES]);
+int MUST_USE nets_check(const char *vm_name, const struct net_list *list, struct nets_plan *ret,
+                        char error[NETS_ERROR_BYTES]);
 
 void nets_done(struct nets_plan *plan);
 

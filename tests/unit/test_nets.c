@@ -21,10 +21,10 @@ static int parse(struct settled *s, const char *text)
     return net_option_parse(text, &s->list, &s->pool, s->why);
 }
 
-static int settle(struct settled *s, const char *vm_name, bool nested)
+static int settle(struct settled *s, const char *vm_name)
 {
     s->error[0] = '\0';
-    return nets_check(vm_name, &s->list, nested, &s->plan, s->error);
+    return nets_check(vm_name, &s->list, &s->plan, s->error);
 }
 
 static void settled_done(struct settled *s)
@@ -39,7 +39,7 @@ START_TEST(what_is_not_said_has_a_default)
 
     ck_assert_int_eq(parse(&s, "user"), 0);
     ck_assert_int_eq(parse(&s, "none"), 0);
-    ck_assert_int_eq(settle(&s, "vm", true), 0);
+    ck_assert_int_eq(settle(&s, "vm"), 0);
     ck_assert_uint_eq(s.plan.n, 2);
     ck_assert_uint_eq(s.plan.at[0].kind, NET_STREAM);
     ck_assert_uint_eq(s.plan.at[0].mtu, 1500);
@@ -58,7 +58,7 @@ START_TEST(every_key)
 
     ck_assert_int_eq(parse(&s, "tap=tap0,mac=52:54:00:aB:Cd:ef,mtu=9000,queues=2"), 0);
     ck_assert_int_eq(parse(&s, "mtu=68,peer=/run/a,,b"), 0);
-    ck_assert_int_eq(settle(&s, "vm", false), 0);
+    ck_assert_int_eq(settle(&s, "vm"), 0);
     ck_assert_uint_eq(s.plan.at[0].kind, NET_TAP);
     ck_assert_str_eq(s.plan.at[0].option->tap, "tap0");
     ck_assert_mem_eq(s.plan.at[0].mac, mac, sizeof(mac));
@@ -91,7 +91,7 @@ START_TEST(forwards_are_passts)
 
     (void)snprintf(text, sizeof(text), "user,forward=tcp:1:2,forward=%s", forwards[_i].text);
     ck_assert_int_eq(parse(&s, text), 0);
-    ck_assert_int_eq(settle(&s, "vm", false), 0);
+    ck_assert_int_eq(settle(&s, "vm"), 0);
     ck_assert_uint_eq(s.plan.at[0].n_forwards, 2);
     ck_assert_str_eq(s.plan.at[0].forwards[1].spec, forwards[_i].spec);
     ck_assert_int_eq(s.plan.at[0].forwards[1].udp, forwards[_i].udp);
@@ -182,7 +182,7 @@ START_TEST(what_cannot_be_is_said)
     struct settled s = {0};
 
     ck_assert_int_eq(parse(&s, no_nets[_i].text), 0);
-    ck_assert_int_eq(settle(&s, "vm", false), EXIT_USAGE);
+    ck_assert_int_eq(settle(&s, "vm"), EXIT_USAGE);
     ck_assert_msg(strstr(s.error, no_nets[_i].says) != NULL, "%s: %s", no_nets[_i].text, s.error);
     ck_assert_ptr_null(strchr(s.error, '\n'));
     settled_done(&s);
@@ -196,28 +196,13 @@ START_TEST(a_path_has_a_longest)
 
     memset(text + 5, 'a', NET_PEER_PATH_MAX);
     ck_assert_int_eq(parse(&s, text), 0);
-    ck_assert_int_eq(settle(&s, "vm", false), 0);
+    ck_assert_int_eq(settle(&s, "vm"), 0);
     text[5 + NET_PEER_PATH_MAX] = 'a';
     ck_assert_int_eq(parse(&s, text), 0);
     nets_done(&s.plan);
-    ck_assert_int_eq(settle(&s, "vm", false), EXIT_USAGE);
+    ck_assert_int_eq(settle(&s, "vm"), EXIT_USAGE);
     ck_assert_ptr_nonnull(strstr(s.error, "the path has 106 characters, at most 105"));
     settled_done(&s);
-}
-END_TEST
-
-START_TEST(nested_has_two_kinds)
-{
-    static const char *const others[] = {"tap=a", "peer=a"};
-
-    for (size_t i = 0; i < COUNT_OF(others); i++) {
-        struct settled s = {0};
-
-        ck_assert_int_eq(parse(&s, others[i]), 0);
-        ck_assert_int_eq(settle(&s, "vm", true), EXIT_USAGE);
-        ck_assert_ptr_nonnull(strstr(s.error, "in nested mode only user and none are possible"));
-        settled_done(&s);
-    }
 }
 END_TEST
 
@@ -227,9 +212,9 @@ START_TEST(each_has_an_address_of_its_own)
 
     ck_assert_int_eq(parse(&s, "none,mac=02:00:00:00:00:01"), 0);
     ck_assert_int_eq(parse(&s, "user"), 0);
-    ck_assert_int_eq(settle(&s, "vm", false), 0);
+    ck_assert_int_eq(settle(&s, "vm"), 0);
     ck_assert_int_eq(parse(&s, "none,mac=02:00:00:00:00:01"), 0);
-    ck_assert_int_eq(settle(&s, "vm", false), EXIT_USAGE);
+    ck_assert_int_eq(settle(&s, "vm"), EXIT_USAGE);
     ck_assert_ptr_nonnull(strstr(s.error, "mac=02:00:00:00:00:01 is another NIC's"));
     settled_done(&s);
 }
@@ -254,7 +239,7 @@ START_TEST(a_message_has_the_files_place)
 
     ck_assert_int_eq(parse(&s, "none,tap=x"), 0);
     s.list.at[0].from = "vm.json:3:5: net";
-    ck_assert_int_eq(settle(&s, "vm", false), EXIT_USAGE);
+    ck_assert_int_eq(settle(&s, "vm"), EXIT_USAGE);
     ck_assert_str_eq(s.error,
                      "vm.json:3:5: net: only one of user, tap=NAME, peer=PATH and none is wanted");
     settled_done(&s);
@@ -275,7 +260,6 @@ int main(void)
     tcase_add_loop_test(tests, what_is_no_option_is_not_added, 0, COUNT_OF(no_options));
     tcase_add_loop_test(tests, what_cannot_be_is_said, 0, COUNT_OF(no_nets));
     tcase_add_test(tests, a_path_has_a_longest);
-    tcase_add_test(tests, nested_has_two_kinds);
     tcase_add_test(tests, each_has_an_address_of_its_own);
     tcase_add_test(tests, as_many_as_there_are_places);
     tcase_add_test(tests, a_message_has_the_files_place);
