@@ -74,12 +74,15 @@ run_bulkhead() { # OPTION...
     done
 }
 
+# What comes before a script of inside/.
+inside_before=(lib.sh)
+
 # Run a script of inside/ in a guest. Its checks become checks of this test, under the label; that
 # it ran to its end is one more.
 check_in_guest() { # LABEL SCRIPT RUN-OPTION...
     local label=$1 script=$2 planned seen
     shift 2
-    cat "$tests/inside/lib.sh" "$tests/inside/$script" >"$work/$script"
+    (cd "$tests/inside" && cat "${inside_before[@]}" "$script") >"$work/$script"
     run_bulkhead --exec "$work/$script" "$@"
     sed -n "s|^\(not \)\{0,1\}ok |&$label: |p; /^#/p" "$work/out"
     planned=$(sed -n 's/^1\.\.//p' "$work/out")

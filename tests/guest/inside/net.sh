@@ -1,45 +1,9 @@
 #!/bin/sh
 #
 # tests/guest/inside/net.sh - the NIC of test-net.sh, plugged into passt, as Debian's kernel and tools see it.
-# net-server: address family and port of what the test serves on its own loopback, the size and the hash of the file.
-
-# shellcheck source=/dev/null
-. /root/net-server # PORT, BYTES, HASH
-
-hash() {
-    sha256sum | cut -d ' ' -f 1
-}
-
-# What udhcpc does with a lease.
-make_lease_script() {
-    cat >/root/lease <<'EOF'
-#!/bin/sh
-case $1 in
-    bound | renew)
-        ip addr flush dev "$interface" scope global
-        ip addr add "$ip/$mask" dev "$interface"
-        ip route add default via "$router" dev "$interface"
-        echo "$router" >/root/router
-        for server in $dns; do echo "nameserver $server"; done >/etc/resolv.conf
-        ;;
-esac
-EOF
-    chmod +x /root/lease
-}
-
-lease() {
-    udhcpc -i eth0 -n -q -t 10 -T 1 -s /root/lease
-}
-
-wait_for() { # SECONDS COMMAND...
-    left=$(($1 * 5))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        left=$((left - 1))
-        [ "$left" -gt 0 ] || return 1
-        sleep 0.2
-    done
-}
+#
+# net-lib.sh and what the test says of its server come before this.
+# shellcheck shell=sh disable=SC2154
 
 check_driver() {
     check "hv_netvsc has a device" [ -e /sys/class/net/eth0/device/driver/module/drivers ]

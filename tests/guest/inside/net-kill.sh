@@ -1,0 +1,23 @@
+#!/bin/sh
+#
+# tests/guest/inside/net-kill.sh - fetches a file until whoever kills beside Bulkhead is done: each time it is whole.
+# net-lib.sh comes before this.
+# shellcheck shell=sh disable=SC2154
+
+make_lease_script
+check "link up" ip link set eth0 up
+check "DHCP" lease
+router=$(cat /root/router)
+fetched=0
+wrong=0
+until [ -e /run/vtl2-exec.status ] && [ "$fetched" -gt 0 ]; do
+    got=$(wget -q -O - "http://$router:$PORT/file" | hash)
+    [ "$got" = "$HASH" ] || wrong=$((wrong + 1))
+    fetched=$((fetched + 1))
+done
+echo "# fetched $fetched times"
+check_equal "each of them is whole" 0 "$wrong"
+complaints=$(dmesg | grep -i -E 'netvsc|vmbus|eth0' |
+    grep -i -E ' err|error|fail|time.?out|unable|bug|warn|lost|abort|invalid')
+check_equal "no complaint in the kernel log" "" "$complaints"
+finish
