@@ -11,6 +11,7 @@ case $WORKER in
     vtpm) value=vtpm/crb/commands wanted=30 ;; # more than Linux sends while it starts
     chipset) value=chipset/com2/tx_bytes wanted=100 ;;
     storage) value=storage/disk/0:0/write/ops wanted=100 ;;
+    net) value=net/nic0/rx/frames wanted=100 ;;
 esac
 
 published() {
