@@ -42,9 +42,12 @@ expect_match() { # NAME REGEX ACTUAL
     fi
 }
 
+# What ./run is started by: a command that starts another one.
+around=(env)
+
 run_once() { # OPTION...
     status=0
-    "$top/run" --name "test-$$" --timeout "$guest_timeout" "$@" \
+    "${around[@]}" "$top/run" --name "test-$$" --timeout "$guest_timeout" "$@" \
         >"$work/out" 2>"$work/err" </dev/null || status=$?
 }
 

@@ -9,6 +9,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=tests/guest/serve.sh
 source "$tests/serve.sh"
 inside_before=(lib.sh net-lib.sh)
+trap 'kill "${server:-}" 2>/dev/null; rm -rf -- "$work"' EXIT
 
 readonly kills=${KILLS:-100}
 

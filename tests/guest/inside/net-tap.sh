@@ -1,0 +1,27 @@
+#!/bin/sh
+#
+# tests/guest/inside/net-tap.sh - the NIC of test-net-tap.sh, on a tap with jumbo frames: big pings, a file down and up,
+# with the offloads that a tap has, and without. net-lib.sh comes before this.
+# shellcheck shell=sh disable=SC2154
+
+router=10.99.0.1
+
+transfer() { # LABEL
+    check_equal "$1: a file down" "$HASH" "$(wget -q -O - "http://$router:$PORT/file" | hash)"
+    check "$1: and up" sh -c "wget -q -O - http://$router:$PORT/file | nc -w 5 $router $((PORT + 1))"
+}
+
+check_equal "the MTU that was asked for" 9000 "$(cat /sys/class/net/eth0/mtu)"
+check "link up" ip link set eth0 up
+check "address" ip addr add 10.99.0.2/24 dev eth0
+check "ping" wait_for 10 ping -c 1 -W 1 "$router"
+check "ping with 8900 bytes" ping -c 3 -W 2 -s 8900 "$router"
+check_equal "segments are left to us" on \
+    "$(ethtool -k eth0 | sed -n 's/^tcp-segmentation-offload: //p')"
+transfer "with offloads"
+check "no offloads" ethtool -K eth0 tso off tx off rx off
+transfer "without offloads"
+complaints=$(dmesg | grep -i -E 'netvsc|vmbus|eth0' |
+    grep -i -E ' err|error|fail|time.?out|unable|bug|warn|lost|abort|invalid')
+check_equal "no complaint in the kernel log" "" "$complaints"
+finish
