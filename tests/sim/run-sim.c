@@ -2,11 +2,13 @@
  * tests/sim/run-sim.c - runs one simulator program as the supervisor under the real init.
  *
  *   run-sim [--timeout SECONDS] [--socket PATH] [--pss] [--as WORKER PROGRAM] [--vcpus N]
- *           [--memory MIB] [--disk DISK]... INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]
+ *           [--memory MIB] [--disk DISK]... [--net echo|none] [--net-rate N]
+ *           INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]
  *
  * COM1 goes to stdout. Exit status 0 when the simulator says that it passed. With --pss the
  * proportional memory of all processes is printed when they have started. --as runs PROGRAM in the
- * place of a worker. DISK is as `bulkhead run --disk` has it. Needs root, as init does.
+ * place of a worker. DISK is as `bulkhead run --disk` has it. --net gives the guest a NIC; with echo a peer answers
+ * on it (net_peer.h), with N frames a second at most, and what it finds wrong fails the run. Needs root, as init does.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -35,14 +37,18 @@
 #include "cli/payload_disks.h"
 #include "control.pb-c.h"
 #include "ipc/manifest.h"
+#include "ipc/nets.h"
+#include "tests/sim/net_peer.h"
 
 enum {
     FD_CONFIG = 3,
     FD_REPORT = 4,
     FD_COM = 5,
     FD_VTL2 = FD_COM + COM_COUNT,
-    FD_END,
-    STREAMS = FD_END - FD_REPORT, /* report, COM1 to COM4, vtl2 */
+    FD_NET,                       /* if there is one */
+    STREAMS = FD_NET - FD_REPORT, /* report, COM1 to COM4, vtl2 */
+    INHERITED_MAX = 1 + STREAMS + 1,
+    NET_MTU = 1500,
     REPORT_MAX = 1 << 16,
     EXIT_USAGE = 2,
     EXIT_TIMEOUT = 124,
@@ -59,6 +65,10 @@ struct run {
     bool pss;
     struct pool pool; /* of disks */
     struct disk_list disks;
+    bool has_net, has_peer;
+    uint64_t net_rate;
+    struct net_peer peer;
+    int net_fd;   /* the guest's end */
     char dir[32]; /* of links to the programs */
     pid_t pid;
     int ours[STREAMS];
@@ -128,6 +138,20 @@ static int put_disks(struct run *run, Bulkhead__VmConfig *c)
     return payload_disks(&plan, false, &run->pool, c);
 }
 
+static void put_net(Bulkhead__Net *net, Bulkhead__Net **list, Bulkhead__VmConfig *c)
+{
+    static uint8_t mac[] = {2, 0, 0, 0, 0, 1};
+
+    bulkhead__net__init(net);
+    net->kind = NET_DATAGRAM;
+    net->mac = (ProtobufCBinaryData){.data = mac, .len = sizeof(mac)};
+    net->mtu = NET_MTU;
+    net->channels = VMBUS_SUBCHANNELS;
+    list[0] = net;
+    c->nets = list;
+    c->n_nets = 1;
+}
+
 static int make_config(struct run *run)
 {
     AUTO_FD fd = memfd_create("config", 0);
@@ -136,6 +160,7 @@ static int make_config(struct run *run)
     char socket_path[PATH_MAX];
     static uint8_t packed[32768];
     Bulkhead__VmConfig c;
+    Bulkhead__Net net, *nets[1];
     size_t len;
     int r;
 
@@ -150,6 +175,8 @@ static int make_config(struct run *run)
     c.append = run->append;
     c.programs_dir = run->dir;
     c.operator_socket = socket_path;
+    if (run->has_net)
+        put_net(&net, nets, &c);
     r = put_disks(run, &c);
     if (r < 0)
         return r;
@@ -162,24 +189,44 @@ static int make_config(struct run *run)
     return fd_steal(&fd);
 }
 
+/* Descriptors of ours to those that init inherits, from FD_CONFIG on. */
+static void hand_on(const int *fds, int n)
+{
+    int moved[INHERITED_MAX];
+
+    for (int i = 0; i < n; i++)
+        moved[i] = fcntl(fds[i], F_DUPFD, 64);
+    for (int i = 0; i < n; i++)
+        (void)dup2(moved[i], FD_CONFIG + i);
+    (void)syscall(SYS_close_range, FD_CONFIG + n, ~0u, 0);
+}
+
 static _Noreturn void child(const struct run *run, int config, const int theirs[STREAMS])
 {
     char path[PATH_MAX];
     char arg[] = "hosted";
     char *argv[] = {path, arg, NULL};
     char *envp[] = {NULL};
-    int moved[1 + STREAMS];
+    int fds[INHERITED_MAX] = {config};
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)snprintf(path, sizeof(path), "%s/bulkhead-init", run->dir);
-    moved[0] = fcntl(config, F_DUPFD, 64);
-    for (int i = 0; i < STREAMS; i++)
-        moved[1 + i] = fcntl(theirs[i], F_DUPFD, 64);
-    for (int i = 0; i < 1 + STREAMS; i++)
-        (void)dup2(moved[i], FD_CONFIG + i);
-    (void)syscall(SYS_close_range, FD_END, ~0u, 0);
+    memcpy(&fds[1], theirs, STREAMS * sizeof(*theirs));
+    fds[1 + STREAMS] = run->net_fd;
+    hand_on(fds, 1 + STREAMS + run->has_net);
     (void)execve(path, argv, envp);
     _exit(127);
+}
+
+static int open_net(struct run *run)
+{
+    return run->has_net ? net_peer_open(&run->peer, &run->net_fd) : 0;
+}
+
+static int start_net(struct run *run)
+{
+    fd_closep(&run->net_fd); /* init has it */
+    return run->has_peer ? net_peer_start(&run->peer, run->net_rate) : 0;
 }
 
 static int start(struct run *run)
@@ -337,9 +384,10 @@ static void pump(struct run *run)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: run-sim [--timeout SECONDS] [--socket PATH] [--pss] "
-                    "[--as WORKER PROGRAM] [--vcpus N] [--memory MIB] [--disk DISK]... "
-                    "INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
+    fprintf(stderr,
+            "usage: run-sim [--timeout SECONDS] [--socket PATH] [--pss] "
+            "[--as WORKER PROGRAM] [--vcpus N] [--memory MIB] [--disk DISK]... "
+            "[--net echo|none] [--net-rate N] INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
     return EXIT_USAGE;
 }
 
@@ -351,6 +399,15 @@ static int add_disk(struct run *run, const char *text)
     if (r < 0)
         fprintf(stderr, "run-sim: --disk %s: %s\n", text, why);
     return r;
+}
+
+static int add_net(struct run *run, const char *text)
+{
+    run->has_peer = strcmp(text, "echo") == 0;
+    if (run->has_net || (!run->has_peer && strcmp(text, "none") != 0))
+        return -EINVAL;
+    run->has_net = true;
+    return 0;
 }
 
 static int take_option(struct run *run, int c, int argc, char **argv)
@@ -373,6 +430,11 @@ static int take_option(struct run *run, int c, int argc, char **argv)
         return 0;
     case 'd':
         return add_disk(run, optarg);
+    case 'n':
+        return add_net(run, optarg);
+    case 'r':
+        run->net_rate = strtoull(optarg, NULL, 10);
+        return 0;
     case 'a':
         if (optind == argc)
             return -EINVAL;
@@ -395,6 +457,8 @@ static int parse(struct run *run, int argc, char **argv)
         {"vcpus", required_argument, NULL, 'v'},
         {"memory", required_argument, NULL, 'm'},
         {"disk", required_argument, NULL, 'd'},
+        {"net", required_argument, NULL, 'n'},
+        {"net-rate", required_argument, NULL, 'r'},
         {0}
     };
     /* clang-format on */
@@ -420,7 +484,8 @@ static int parse(struct run *run, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static struct run run = {.timeout_s = 120, .vcpus = 1, .memory_mib = 64, .status = -1};
+    static struct run run = {
+        .timeout_s = 120, .vcpus = 1, .memory_mib = 64, .status = -1, .net_fd = -1, .peer.fd = -1};
     int r;
 
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
@@ -428,9 +493,15 @@ int main(int argc, char **argv)
         return usage();
     r = link_programs(&run);
     if (r == 0)
+        r = open_net(&run);
+    if (r == 0)
         r = start(&run);
     if (r == 0)
+        r = start_net(&run);
+    if (r == 0)
         pump(&run);
+    if (!net_peer_stop(&run.peer) && run.status == 0)
+        run.status = 1;
     if (run.pid > 0) {
         (void)kill(run.pid, SIGKILL);
         (void)waitpid(run.pid, NULL, 0);

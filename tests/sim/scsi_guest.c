@@ -19,7 +19,6 @@ enum {
 /* ba6163d9-04a1-4d29-b605-72e2ffb1dc7f */
 static const uint8_t scsi_interface[16] = {0xd9, 0x63, 0x61, 0xba, 0xa1, 0x04, 0x29, 0x4d,
                                            0xb6, 0x05, 0x72, 0xe2, 0xff, 0xb1, 0xdc, 0x7f};
-static const uint64_t OFFER_NS = 20 * NS_PER_S;
 static const uint64_t LOOK_NS = 20 * NS_PER_MS;
 static const uint64_t WAIT_NS = 60 * NS_PER_S;
 
@@ -321,38 +320,13 @@ static bool initialise(struct scsi_guest *s, unsigned subchannels)
     return subchannels == 0 || plain(s, VSTOR_SUBCHANNELS, (uint16_t)subchannels, NULL);
 }
 
-/* The n-th controller's offer of a channel; 0: there is none. Instances differ, and order by relid. */
-static uint32_t find_offer(const struct vmbus_guest *g, unsigned device, unsigned subchannel)
-{
-    const struct guest_offer *primary = NULL;
-
-    for (uint32_t i = 1; i < GUEST_RELIDS; i++) {
-        const struct guest_offer *o = &g->offers[i];
-
-        if (!o->offered || memcmp(o->interface, scsi_interface, sizeof(scsi_interface)) != 0)
-            continue;
-        if (o->subchannel == 0 && primary == NULL && device-- == 0)
-            primary = o;
-        if (primary != NULL && o->subchannel == subchannel &&
-            memcmp(o->instance, primary->instance, sizeof(o->instance)) == 0)
-            return i;
-    }
-    return 0;
-}
-
 static bool open_queue(struct scsi_guest *s, unsigned i)
 {
-    uint64_t end = clock_now_ns() + OFFER_NS;
     struct scsi_queue *q = &s->queues[i];
-    uint32_t relid = find_offer(s->vmbus, s->device, i);
+    uint32_t relid = vmbus_await_offer(s->vmbus, scsi_interface, s->device, i);
 
-    for (; relid == 0; relid = find_offer(s->vmbus, s->device, i)) {
-        if (s->vmbus->failed || clock_now_ns() > end) {
-            vmbus_fail(s->vmbus, "channel %u of controller %u is not offered", i, s->device);
-            return false;
-        }
-        (void)vmbus_halt(s->vmbus, 0, LOOK_NS);
-    }
+    if (relid == 0)
+        return false;
     q->channel.packet = on_packet;
     q->channel.self = s;
     q->in_flight = 0;

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/rd.h"
 #include "base/wr.h"
 #include "ipc/manifest.h"
@@ -12,6 +13,9 @@ enum {
     PFNS_IN_HEADER = 26,
     PFNS_IN_BODY = 28,
 };
+
+static const uint64_t OFFER_NS = 20 * NS_PER_S;
+static const uint64_t LOOK_NS = 20 * NS_PER_MS;
 
 /* --- memory that is lent --- */
 
@@ -79,6 +83,39 @@ bool vmbus_take_back(struct vmbus_guest *g, uint32_t relid, uint32_t gpadl)
 }
 
 /* --- channels --- */
+
+static uint32_t find_offer(const struct vmbus_guest *g, const uint8_t interface[16],
+                           unsigned device, unsigned subchannel)
+{
+    const struct guest_offer *primary = NULL;
+
+    for (uint32_t i = 1; i < GUEST_RELIDS; i++) {
+        const struct guest_offer *o = &g->offers[i];
+
+        if (!o->offered || memcmp(o->interface, interface, sizeof(o->interface)) != 0)
+            continue;
+        if (o->subchannel == 0 && primary == NULL && device-- == 0)
+            primary = o;
+        if (primary != NULL && o->subchannel == subchannel &&
+            memcmp(o->instance, primary->instance, sizeof(o->instance)) == 0)
+            return i;
+    }
+    return 0;
+}
+
+uint32_t vmbus_await_offer(struct vmbus_guest *g, const uint8_t interface[16], unsigned device,
+                           unsigned subchannel)
+{
+    uint64_t end = clock_now_ns() + OFFER_NS;
+    uint32_t relid = find_offer(g, interface, device, subchannel);
+
+    for (; relid == 0 && !g->failed; relid = find_offer(g, interface, device, subchannel)) {
+        if (clock_now_ns() > end)
+            vmbus_fail(g, "channel %u of device %u is not offered", subchannel, device);
+        (void)vmbus_halt(g, 0, LOOK_NS);
+    }
+    return relid;
+}
 
 static void make_rings(struct guest_channel *c, unsigned pages)
 {
@@ -190,20 +227,33 @@ void vmbus_kick(struct guest_channel *c)
     (void)!write(bell, &one, sizeof(one));
 }
 
-int vmbus_send(struct guest_channel *c, uint16_t type, uint64_t transaction, const void *head,
-               uint32_t head_len, const void *payload, uint32_t payload_len)
+static int put(struct guest_channel *c, uint16_t type, uint16_t flags, uint64_t transaction,
+               struct span head, struct span payload)
 {
     bool signal = false;
     int r = -ENOTCONN;
 
     (void)pthread_mutex_lock(&c->lock);
     if (c->open)
-        r = vring_write(&c->out, type, VRING_WANTS_COMPLETION, transaction, head, head_len, payload,
-                        payload_len, &signal);
+        r = vring_write(&c->out, type, flags, transaction, head.at, (uint32_t)head.len, payload.at,
+                        (uint32_t)payload.len, &signal);
     (void)pthread_mutex_unlock(&c->lock);
     if (r == 0 && signal)
         vmbus_kick(c);
     return r;
+}
+
+int vmbus_send(struct guest_channel *c, uint16_t type, uint64_t transaction, const void *head,
+               uint32_t head_len, const void *payload, uint32_t payload_len)
+{
+    return put(c, type, VRING_WANTS_COMPLETION, transaction, (struct span){head, head_len},
+               (struct span){payload, payload_len});
+}
+
+int vmbus_put(struct guest_channel *c, uint16_t type, uint64_t transaction, const void *payload,
+              uint32_t len)
+{
+    return put(c, type, 0, transaction, (struct span){0}, (struct span){payload, len});
 }
 
 static void take_packets(struct guest_channel *c)

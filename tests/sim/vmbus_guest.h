@@ -156,6 +156,13 @@ uint32_t vmbus_lend(struct vmbus_guest *g, uint32_t relid, uint32_t gpadl, const
                     unsigned n);
 bool vmbus_take_back(struct vmbus_guest *g, uint32_t relid, uint32_t gpadl);
 
+/*
+ * The relid of a channel of the device-th device with that interface; instances differ, and order by relid. 0, after
+ * vmbus_fail(), when it is not offered in time.
+ */
+uint32_t vmbus_await_offer(struct vmbus_guest *g, const uint8_t interface[16], unsigned device,
+                           unsigned subchannel);
+
 /* Open a channel with n pages for each ring, of fresh memory, interrupting vp. */
 bool vmbus_open(struct vmbus_guest *g, struct guest_channel *c, uint32_t relid, unsigned pages,
                 uint32_t vp);
@@ -168,6 +175,10 @@ bool vmbus_move(struct vmbus_guest *g, struct guest_channel *c, uint32_t vp);
 int MUST_USE vmbus_send(struct guest_channel *c, uint16_t type, uint64_t transaction,
                         const void *head, uint32_t head_len, const void *payload,
                         uint32_t payload_len);
+
+/* The same of a packet that wants no completion: a completion, or a message that has none. */
+int MUST_USE vmbus_put(struct guest_channel *c, uint16_t type, uint64_t transaction,
+                       const void *payload, uint32_t len);
 
 /* Ring the doorbell, as KVM's ioeventfd would. */
 void vmbus_kick(struct guest_channel *c);

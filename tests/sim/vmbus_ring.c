@@ -160,6 +160,15 @@ bool vring_end_read(struct vring *r)
     return to_read(r, load(r, VRING_AT_READ)) != 0;
 }
 
+/* Only one type has something before its payload. */
+static bool is_layout(uint16_t type, uint32_t offset, uint32_t len)
+{
+    uint32_t most = type == VRING_TRANSFER_PAGES ? VRING_HEAD_MAX : 0;
+
+    return offset >= DESCRIPTOR_BYTES && offset - DESCRIPTOR_BYTES <= most && len >= offset &&
+           len - offset <= VRING_PAYLOAD_MAX;
+}
+
 int vring_read(struct vring *r, struct vring_packet *ret)
 {
     uint32_t available = load(r, VRING_AT_WRITE) < r->bytes ? to_read(r, r->read) : UINT32_MAX;
@@ -178,10 +187,11 @@ int vring_read(struct vring *r, struct vring_packet *ret)
     len = 8u * rd_le16(&in);
     ret->flags = rd_le16(&in);
     ret->transaction = rd_le64(&in);
-    if (offset != DESCRIPTOR_BYTES || len < offset || len - offset > VRING_PAYLOAD_MAX ||
-        len + TRAILER_BYTES > available)
+    if (!is_layout(ret->type, offset, len) || len + TRAILER_BYTES > available)
         return -EBADMSG;
+    ret->head_len = offset - DESCRIPTOR_BYTES;
     ret->len = len - offset;
+    at = get(r, at, ret->head, ret->head_len);
     (void)get(r, at, ret->payload, ret->len);
     r->read = (r->read + len + TRAILER_BYTES) % r->bytes;
     return 1;

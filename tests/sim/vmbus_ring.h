@@ -13,10 +13,12 @@
 #include "base/macro.h"
 
 enum {
-    VRING_PAGES_MAX = 128,   /* of one direction */
-    VRING_PAYLOAD_MAX = 256, /* of a packet that is read */
-    VRING_GPA_DIRECT = 9,    /* types */
-    VRING_IN_BAND = 6,
+    VRING_PAGES_MAX = 128,       /* of one direction */
+    VRING_PAYLOAD_MAX = 256,     /* of a packet that is read */
+    VRING_HEAD_MAX = 8 + 8 * 64, /* between its descriptor and its payload */
+    VRING_IN_BAND = 6,           /* types */
+    VRING_TRANSFER_PAGES = 7,
+    VRING_GPA_DIRECT = 9,
     VRING_COMPLETION = 11,
     VRING_WANTS_COMPLETION = 1, /* a flag */
     VRING_AT_WRITE = 0,         /* of the control page */
@@ -37,7 +39,9 @@ struct vring {
 struct vring_packet {
     uint16_t type, flags;
     uint64_t transaction;
-    uint32_t len; /* of payload, as the descriptor says */
+    uint32_t head_len; /* VRING_TRANSFER_PAGES: what is between descriptor and payload */
+    uint32_t len;      /* of payload, as the descriptor says */
+    uint8_t head[VRING_HEAD_MAX];
     uint8_t payload[VRING_PAYLOAD_MAX];
 };
 

@@ -1,0 +1,157 @@
+#include "tests/sim/net_peer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+
+enum {
+    VNET_BYTES = 12,
+    SOCKET_BYTES = 32 * 1024 * 1024,
+    TAKEN_AT_ONCE = 256,
+    LOOK_MS = 1,
+    VIOLATIONS_TOLD = 10,
+};
+
+int net_peer_open(struct net_peer *p, int *ret_guest_fd)
+{
+    static const int bytes = SOCKET_BYTES;
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        return -errno;
+    for (unsigned i = 0; i < 2; i++) {
+        /* What is in the socket counts as the sender's; more than the limit for all needs root. */
+        if (setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
+            (void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+    }
+    p->fd = pair[0];
+    *ret_guest_fd = pair[1];
+    return 0;
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+    return (*state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407)) >> 33;
+}
+
+/* --- from the guest --- */
+
+static void take(struct net_peer *p, const uint8_t *bytes, size_t len)
+{
+    static const uint8_t zeros[VNET_BYTES];
+    struct flow_frame f = {0};
+    const char *wrong = "no vnet header of zeros";
+
+    if (len >= VNET_BYTES && memcmp(bytes, zeros, 10) == 0)
+        wrong = flow_take(p->flows, bytes + VNET_BYTES, (uint32_t)len - VNET_BYTES, &f);
+    if (wrong == NULL) {
+        p->note = f.note;
+        return;
+    }
+    if (p->violations++ < VIOLATIONS_TOLD)
+        fprintf(stderr, "peer: flow %u, frame %" PRIu64 " of %zu bytes: %s; seen %" PRIu64 "\n",
+                f.flow, f.number, len, wrong, f.flow < FLOWS ? p->flows[f.flow].seen : 0);
+}
+
+static bool take_some(struct net_peer *p)
+{
+    uint8_t bytes[VNET_BYTES + FLOW_FRAME_MAX + 64];
+    unsigned n = 0;
+
+    for (; n < TAKEN_AT_ONCE; n++) {
+        ssize_t got = recv(p->fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC);
+
+        if (got <= 0)
+            break;
+        take(p, bytes, (size_t)got < sizeof(bytes) ? (size_t)got : sizeof(bytes));
+    }
+    return n > 0;
+}
+
+/* --- to the guest --- */
+
+static bool send_one(struct net_peer *p, struct flow *f)
+{
+    uint8_t bytes[VNET_BYTES + FLOW_FRAME_MAX] = {0};
+    uint64_t random = next_random(&p->random);
+    uint32_t most = random % 4 == 0 ? FLOW_FRAME_MAX : FLOW_FRAME_MIN + 200;
+    uint32_t len = FLOW_FRAME_MIN + (uint32_t)(random / 4 % (most - FLOW_FRAME_MIN + 1));
+
+    flow_make(f, bytes + VNET_BYTES, len, 0);
+    if (send(p->fd, bytes, VNET_BYTES + len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        return true;
+    flow_unmake(f);
+    return false;
+}
+
+static bool has_rate(const struct net_peer *p, uint64_t now_ns)
+{
+    return p->rate == 0 ||
+           flows_sum(p->flows).sent < (now_ns - p->began_ns) / NS_PER_US * p->rate / 1000000;
+}
+
+static bool send_some(struct net_peer *p)
+{
+    uint64_t now_ns = clock_now_ns();
+    bool any = false;
+
+    for (unsigned i = 0; i < FLOWS; i++) {
+        if (has_rate(p, now_ns) && flow_may_send(&p->flows[i], now_ns))
+            any |= send_one(p, &p->flows[i]);
+    }
+    return any;
+}
+
+static void *serve(void *arg)
+{
+    struct net_peer *p = arg;
+
+    while (!p->stop) {
+        struct pollfd fd = {.fd = p->fd, .events = POLLIN};
+        bool took = take_some(p);
+
+        if (!send_some(p) && !took)
+            (void)poll(&fd, 1, LOOK_MS);
+        if ((fd.revents & (POLLHUP | POLLERR)) != 0)
+            break;
+    }
+    return NULL;
+}
+
+int net_peer_start(struct net_peer *p, uint64_t rate)
+{
+    int r;
+
+    p->rate = rate;
+    p->random = 1;
+    p->began_ns = clock_now_ns();
+    flows_init(p->flows, false);
+    r = pthread_create(&p->thread, NULL, serve, p);
+    p->running = r == 0;
+    return -r;
+}
+
+bool net_peer_stop(struct net_peer *p)
+{
+    struct flow_sums s;
+
+    if (!p->running)
+        return true;
+    p->stop = true;
+    (void)pthread_join(p->thread, NULL);
+    p->running = false;
+    fd_closep(&p->fd);
+    s = flows_sum(p->flows);
+    printf("peer: %" PRIu64 " frames sent, %" PRIu64 " received, %" PRIu64 " lost in %" PRIu64
+           " gaps, %.1f a kill; %" PRIu64 " violations\n",
+           s.sent, s.received, s.lost, s.gaps, p->note > 0 ? (double)s.lost / p->note : 0.0,
+           p->violations);
+    return p->violations == 0;
+}

@@ -1,0 +1,33 @@
+/*
+ * tests/sim/net_peer.h - what the simulated guest's NIC is plugged into: the other end of its socket.
+ *
+ * A thread of run-sim: sends numbered frames as fast as the guest acknowledges them, and checks those that the guest
+ * sends. Before each frame is a struct virtio_net_hdr_mrg_rxbuf of zeros.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+#include "tests/sim/net_flow.h"
+
+struct net_peer {
+    int fd;        /* of a datagram socket, non-blocking; owned */
+    uint64_t rate; /* frames a second, at most; 0: any */
+    pthread_t thread;
+    bool running;
+    _Atomic bool stop;
+    uint64_t began_ns, random;
+    uint64_t violations;
+    uint32_t note; /* the guest's last: kills so far */
+    struct flow flows[FLOWS];
+};
+
+/* Both ends of its socket: the peer's is p->fd. 0 or negative errno. */
+int MUST_USE net_peer_open(struct net_peer *p, int *ret_guest_fd);
+/* Serve it, or leave it alone: then nothing is ever heard. */
+int MUST_USE net_peer_start(struct net_peer *p, uint64_t rate);
+/* End it, say what it saw. False: there was a violation. */
+bool net_peer_stop(struct net_peer *p);
