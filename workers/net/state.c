@@ -33,9 +33,12 @@ static int control_load(struct control *c, struct rd *r)
     return 0;
 }
 
+/* Of the NICs that there are: which, is the configuration's, and does not change. */
 void state_save(const struct net *s, struct wr *w)
 {
     for (unsigned i = 0; i < NETS_MAX; i++) {
+        if (!s->nics[i].present)
+            continue;
         nvsp_save(&s->nics[i].nvsp, w);
         control_save(&s->nics[i].control, w);
     }
@@ -48,7 +51,8 @@ int state_load(struct net *s, struct rd *r)
     int e = 0;
 
     for (unsigned i = 0; e == 0 && i < NETS_MAX; i++) {
-        nvsp[i] = s->nics[i].nvsp;
+        if (!s->nics[i].present)
+            continue;
         e = nvsp_load(&nvsp[i], &s->nics[i].config, r);
         if (e == 0)
             e = control_load(&control[i], r);
@@ -56,6 +60,8 @@ int state_load(struct net *s, struct rd *r)
     if (e == 0)
         e = rd_finish(r);
     for (unsigned i = 0; e == 0 && i < NETS_MAX; i++) {
+        if (!s->nics[i].present)
+            continue;
         s->nics[i].nvsp = nvsp[i];
         s->nics[i].control = control[i];
     }
