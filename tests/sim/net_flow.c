@@ -12,6 +12,7 @@ enum {
     SAID_BYTES = 32, /* magic, flow, note, number, seen, filler */
     CRC_BYTES = 4,
     WINDOW = 64,
+    PROBE = 4, /* frames, when there was no answer for long */
     GUEST_PORT = 1000,
     PEER_PORT = 20000,
     PORT_STEP = 7,
@@ -41,7 +42,7 @@ bool flow_may_send(struct flow *f, uint64_t now_ns)
         return true;
     if (now_ns < f->moved_ns + PATIENCE_NS)
         return false;
-    f->base = f->sent;
+    f->base = f->sent - WINDOW + PROBE;
     f->moved_ns = now_ns;
     return true;
 }

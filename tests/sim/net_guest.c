@@ -18,7 +18,7 @@ enum {
     OID_ADDRESS = 0x01010101,
     OID_RSS = 0x00010204,
     FILTER_DIRECTED = 1,
-    RSS_BYTES = 44,
+    RSS_BYTES = 40,
     KEY_BYTES = 40,
     VALUE_OFFSET = 20, /* of a request: id, oid, length, offset, handle */
     VALUE_MAX = RSS_BYTES + 4 * NET_GUEST_TABLE + KEY_BYTES,
