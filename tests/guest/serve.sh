@@ -13,7 +13,7 @@ serve() { # MIB [ADDRESS COMMAND...]
     port=$((20000 + RANDOM % 20000))
     "${before[@]}" busybox httpd -f -p "$address:$port" -h "$work/served" &
     server=$!
-    until "${before[@]}" busybox wget -q -O /dev/null "http://$address:$port/small" || ((left-- == 0)); do
+    until "${before[@]}" busybox wget -q -O /dev/null "http://$address:$port/small" 2>/dev/null || ((left-- == 0)); do
         sleep 0.1
     done
     printf 'PORT=%s BYTES=%s HASH=%s\n' "$port" "$((mib << 20))" \

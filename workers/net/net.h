@@ -123,7 +123,8 @@ struct net {
     struct nic nics[NETS_MAX];
     struct carried carried[NET_BATCH]; /* of the packets that are being looked at */
     struct line_group groups[VMBUS_SUBCHANNELS][NET_BATCH];
-    uint64_t spin_ns; /* how long to look before sleeping: tunes itself */
+    uint8_t frame[NIC_MTU_MAX + 512]; /* whose checksum is completed */
+    uint64_t spin_ns;                 /* how long to look before sleeping: tunes itself */
     uint64_t shown_ns;
     struct {
         struct board_row *interrupts, *sleeps, *spins, *stopped, *spin_ns;

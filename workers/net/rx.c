@@ -93,6 +93,35 @@ static unsigned channel_for(struct nic *n, const struct rndis_rx *rx)
                : 0;
 }
 
+/* The guest looks at a checksum that is not there yet. */
+static int complete(struct net *s, const struct nic *n, uint32_t at,
+                    const uint8_t header[VNET_HEADER_BYTES], uint32_t len)
+{
+    int r;
+
+    if (len > sizeof(s->frame))
+        return -EMSGSIZE;
+    gmem_pages_copy_in(&n->receive.pages, at, s->frame, len);
+    r = frame_complete(header, s->frame, len);
+    if (r == 0)
+        gmem_pages_copy_out(&n->receive.pages, at, s->frame, len);
+    return r;
+}
+
+/* What the back end says of a frame, whose first bytes are at head. */
+static int read_header(struct net *s, const struct nic *n, uint32_t at,
+                       const uint8_t header[VNET_HEADER_BYTES], const uint8_t *head,
+                       struct rndis_rx *rx)
+{
+    uint32_t have = rx->frame_len < FRAME_HEAD_BYTES ? rx->frame_len : FRAME_HEAD_BYTES;
+    int r;
+
+    if (n->backend.kind == NET_STREAM)
+        return 0;
+    r = frame_vnet_rx(&n->nvsp, header, head, have, rx->frame_len, rx);
+    return r == -ENOTSUP ? complete(s, n, at, header, rx->frame_len) : r;
+}
+
 /* A frame of len bytes is in its section, RNDIS_RX_HEAD_MAX bytes behind its beginning. */
 static void take_frame(struct net *s, struct nic *n, struct batch *b, uint32_t section,
                        const uint8_t header[VNET_HEADER_BYTES], uint32_t len)
@@ -102,11 +131,12 @@ static void take_frame(struct net *s, struct nic *n, struct batch *b, uint32_t s
     struct rndis_rx rx = {.frame_len = len};
     uint8_t at[FRAME_HEAD_BYTES], head[RNDIS_RX_HEAD_MAX];
     uint32_t head_len;
+    uint32_t frame_at = n->receive.offset + base + RNDIS_RX_HEAD_MAX;
 
-    gmem_pages_copy_in(&n->receive.pages, n->receive.offset + base + RNDIS_RX_HEAD_MAX, at, have);
+    gmem_pages_copy_in(&n->receive.pages, frame_at, at, have);
     if (!frame_is_wanted(&n->nvsp, at, have))
         return;
-    if (n->backend.kind != NET_STREAM && frame_vnet_rx(&n->nvsp, header, at, have, len, &rx) < 0) {
+    if (read_header(s, n, frame_at, header, at, &rx) < 0) {
         drop(n, DROP_BAD_FRAME);
         return;
     }
