@@ -27,8 +27,8 @@ struct frames_slot {
 };
 
 struct frames_channel {
-    uint32_t opening; /* that all of this is about; another one voids it */
-    uint32_t spare;
+    uint32_t opening;      /* that all of this is about; another one voids it */
+    uint32_t commit_done;  /* what done is after what is being published */
     _Atomic uint64_t in;   /* low half: packets taken, high half: read offset in the ring */
     _Atomic uint32_t done; /* of those, the first ones: done with */
     _Atomic uint32_t out;  /* write offset in the other ring */

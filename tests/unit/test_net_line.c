@@ -160,6 +160,28 @@ START_TEST(completions_that_were_shown_are_not_shown_again)
 }
 END_TEST
 
+/* It had all been done, but for the last store. */
+START_TEST(completions_are_not_counted_twice)
+{
+    send_packet(VMRING_IN_BAND, 7);
+    send_packet(VMRING_IN_BAND, 8);
+    take_one(LINE_FRAME);
+    take_one(LINE_FRAME);
+    (void)line_taken(&line);
+    ck_assert(complete());
+    atomic_store(&page.channels[0].commit, 1 << 16 | 2);
+    ck_assert_int_eq(take_over(), 0);
+    ck_assert_uint_eq(line.done, 2);
+    send_packet(VMRING_IN_BAND, 9);
+    take_one(LINE_FRAME);
+    (void)line_taken(&line);
+    (void)complete();
+    for (uint64_t i = 7; i <= 9; i++)
+        expect(VMRING_COMPLETION, i);
+    expect_nothing();
+}
+END_TEST
+
 START_TEST(completions_that_were_not_shown_are_shown)
 {
     send_packet(VMRING_IN_BAND, 7);
@@ -355,6 +377,7 @@ int main(void)
     tcase_add_test(t, what_was_noted_and_not_taken_is_there_for_a_successor);
     tcase_add_test(t, a_taken_frame_is_completed_by_a_successor_and_not_taken_again);
     tcase_add_test(t, completions_that_were_shown_are_not_shown_again);
+    tcase_add_test(t, completions_are_not_counted_twice);
     tcase_add_test(t, completions_that_were_not_shown_are_shown);
     tcase_add_test(t, sections_are_the_guests_until_it_gives_them_back);
     tcase_add_test(t, what_it_does_not_have_it_cannot_give_back);

@@ -45,12 +45,11 @@ static void set_owner(struct line *l, unsigned first, unsigned n, bool guest)
                               memory_order_release);
 }
 
-static void finish_told(struct line *l, uint32_t n)
+/* This may be done again by a successor, from any of its stores on. */
+static void finish_told(struct frames_channel *log)
 {
-    struct frames_channel *log = l->log;
-
     atomic_store_explicit(&log->out, log->commit_to, memory_order_release);
-    atomic_store_explicit(&log->done, atomic_load(&log->done) + n, memory_order_release);
+    atomic_store_explicit(&log->done, log->commit_done, memory_order_release);
 }
 
 static void finish_given(struct frames_channel *log)
@@ -74,7 +73,7 @@ static int settle(struct line *l)
     if (n > FRAMES_SLOTS || (!was_shown && shown != log->commit_from))
         return -EBADMSG;
     if ((commit & COMMIT_TOLD) != 0 && was_shown) {
-        finish_told(l, n);
+        finish_told(log);
     } else if ((commit & COMMIT_GIVEN) != 0) {
         for (uint32_t i = 0; !was_shown && i < n && i < FRAMES_GROUPS; i++)
             set_owner(l, log->commit_groups[i].first, log->commit_groups[i].n, false);
@@ -262,21 +261,28 @@ static bool has_room(struct line *l, uint32_t bytes, uint32_t *ret_room)
     return false;
 }
 
-/* Publish what is behind the write index up to to. */
-static void publish(struct line *l, uint32_t commit, uint32_t to, bool *ret_signal)
+/* What is behind the write index up to to is being published; told: completions for packets. */
+static void begin_commit(struct line *l, uint32_t commit, uint32_t to, uint32_t told)
 {
     l->log->commit_from = l->write;
     l->log->commit_to = to;
+    l->log->commit_done = l->done + told;
     atomic_store_explicit(&l->log->commit, commit, memory_order_release);
-    *ret_signal |= vmring_produced(&l->out, l->write, to); /* here it happens */
 }
 
-static void published(struct line *l, uint32_t told)
+static void end_commit(struct line *l)
 {
-    finish_told(l, told);
     atomic_store_explicit(&l->log->commit, 0, memory_order_release);
     l->write = l->log->commit_to;
-    l->done += told;
+    l->done = l->log->commit_done;
+}
+
+static void publish_told(struct line *l, uint32_t told, uint32_t to, bool *ret_signal)
+{
+    begin_commit(l, COMMIT_TOLD | told, to, told);
+    *ret_signal |= vmring_produced(&l->out, l->write, to); /* here it happens */
+    finish_told(l->log);
+    end_commit(l);
 }
 
 static void skip_nothing(struct line *l)
@@ -312,8 +318,7 @@ bool line_complete(struct line *l, uint8_t *completion, uint32_t len, uint32_t s
             memcpy(completion + status_at, &s->status, sizeof(s->status));
             at = vmring_put_completion(&l->out, at, s->transaction, completion, len);
         }
-        publish(l, COMMIT_TOLD | n, at, &signal);
-        published(l, n);
+        publish_told(l, n, at, &signal);
     }
 }
 
@@ -336,8 +341,7 @@ bool line_tell(struct line *l, const void *answer, uint32_t len, bool *ret_signa
     if (!has_room(l, vmring_packet_bytes(len), &room))
         return false;
     to = vmring_put_completion(&l->out, l->write, s->transaction, answer, len);
-    publish(l, COMMIT_TOLD | 1, to, ret_signal);
-    published(l, 1);
+    publish_told(l, 1, to, ret_signal);
     return true;
 }
 
@@ -389,15 +393,13 @@ unsigned line_give(struct line *l, const struct line_group *groups, unsigned n, 
         return 0;
     for (unsigned i = 0; i < fit; i++)
         at = put_group(l, at, &groups[i], set, payload, len);
-    log->commit_from = l->write;
-    log->commit_to = at;
     log->commit_replied = replied;
-    atomic_store_explicit(&log->commit, COMMIT_GIVEN | fit, memory_order_release);
+    begin_commit(l, COMMIT_GIVEN | fit, at, 0);
     for (unsigned i = 0; i < fit; i++)
         set_owner(l, groups[i].first, groups[i].n, true);
     *ret_signal |= vmring_produced(&l->out, l->write, at); /* here it happens */
     finish_given(log);
-    published(l, 0);
+    end_commit(l);
     return fit;
 }
 
