@@ -118,9 +118,10 @@ static void free_all_sections(struct net *s, const struct nic *n)
     }
 }
 
+/* Without a receive buffer no section is the guest's; whoever took it back may have died before all were free. */
 void nic_take_buffers(struct net *s, struct nic *n)
 {
-    if (n->nvsp.receive.gpadl == 0 && n->receive.id != 0)
+    if (n->nvsp.receive.gpadl == 0)
         free_all_sections(s, n);
     take_buffer(s, n, &n->nvsp.receive, &n->receive);
     take_buffer(s, n, &n->nvsp.send, &n->send);
@@ -168,7 +169,6 @@ static void begin(struct net *s, struct nic *n)
 {
     nvsp_reset(&n->nvsp, &n->config);
     n->control = (struct control){0};
-    free_all_sections(s, n);
     nic_take_buffers(s, n);
     atomic_store(&s->acks->subchannels[NET_FIRST_DEVICE + n->index], 0);
     journal_commit(s->worker);
