@@ -80,6 +80,8 @@ struct backend {
 
 struct nic {
     bool present;
+    /* All its channels were looked at: no section is in the log of one that is not open yet, no flow's frames either. */
+    bool has_resumed;
     unsigned index;
     struct nic_config config;
     struct nvsp nvsp;

@@ -226,5 +226,6 @@ bool nic_look(struct net *s, struct nic *n)
         settled &= look_at_channel(s, n, i);
     for (unsigned i = 0; n->index == 0 && i < VMBUS_MEMORIES; i++) /* once for all of them */
         look_at_memory(s, i, &settled);
+    n->has_resumed |= settled;
     return settled;
 }

@@ -167,7 +167,7 @@ static void give(struct net *s, struct nic *n, unsigned channel, const struct ba
 
 static bool can_receive(const struct nic *n)
 {
-    return n->present && n->receive.id != 0 && n->nvsp.filter != 0 && n->lines[0].open &&
+    return n->has_resumed && n->receive.id != 0 && n->nvsp.filter != 0 && n->lines[0].open &&
            !n->lines[0].stopped && !n->rx_is_full && !n->backend.is_gone && n->config.link_up;
 }
 
