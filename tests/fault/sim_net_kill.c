@@ -3,7 +3,7 @@
  * both ways.
  *
  * Arguments: kills=N vmbus_kills=N seed=N seconds=N (at least so long) channels=N (0: as chance has it, phase by phase)
- * max_gap_us=N phase_ms=N.
+ * max_gap_us=N phase_ms=N; sham=1: the same instants, and nobody is killed, to compare the times with.
  *
  * At the end of a phase the guest keeps all sections of its receive buffer until it has every one, then all
  * is drained, and channels are closed and opened with other numbers, or the whole connection begins anew; during it
@@ -146,9 +146,9 @@ static bool is_over(struct test *t, uint64_t end)
 
 static void finish(struct test *t)
 {
-    sim_print(t->sim, 0, "kills %llu of net, %llu of vmbus; %u phases, %u connections\n",
-              (unsigned long long)t->kills, (unsigned long long)t->vmbus_kills, t->phases,
-              t->connections);
+    sim_print(t->sim, 0, "kills %llu of net, %llu of vmbus%s; %u phases, %u connections\n",
+              (unsigned long long)t->kills, (unsigned long long)t->vmbus_kills,
+              sim_option(t->sim, "sham", 0) != 0 ? " (sham: none)" : "", t->phases, t->connections);
     net_load_print(&t->load, t->kills);
     t->sim->finished = true;
     if (sim_faultless(t->sim, PROCESS_NET) && sim_faultless(t->sim, PROCESS_VMBUS))
@@ -194,9 +194,11 @@ static void vcpu(struct sim *sim, unsigned index)
 
 static void kill_one(struct test *t, bool of_vmbus)
 {
-    if (of_vmbus && sim_kill(t->sim, PROCESS_VMBUS))
+    bool sham = sim_option(t->sim, "sham", 0) != 0;
+
+    if (of_vmbus && (sham || sim_kill(t->sim, PROCESS_VMBUS)))
         t->vmbus_kills++;
-    if (!of_vmbus && sim_kill(t->sim, PROCESS_NET)) {
+    if (!of_vmbus && (sham || sim_kill(t->sim, PROCESS_NET))) {
         t->kills++;
         net_load_killed(&t->load);
     }

@@ -1,33 +1,12 @@
 /*
  * tests/fault/slow_storage.c - the storage worker, slow between the stores that a successor relies on.
  *
- * What takes nanoseconds takes up to half a millisecond now and then: before and after rings, log, journal and the
- * kernel are told of something. So a kill at a random instant meets each of these windows often. The
- * functions are the real ones, called through those below by the linker's --wrap.
+ * That is before and after rings, log, journal and the kernel are told of something: see dawdle.h.
  */
-#include <x86intrin.h>
-
 #include "base/filters.h"
+#include "tests/fault/dawdle.h"
 #include "workers/journal.h"
 #include "workers/storage/storage.h"
-
-enum {
-    SELDOM = 8,          /* one call of so many is slow, on either side */
-    TICKS = 1000 * 1000, /* of the TSC, at most */
-};
-
-static const uint32_t WIDELY = 0x9e3779b1; /* its multiples spread over all bits */
-
-static void dawdle(void)
-{
-    uint64_t now = __rdtsc();
-    uint32_t chance = (uint32_t)now * WIDELY;
-
-    if (chance >> 16 >= 0x10000 / SELDOM)
-        return;
-    while (__rdtsc() - now < chance % TICKS)
-        __builtin_ia32_pause();
-}
 
 bool __real_vmring_produced(const struct vmring *r, uint32_t before, uint32_t write);
 bool __wrap_vmring_produced(const struct vmring *r, uint32_t before, uint32_t write);

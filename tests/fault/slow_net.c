@@ -1,0 +1,107 @@
+/*
+ * tests/fault/slow_net.c - the net worker, slow between the stores that a successor relies on: see dawdle.h.
+ */
+#include "base/filters.h"
+#include "tests/fault/dawdle.h"
+#include "workers/journal.h"
+#include "workers/net/net.h"
+
+bool __real_vmring_produced(const struct vmring *r, uint32_t before, uint32_t write);
+bool __wrap_vmring_produced(const struct vmring *r, uint32_t before, uint32_t write);
+bool __real_vmring_consumed(const struct vmring *r, uint32_t before, uint32_t read);
+bool __wrap_vmring_consumed(const struct vmring *r, uint32_t before, uint32_t read);
+bool __real_line_taken(struct line *l);
+bool __wrap_line_taken(struct line *l);
+uint32_t __real_line_free_sections(struct line *l);
+uint32_t __wrap_line_free_sections(struct line *l);
+int __real_backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BYTES],
+                        const struct iovec *pieces, unsigned n, uint32_t len);
+int __wrap_backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BYTES],
+                        const struct iovec *pieces, unsigned n, uint32_t len);
+int __real_gmem_set_bit(const struct gmem *m, struct gpa word, unsigned bit);
+int __wrap_gmem_set_bit(const struct gmem *m, struct gpa word, unsigned bit);
+void __real_journal_commit(struct worker *w);
+void __wrap_journal_commit(struct worker *w);
+
+bool __wrap_vmring_produced(const struct vmring *r, uint32_t before, uint32_t write)
+{
+    bool signal;
+
+    dawdle();
+    signal = __real_vmring_produced(r, before, write);
+    dawdle();
+    return signal;
+}
+
+bool __wrap_vmring_consumed(const struct vmring *r, uint32_t before, uint32_t read)
+{
+    bool signal;
+
+    dawdle();
+    signal = __real_vmring_consumed(r, before, read);
+    dawdle();
+    return signal;
+}
+
+bool __wrap_line_taken(struct line *l)
+{
+    bool signal;
+
+    dawdle();
+    signal = __real_line_taken(l);
+    dawdle();
+    return signal;
+}
+
+uint32_t __wrap_line_free_sections(struct line *l)
+{
+    uint32_t n;
+
+    dawdle();
+    n = __real_line_free_sections(l);
+    dawdle();
+    return n;
+}
+
+int __wrap_backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BYTES],
+                        const struct iovec *pieces, unsigned n, uint32_t len)
+{
+    dawdle();
+    return __real_backend_send(b, header, pieces, n, len);
+}
+
+int __wrap_gmem_set_bit(const struct gmem *m, struct gpa word, unsigned bit)
+{
+    int was;
+
+    dawdle();
+    was = __real_gmem_set_bit(m, word, bit);
+    dawdle();
+    return was;
+}
+
+void __wrap_journal_commit(struct worker *w)
+{
+    dawdle();
+    __real_journal_commit(w);
+    dawdle();
+}
+
+static const struct worker_ops ops = {
+    .process = PROCESS_NET,
+    .filter = &net_filter,
+    .schema = NET_SCHEMA,
+    .schema_min = NET_SCHEMA,
+    .state_max = NET_STATE_MAX,
+    .setup = net_setup,
+    .load = net_load,
+    .save = net_save,
+    .loop = net_loop,
+};
+
+int main(int argc, char **argv)
+{
+    static struct net s; /* more than a stack should hold */
+
+    return worker_main(&ops, &s, argc, argv);
+}
