@@ -193,33 +193,6 @@ static void link_state(const struct query *q)
     wr_le32(q->w, 0);
 }
 
-static uint64_t link_bits(const struct query *q)
-{
-    return q->config->link_up ? LINK_SPEED * UINT64_C(100) : 0;
-}
-
-/* @spec NDIS_LINK_SPEED */
-static void max_link_speed(const struct query *q)
-{
-    wr_le64(q->w, LINK_SPEED * UINT64_C(100));
-    wr_le64(q->w, LINK_SPEED * UINT64_C(100));
-}
-
-/* @spec NDIS_LINK_STATE */
-static void link_state(const struct query *q)
-{
-    wr_u8(q->w, TYPE_DEFAULT);
-    wr_u8(q->w, 1);
-    wr_le16(q->w, LINK_STATE_BYTES);
-    wr_le32(q->w, q->config->link_up ? 1 : 2); /* connected or not */
-    wr_le32(q->w, DUPLEX_FULL);
-    wr_le32(q->w, 0);
-    wr_le64(q->w, link_bits(q));
-    wr_le64(q->w, link_bits(q));
-    wr_le32(q->w, PAUSE_UNKNOWN);
-    wr_le32(q->w, 0);
-}
-
 static void permanent_address(const struct query *q)
 {
     wr_bytes(q->w, q->config->mac, sizeof(q->config->mac));
