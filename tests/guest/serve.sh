@@ -2,7 +2,7 @@
 # Sourced after lib.sh.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-# Serves file, of that many MiB, and small, at that address, by that command before it. What the guest must know of it
+# Serves file, of that many MiB, small, and cgi-bin/hash, which says the hash of what is posted to it, at that address, by that command before it. What the guest must know of it
 # is in $work/net-server. Sets $port and $server.
 serve() { # MIB [ADDRESS COMMAND...]
     local left=50 mib=$1 address=${2:-127.0.0.1}
@@ -10,6 +10,10 @@ serve() { # MIB [ADDRESS COMMAND...]
     mkdir "$work/served"
     head -c "${mib}M" /dev/urandom >"$work/served/file"
     printf hello >"$work/served/small"
+    mkdir "$work/served/cgi-bin"
+    printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\nhead -c "$CONTENT_LENGTH" | sha256sum | cut -d " " -f 1\n' \
+        >"$work/served/cgi-bin/hash"
+    chmod +x "$work/served/cgi-bin/hash"
     port=$((20000 + RANDOM % 20000))
     "${before[@]}" busybox httpd -f -p "$address:$port" -h "$work/served" &
     server=$!

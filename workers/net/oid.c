@@ -158,12 +158,11 @@ static void rss_capabilities(const struct query *q)
 {
     wr_u8(q->w, TYPE_RSS_CAPABILITIES);
     wr_u8(q->w, 2);
-    wr_le16(q->w, 20);
+    wr_le16(q->w, 18); /* without what a compiler may add: Linux takes no more */
     wr_le32(q->w, RSS_TOEPLITZ | RSS_TYPES_CAPS);
     wr_le32(q->w, q->config->channels);
     wr_le32(q->w, q->config->channels);
     wr_le16(q->w, NIC_RSS_TABLE);
-    wr_le16(q->w, 0);
 }
 
 static uint64_t link_bits(const struct query *q)

@@ -39,6 +39,9 @@ download() { # URL
 
 check_traffic() {
     check_equal "a file of $BYTES bytes, down" "$HASH" "$(download "http://$router:$PORT/file")"
+    head -c 8000000 /dev/urandom >/root/upload
+    check_equal "and one up" "$(hash </root/upload)" \
+        "$(wget -q -O - --post-file=/root/upload "http://$router:$PORT/cgi-bin/hash")"
 }
 
 check_changes() {
