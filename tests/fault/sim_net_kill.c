@@ -120,6 +120,7 @@ static bool run_phase(struct test *t)
     uint64_t end = clock_now_ns() + sim_option(t->sim, "phase_ms", 300) * NS_PER_MS;
     uint64_t next = 0;
 
+    t->load.polls = chance(t, 0, 1) == 1;
     if (!net_load_begin(&t->load))
         return false;
     t->round++;

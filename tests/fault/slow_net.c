@@ -14,10 +14,6 @@ bool __real_line_taken(struct line *l);
 bool __wrap_line_taken(struct line *l);
 uint32_t __real_line_free_sections(struct line *l);
 uint32_t __wrap_line_free_sections(struct line *l);
-int __real_backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BYTES],
-                        const struct iovec *pieces, unsigned n, uint32_t len);
-int __wrap_backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BYTES],
-                        const struct iovec *pieces, unsigned n, uint32_t len);
 int __real_gmem_set_bit(const struct gmem *m, struct gpa word, unsigned bit);
 int __wrap_gmem_set_bit(const struct gmem *m, struct gpa word, unsigned bit);
 void __real_journal_commit(struct worker *w);
@@ -61,13 +57,6 @@ uint32_t __wrap_line_free_sections(struct line *l)
     n = __real_line_free_sections(l);
     dawdle();
     return n;
-}
-
-int __wrap_backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BYTES],
-                        const struct iovec *pieces, unsigned n, uint32_t len)
-{
-    dawdle();
-    return __real_backend_send(b, header, pieces, n, len);
 }
 
 int __wrap_gmem_set_bit(const struct gmem *m, struct gpa word, unsigned bit)

@@ -78,6 +78,8 @@ void net_load_step(struct net_load *l, unsigned vp)
 
     for (unsigned i = vp; i < n->n_queues; i += n->vmbus->n_vps) {
         any |= send_channel(l, i, random);
+        if (l->polls)
+            vmbus_channel_event(&n->queues[i].channel);
         if (!l->hoards)
             (void)net_give_back(n, i, sim_random(random), sim_random(random) % 4 == 0);
     }

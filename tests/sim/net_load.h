@@ -17,6 +17,7 @@ struct net_load {
     uint64_t random[GUEST_VPS];
     _Atomic uint32_t kills;           /* so far, as frames say it */
     _Atomic bool hoards;              /* gives no sections back */
+    _Atomic bool polls;               /* looks into the rings without being interrupted */
     _Atomic uint64_t last_ns, gap_ns; /* when the last frame came; the longest time without one */
     unsigned n_stalls;
     uint64_t stalls[LOAD_STALLS];
