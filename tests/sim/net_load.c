@@ -121,12 +121,15 @@ bool net_load_hoard(struct net_load *l)
     return !n->vmbus->failed;
 }
 
+/* What is in a ring may be for a vCPU that has not been interrupted yet. */
 static bool is_drained(struct net_guest *n)
 {
     bool drained = true;
 
-    for (unsigned i = 0; i < n->n_queues; i++)
+    for (unsigned i = 0; i < n->n_queues; i++) {
+        vmbus_channel_event(&n->queues[i].channel);
         drained &= net_give_back(n, i, 0, true) == 0 && n->queues[i].in_flight == 0;
+    }
     return drained;
 }
 
