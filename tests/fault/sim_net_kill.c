@@ -193,13 +193,14 @@ static void vcpu(struct sim *sim, unsigned index)
     }
 }
 
-static void kill_one(struct test *t, bool of_vmbus)
+/* The guest's thread may not have begun yet. */
+static void kill_one(struct sim *sim, struct test *t, bool of_vmbus)
 {
-    bool sham = sim_option(t->sim, "sham", 0) != 0;
+    bool sham = sim_option(sim, "sham", 0) != 0;
 
-    if (of_vmbus && (sham || sim_kill(t->sim, PROCESS_VMBUS)))
+    if (of_vmbus && (sham || sim_kill(sim, PROCESS_VMBUS)))
         t->vmbus_kills++;
-    if (!of_vmbus && (sham || sim_kill(t->sim, PROCESS_NET))) {
+    if (!of_vmbus && (sham || sim_kill(sim, PROCESS_NET))) {
         t->kills++;
         net_load_killed(&t->load);
     }
@@ -218,7 +219,7 @@ static void killer(struct sim *sim)
 
         sim_sleep_ns(sim_random(&random) % (max_gap_us * NS_PER_US));
         if (of_vmbus ? t->vmbus_kills < vmbus_kills : t->kills < kills)
-            kill_one(t, of_vmbus);
+            kill_one(sim, t, of_vmbus);
     }
 }
 
