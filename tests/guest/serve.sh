@@ -11,6 +11,8 @@ serve() { # MIB [ADDRESS COMMAND...]
     head -c "${mib}M" /dev/urandom >"$work/served/file"
     printf hello >"$work/served/small"
     mkdir "$work/served/cgi-bin"
+    # shellcheck disable=SC2016 # for the shell of the script
+    # shellcheck disable=SC2016 # for the shell of the script
     printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\nhead -c "$CONTENT_LENGTH" | sha256sum | cut -d " " -f 1\n' \
         >"$work/served/cgi-bin/hash"
     chmod +x "$work/served/cgi-bin/hash"

@@ -399,10 +399,10 @@ START_TEST(as_many_queues_as_there_are_channels)
     uint32_t len;
     const uint8_t *v = query(RSS_CAPABILITIES, &len);
 
-    ck_assert_uint_eq(len, 20);
+    ck_assert_uint_eq(len, 18); /* Linux refuses a longer one */
     ck_assert_uint_eq(v[0], 0x88);
     ck_assert_uint_eq(v[1], 2);
-    ck_assert_uint_eq(v[2], 20);
+    ck_assert_uint_eq(v[2], 18);
     ck_assert_uint_eq(le32(v + 4) & 0x301, 0x301);
     ck_assert_uint_eq(le32(v + 12), config.channels);
     ck_assert_uint_eq(v[16], NIC_RSS_TABLE);

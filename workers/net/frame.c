@@ -33,7 +33,6 @@ enum {
     HASH_TCP_IPV6 = 0x1000,
     /* @spec virtio 1.1 5.1.6 */
     VNET_START_AT = 6,
-    VNET_NEEDS_CSUM = 1,
     VNET_DATA_VALID = 2,
     VNET_GSO_NONE = 0,
     VNET_GSO_TCPV4 = 1,

@@ -10,6 +10,7 @@
 
 enum {
     FRAME_HEAD_BYTES = 256, /* enough to look at: VLAN, IPv6 with extension headers, TCP */
+    VNET_NEEDS_CSUM = 1,    /* in the first byte of: */
     VNET_HEADER_BYTES =
         12, /* struct virtio_net_hdr_mrg_rxbuf, little endian. @spec virtio 1.1 5.1.6 */
 };

@@ -93,7 +93,7 @@ static unsigned channel_for(struct nic *n, const struct rndis_rx *rx)
                : 0;
 }
 
-/* The guest looks at a checksum that is not there yet. */
+/* Store the checksum that the back end has left to us. */
 static int complete(struct net *s, const struct nic *n, uint32_t at,
                     const uint8_t header[VNET_HEADER_BYTES], uint32_t len)
 {
@@ -108,7 +108,10 @@ static int complete(struct net *s, const struct nic *n, uint32_t at,
     return r;
 }
 
-/* What the back end says of a frame, whose first bytes are at head. */
+/*
+ * What the back end says of a frame, whose first bytes are at head. A checksum is never left to the guest: one that
+ * forwards the frame, or has switched its receive offload off without a word (Linux), would send or see a wrong one.
+ */
 static int read_header(struct net *s, const struct nic *n, uint32_t at,
                        const uint8_t header[VNET_HEADER_BYTES], const uint8_t *head,
                        struct rndis_rx *rx)
@@ -119,7 +122,9 @@ static int read_header(struct net *s, const struct nic *n, uint32_t at,
     if (n->backend.kind == NET_STREAM)
         return 0;
     r = frame_vnet_rx(&n->nvsp, header, head, have, rx->frame_len, rx);
-    return r == -ENOTSUP ? complete(s, n, at, header, rx->frame_len) : r;
+    if (r < 0 && r != -ENOTSUP)
+        return r;
+    return (header[0] & VNET_NEEDS_CSUM) != 0 ? complete(s, n, at, header, rx->frame_len) : 0;
 }
 
 /* A frame of len bytes is in its section, RNDIS_RX_HEAD_MAX bytes behind its beginning. */
