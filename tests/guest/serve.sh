@@ -5,10 +5,10 @@
 # Serves file, of that many MiB, small, and cgi-bin/hash, which says the hash of what is posted to it, at that address, by that command before it. What the guest must know of it
 # is in $work/net-server. Sets $port and $server.
 serve() { # MIB [ADDRESS COMMAND...]
-    local left=50 mib=$1 address=${2:-127.0.0.1}
+    local left=50 size=$1 address=${2:-127.0.0.1}
     local before=("${@:3}")
     mkdir "$work/served"
-    head -c "${mib}M" /dev/urandom >"$work/served/file"
+    head -c "${size}M" /dev/urandom >"$work/served/file"
     printf hello >"$work/served/small"
     mkdir "$work/served/cgi-bin"
     # shellcheck disable=SC2016 # for the shell of the script
@@ -22,6 +22,6 @@ serve() { # MIB [ADDRESS COMMAND...]
     until "${before[@]}" busybox wget -q -O /dev/null "http://$address:$port/small" 2>/dev/null || ((left-- == 0)); do
         sleep 0.1
     done
-    printf 'PORT=%s BYTES=%s HASH=%s\n' "$port" "$((mib << 20))" \
+    printf 'PORT=%s BYTES=%s HASH=%s\n' "$port" "$((size << 20))" \
         "$(sha256sum <"$work/served/file" | cut -d ' ' -f 1)" >"$work/net-server"
 }

@@ -378,7 +378,7 @@ int main(void)
     SRunner *r = srunner_create(s);
     int failed;
 
-    tcase_set_timeout(t, 40);
+    tcase_set_timeout(t, 180);
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, a_fresh_state_comes_back);
     tcase_add_test(t, every_step_comes_back);
