@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # tests/guest/test-net-kill.sh - the net worker, and now and then vmbus, are killed while an unmodified guest fetches a file over
-# and over: each comes out right. KILLS (default 100).
+# and over: each comes out right. KILLS (default 40).
 set -euo pipefail
 
 # shellcheck source=tests/guest/lib.sh
@@ -11,7 +11,7 @@ source "$tests/serve.sh"
 inside_before=(lib.sh net-lib.sh)
 trap 'kill "${server:-}" 2>/dev/null; rm -rf -- "$work"' EXIT
 
-readonly kills=${KILLS:-100}
+readonly kills=${KILLS:-40}
 
 serve 4
 printf '#!/bin/sh\nWORKER=net ALSO=vmbus KILLS=%s\n' "$kills" |

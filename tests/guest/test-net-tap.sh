@@ -24,7 +24,7 @@ ip -n "$namespace" link set lo up
 ip -n "$namespace" tuntap add name tap0 mode tap
 ip -n "$namespace" address add 10.99.0.1/24 dev tap0
 ip -n "$namespace" link set tap0 mtu 9000 up
-serve 20 10.99.0.1 ip netns exec "$namespace"
+serve "${MIB:-200}" 10.99.0.1 ip netns exec "$namespace"
 
 # The test's programs run where the tap is.
 around=(ip netns exec "$namespace")

@@ -6,12 +6,6 @@
 
 router=10.99.0.1
 
-transfer() { # LABEL
-    check_equal "$1: a file down" "$HASH" "$(wget -q -O - "http://$router:$PORT/file" | hash)"
-    check_equal "$1: and up" "$(hash </root/upload)" \
-        "$(wget -q -O - --post-file=/root/upload "http://$router:$PORT/cgi-bin/hash")"
-}
-
 check "MTU 9000" ip link set eth0 mtu 9000
 check "link up" ip link set eth0 up
 check "address" ip addr add 10.99.0.2/24 dev eth0
@@ -20,9 +14,13 @@ check "ping with 8900 bytes" ping -c 3 -W 2 -s 8900 "$router"
 head -c 6000000 /dev/urandom | base64 >/root/upload # text: busybox posts no zero
 check_equal "segments are left to us" on \
     "$(ethtool -k eth0 | sed -n 's/^tcp-segmentation-offload: //p')"
-transfer "with offloads"
+check_equal "a file of $BYTES bytes, down" "$HASH" "$(wget -q -O - "http://$router:$PORT/file" | hash)"
+check_equal "and one up" "$(hash </root/upload)" \
+    "$(wget -q -O - --post-file=/root/upload "http://$router:$PORT/cgi-bin/hash")"
 check "no offloads" ethtool -K eth0 tso off tx off rx off
-transfer "without offloads"
+check_equal "and a small file goes down" hello "$(wget -q -O - "http://$router:$PORT/small")"
+check_equal "and one up" "$(hash </root/upload)" \
+    "$(wget -q -O - --post-file=/root/upload "http://$router:$PORT/cgi-bin/hash")"
 complaints=$(dmesg | grep -i -E 'netvsc|vmbus|eth0' |
     grep -i -E ' err|error|fail|time.?out|unable|bug|warn|lost|abort|invalid')
 check_equal "no complaint in the kernel log" "" "$complaints"
