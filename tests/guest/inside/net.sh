@@ -65,9 +65,9 @@ check_module() {
         rmmod hv_netvsc || break
         insmod "$(find /usr/lib/modules -name 'hv_netvsc.ko*' | head -n 1)" || break
         wait_for 20 [ -e /sys/class/net/eth0/address ] || break
-        loads=$((${loads:-0} + 1))
+        reloaded=$((${reloaded:-0} + 1))
     done
-    check_equal "the module is unloaded and loaded $LOADS times" "$LOADS" "$loads"
+    check_equal "the module is unloaded and loaded $LOADS times" "$LOADS" "$reloaded"
     check "link up again" ip link set eth0 up
     check "DHCP again" lease
     check_equal "and it works" hello "$(wget -q -O - "http://$router:$PORT/small")"
