@@ -1,6 +1,6 @@
 # tests/integration/lib.sh - helpers for tests of `bulkhead run` with programs in the place of those that it
 # starts. Sourced by the scripts beside it; each has a folder $work of its own.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
