@@ -147,7 +147,6 @@ refuse "nine queues" --net none,queues=9
 refuse "five NICs" --net none --net none --net none --net none --net none
 refuse "a forwarded port without a network" --net none,forward=tcp:8022:22
 refuse "a forwarded port that is none" --net user,forward=tcp:22
-refuse "a tap device in nested mode" --mode nested --net tap=tap0
 refuse "missing configuration" --config "$work/nothing"
 refuse "a wrong value in the configuration" --config "$work/wrong.json"
 refuse "a configuration that is cut off" --config "$work/cut.json"
