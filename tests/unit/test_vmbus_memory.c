@@ -121,10 +121,15 @@ START_TEST(a_new_connection_lends_nothing)
 }
 END_TEST
 
-START_TEST(a_disk_sees_no_lent_memory)
+/* It uses its rings and no more, so it is not waited for. */
+START_TEST(a_device_that_does_not_borrow_is_not_asked)
 {
     lab_open(l, 1, 70);
-    ck_assert_uint_eq(memory_of(70).state, VMBUS_MEMORY_NONE);
+    lab_gpadl(l, 1, 71, 10, 500);
+    EXPECT(l, 10, 1, 71, 0);
+    SAY(l, 11, 1, 71);
+    EXPECT(l, 12, 71);
+    ck_assert_uint_eq(memory_of(71).state, VMBUS_MEMORY_NONE);
 }
 END_TEST
 
@@ -141,7 +146,7 @@ int main(void)
     tcase_add_test(t, another_list_of_that_name_is_another);
     tcase_add_test(t, a_device_that_is_closed_holds_nothing);
     tcase_add_test(t, a_new_connection_lends_nothing);
-    tcase_add_test(t, a_disk_sees_no_lent_memory);
+    tcase_add_test(t, a_device_that_does_not_borrow_is_not_asked);
     suite_add_tcase(s, t);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

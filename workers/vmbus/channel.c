@@ -509,14 +509,9 @@ static void publish_memory_to(const struct vmbus *v, unsigned row, enum process 
 
 void channel_publish_memory(const struct vmbus *v, unsigned row)
 {
-    for (unsigned d = 0; d < VMBUS_DEVICES; d++) {
-        const struct vmbus_device *device = &vmbus_devices[d];
-
-        if (!device->borrows || v->shared[device->process] == NULL ||
-            (d > 0 && vmbus_devices[d - 1].process == device->process &&
-             vmbus_devices[d - 1].borrows))
-            continue; /* once a process: its devices follow one another */
-        publish_memory_to(v, row, device->process);
+    for (enum process p = 0; p < PROCESS_COUNT; p++) {
+        if (v->shared[p] != NULL)
+            publish_memory_to(v, row, p);
     }
 }
 
