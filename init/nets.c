@@ -56,12 +56,15 @@ static enum net_kind kind_of(const Bulkhead__Net *net, bool nested)
     return nested && net->kind != NET_DISCARD ? NET_TAP : (enum net_kind)net->kind;
 }
 
-int nets_plug(const Bulkhead__VmConfig *config, int *fds, struct why *why)
+int nets_plug(const Bulkhead__VmConfig *config, bool nested, int *fds, struct why *why)
 {
     for (size_t i = 0; i < config->n_nets; i++) {
-        if (kind_of(config->nets[i], true) != NET_TAP)
+        if (config->nets[i]->kind == NET_DISCARD)
             continue;
-        fds[i] = macvtap_open(config->nets[i]->mac.data, CARD_WAIT_S * NS_PER_S, why);
+        if (nested)
+            fds[i] = macvtap_open(config->nets[i]->mac.data, CARD_WAIT_S * NS_PER_S, why);
+        else if (fds[i] < 0)
+            return why_say(why, -ENOENT, "network card %zu: no descriptor was handed down", i);
         if (fds[i] < 0)
             return fds[i];
     }

@@ -14,8 +14,11 @@
 /* 0, or -EINVAL and why: which NIC, and what of it, is not as ipc/nets.h has it. */
 int MUST_USE nets_check(Bulkhead__Net *const *nets, size_t n, struct why *why);
 
-/* In a VM: each NIC has a card of the VM behind it (macvtap.h). fds has NETS_MAX. */
-int MUST_USE nets_plug(const Bulkhead__VmConfig *config, int *fds, struct why *why);
+/*
+ * nested: each NIC gets a card of the VM behind it (macvtap.h). Else each but those that discard must have been handed
+ * down its descriptor. fds has NETS_MAX.
+ */
+int MUST_USE nets_plug(const Bulkhead__VmConfig *config, bool nested, int *fds, struct why *why);
 
 /* Fill the page of NICs, before there is a worker. nested: as nets_plug() has plugged them. */
 int MUST_USE nets_open(const struct objects *objects, const Bulkhead__VmConfig *config, bool nested,

@@ -227,8 +227,8 @@ int vm_start(struct vm *vm, struct why *why)
         r = check_memory(vm, why);
     if (r == 0 && vm->place.nested)
         r = nested_disks_find(vm->config, "/sys/block", DISKS_WAIT_S * NS_PER_S, why);
-    if (r == 0 && vm->place.nested)
-        r = nets_plug(vm->config, vm->place.net_fds, why);
+    if (r == 0)
+        r = nets_plug(vm->config, vm->place.nested, vm->place.net_fds, why);
     if (r == 0)
         r = disk_check_all(vm->config->disks, vm->config->n_disks, why);
     if (r == 0)
