@@ -69,7 +69,7 @@ before_another_try() {
 for release; do
     make_disks
     check_in_guest "disks, kernel of $release" disk.sh --guest-release "$release" \
-        --vcpus 2 \
+        --vcpus "$(vcpus_of "$release")" \
         --add "$work/iso-size" --add /usr/sbin/blkdiscard \
         --add-package sg3-utils --add-package fdisk --add-package e2fsprogs --add-package eject \
         --add-package wodim --add-package dvd+rw-tools --add-package genisoimage \

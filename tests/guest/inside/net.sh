@@ -17,7 +17,7 @@ check_ethtool() {
     check "ethtool -k" ethtool -k eth0
     check "ethtool -S" ethtool -S eth0
     check "ethtool -x" ethtool -x eth0
-    check_equal "a channel for each vCPU" 2 \
+    check_equal "a channel for each vCPU" "$(nproc)" \
         "$(ethtool -l eth0 | sed -n '/Current/,$s/^Combined:[[:space:]]*//p')"
     check_equal "transmit checksums are left to us" "on" \
         "$(ethtool -k eth0 | sed -n 's/^tx-checksumming: //p')"
