@@ -57,7 +57,10 @@ static int write_all(struct backend *b, const struct iovec *v, unsigned n, uint3
 
     if (sent < 0)
         return failed(b);
-    return (size_t)sent == len ? 0 : -EIO;
+    if ((size_t)sent == len)
+        return 0;
+    b->is_gone |= b->kind == NET_STREAM; /* it is in the middle of a frame now */
+    return -EIO;
 }
 
 int backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BYTES],

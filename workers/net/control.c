@@ -85,9 +85,18 @@ static bool reply_is_due(const struct nic *n)
            atomic_load(&n->lines[0].log->replied) != n->control.number;
 }
 
+/* Also behind frames whose completions are due before its answer. */
+static bool is_taken_and_not_done(const struct nic *n)
+{
+    const struct line *l = &n->lines[0];
+
+    return n->control.number - 1 - l->done < l->taken - l->done;
+}
+
 bool control_is_due(const struct nic *n)
 {
-    return n->control.number != 0 && n->lines[0].open && (answer_is_due(n) || reply_is_due(n));
+    return n->control.number != 0 && n->lines[0].open &&
+           (is_taken_and_not_done(n) || reply_is_due(n));
 }
 
 /* An RNDIS message in a section of the receive buffer; replied as line_give(). False: there is no room now. */

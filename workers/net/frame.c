@@ -19,6 +19,7 @@ enum {
     PROTOCOL_UDP = 17,
     TCP_CHECKSUM_AT = 16,
     UDP_CHECKSUM_AT = 6,
+    LSO_MSS_MIN = 64,       /* a frame makes a thousand segments at most */
     FRAGMENT_MASK = 0x3fff, /* more fragments, offset */
     EXTENSIONS_MAX = 4,
     EXTENSION_BYTES = 8, /* at least, and the unit of their lengths */
@@ -273,7 +274,7 @@ static int vnet_lso(const struct rndis_tx *tx, uint8_t *at, uint32_t have, uint3
 {
     uint32_t header_len;
 
-    if (l->protocol != PROTOCOL_TCP || tx->mss == 0 || tx->mss > UINT16_MAX ||
+    if (l->protocol != PROTOCOL_TCP || tx->mss < LSO_MSS_MIN || tx->mss > UINT16_MAX ||
         frame_len - l->ip_at > UINT16_MAX)
         return -EBADMSG;
     header_len = l->transport_at + (at[l->transport_at + 12] >> 4) * 4u;
@@ -367,30 +368,5 @@ int frame_complete(const uint8_t header[VNET_HEADER_BYTES], uint8_t *frame, uint
     if ((header[0] & VNET_NEEDS_CSUM) == 0 || !checksum_place(header, len, &start, &field))
         return -EBADMSG;
     put_checksum(frame, field, sum(frame + start, len - start, 0));
-    return 0;
-}
-
-/* Of TCP or UDP, header included, as IP says: what pads a frame does not count. 0: more than there is. */
-static uint32_t transport_len(const uint8_t *frame, uint32_t len, const struct layout *l)
-{
-    uint32_t before = l->transport_at - l->ip_at;
-    uint32_t all = be16_at(frame, l->ip_at + (l->is_v6 ? 4 : 2));
-
-    if (l->is_v6)
-        all += IPV6_BYTES;
-    return all >= before && range_inside(l->transport_at, all - before, len) ? all - before : 0;
-}
-
-int frame_checksum(const struct rndis_tx *tx, uint8_t *frame, uint32_t len)
-{
-    struct layout l = look_at(frame, len);
-    uint32_t bytes = l.transport_at != 0 ? transport_len(frame, len, &l) : 0;
-
-    if (!is_asked_for(tx, &l) || tx->checksum_tcp != (l.protocol == PROTOCOL_TCP) ||
-        bytes < transport_bytes(&l))
-        return -EBADMSG;
-    put_be16(frame, checksum_at(&l), 0);
-    put_checksum(frame, checksum_at(&l),
-                 sum(frame + l.transport_at, bytes, pseudo_sum(frame, &l, bytes)));
     return 0;
 }

@@ -51,9 +51,3 @@ int MUST_USE frame_vnet_rx(const struct nvsp *n, const uint8_t header[VNET_HEADE
  * leaves none, or one that does not fit the frame.
  */
 int MUST_USE frame_complete(const uint8_t header[VNET_HEADER_BYTES], uint8_t *frame, uint32_t len);
-
-/*
- * Complete the checksum that tx asks for, in a frame that is there in full (for back ends without vnet header, which take
- * no offloads: a guest asks for none, but may do so). 0 or -EBADMSG.
- */
-int MUST_USE frame_checksum(const struct rndis_tx *tx, uint8_t *frame, uint32_t len);

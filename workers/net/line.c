@@ -8,8 +8,8 @@ enum {
         1 << 16, /* enum line_commit: what is being published; the low half says how many */
     COMMIT_GIVEN = 2 << 16,
     COMMIT_MASK = 0xffff,
-    TELL_BATCH = 64, /* completions that are published at once */
-    ROOM_WANTED = 256,
+    TELL_BATCH = 64,   /* completions that are published at once */
+    ROOM_WANTED = 512, /* more than any packet takes */
 };
 
 static struct frames_slot *slot_of(const struct line *l, uint32_t number)
@@ -131,6 +131,7 @@ int line_open(struct line *l, const struct gmem *memory, const struct vmbus_chan
         begin(l, c->opening);
     r = resume_log(l);
     l->stopped = r < 0;
+    l->stop_is_logged = false;
     l->shown_read = l->read;
     vmring_show_read(&l->in, l->read);
     vmring_show_write(&l->out, l->write);
@@ -259,6 +260,13 @@ static bool has_room(struct line *l, uint32_t bytes, uint32_t *ret_room)
         }
     } while (!waits_for_room(l, bytes > ROOM_WANTED ? bytes : ROOM_WANTED));
     return false;
+}
+
+bool line_look_for_room(struct line *l)
+{
+    uint32_t room;
+
+    return !line_is_blocked(l) || has_room(l, ROOM_WANTED, &room) || l->stopped;
 }
 
 /* What is behind the write index up to to is being published; told: completions for packets. */

@@ -43,6 +43,7 @@ struct line {
     struct gmem_pages pages;
     uint8_t *hosts[VMBUS_RING_PAGES_MAX];
     bool open, stopped;
+    bool stop_is_logged;       /* the caller's */
     bool waits;                /* for room in out; the guest was told how much */
     uint32_t read, shown_read; /* of in */
     uint32_t taken, done;      /* packets */
@@ -122,3 +123,6 @@ static inline bool line_is_blocked(const struct line *l)
 {
     return l->open && !l->stopped && l->waits;
 }
+
+/* Look again: is there room now? True when it is not blocked any more, or was not. */
+bool line_look_for_room(struct line *l);

@@ -42,6 +42,8 @@ enum {
     NET_STREAM_BYTES = 256 * 1024,
 };
 
+_Static_assert((int)NVSP_RECEIVE_SECTIONS_MAX == (int)FRAMES_SECTIONS, "an owner for each section");
+
 /* Memory that the guest has lent for a buffer, resolved. */
 struct lent {
     uint32_t row; /* in struct vmbus_channels */
@@ -90,13 +92,14 @@ struct nic {
     struct line lines[VMBUS_SUBCHANNELS];
     struct vmbus_channel opened[VMBUS_SUBCHANNELS]; /* as acknowledged */
     struct lent receive, send;
+    bool gone_is_logged;
     uint32_t section_at; /* where to look for free sections */
     bool rx_is_full;     /* there were none */
     struct nic_counters counters;
     uint64_t drops[DROPS];
     struct {
-        struct board_row *link, *tx_frames, *tx_bytes, *rx_frames, *rx_bytes, *drops[DROPS], *mac,
-            *mtu, *version;
+        struct board_row *link, *tx_frames, *tx_bytes, *rx_frames, *rx_bytes, *drops[DROPS], *mtu,
+            *version;
     } rows;
 };
 
@@ -135,8 +138,9 @@ struct net {
 
 /* --- nic.c --- */
 
-/* Take note of what vmbus has changed: channels and memory. False: look again, though nobody rings. */
+/* Take note of what vmbus has changed: a NIC's channels; lists of memory. False: look again, though nobody rings. */
 bool nic_look(struct net *s, struct nic *n);
+bool nic_look_at_memory(struct net *s);
 
 /* Set a channel's event flag, and interrupt if nobody else has, or in any case. */
 void nic_interrupt(struct net *s, const struct nic *n, unsigned channel, bool anyway);
@@ -167,7 +171,7 @@ bool control_tell(struct net *s, struct nic *n);
 /* Tell the guest of the link, if it believes otherwise. */
 void control_tell_link(struct net *s, struct nic *n);
 
-/* False: both its answers were told, or it had none. */
+/* False: both its answers were told, or it had none; another control packet may be taken. */
 bool control_is_due(const struct nic *n);
 
 /* --- carried.c --- */

@@ -129,16 +129,14 @@ void nic_take_buffers(struct net *s, struct nic *n)
 }
 
 /* What is wanted back is let go of; so is what is not lent any more. */
-static void look_at_memory(struct net *s, unsigned row, bool *settled)
+static bool look_at_memory(struct net *s, unsigned row)
 {
     struct vmbus_memory m;
 
-    if (!vmbus_memory_read(s->channels, row, &m)) {
-        *settled = false;
-        return;
-    }
+    if (!vmbus_memory_read(s->channels, row, &m))
+        return false;
     if (m.state == VMBUS_MEMORY_NONE || atomic_load(&s->acks->memories[row]) == m.epoch)
-        return;
+        return true;
     for (unsigned i = 0; m.state == VMBUS_MEMORY_WANTED && i < NETS_MAX; i++) {
         struct nic *n = &s->nics[i];
 
@@ -149,6 +147,16 @@ static void look_at_memory(struct net *s, unsigned row, bool *settled)
     }
     atomic_store_explicit(&s->acks->memories[row], m.epoch, memory_order_release);
     ring(s->vmbus_bell_fd);
+    return true;
+}
+
+bool nic_look_at_memory(struct net *s)
+{
+    bool settled = true;
+
+    for (unsigned i = 0; i < VMBUS_MEMORIES; i++)
+        settled &= look_at_memory(s, i);
+    return settled;
 }
 
 /* --- channels --- */
@@ -224,8 +232,6 @@ bool nic_look(struct net *s, struct nic *n)
 
     for (unsigned i = 0; i < VMBUS_SUBCHANNELS; i++)
         settled &= look_at_channel(s, n, i);
-    for (unsigned i = 0; n->index == 0 && i < VMBUS_MEMORIES; i++) /* once for all of them */
-        look_at_memory(s, i, &settled);
     n->has_resumed |= settled;
     return settled;
 }

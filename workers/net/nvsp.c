@@ -5,8 +5,6 @@
 
 enum {
     SHORT_BYTES = 28, /* of a message before version 6.1 */
-    SECTION_EXTRA = 256 + NIC_HEAD_BYTES +
-                    36, /* of a receive section, besides the MTU: room for the RNDIS message */
     SECTION_ALIGN = 8,
     RECEIVE_SECTIONS_MIN = NVSP_CONTROL_SECTIONS + 16,
     TABLE_ENTRIES = 16, /* of the indirection table that the guest is told */
@@ -40,14 +38,6 @@ void nvsp_reset(struct nvsp *n, const struct nic_config *c)
 {
     *n = (struct nvsp){.mtu = c->mtu, .channels = 1, .told_link_up = c->link_up};
     memcpy(n->mac, c->mac, sizeof(n->mac));
-}
-
-uint32_t nvsp_type_of(const uint8_t *message, uint32_t len)
-{
-    struct rd r = rd_over(message, len);
-    uint32_t type = rd_le32(&r);
-
-    return rd_ok(&r) ? type : 0;
 }
 
 /* --- control messages --- */
@@ -110,7 +100,7 @@ static void on_ndis_config(struct call *c)
 
 static uint32_t receive_section_bytes(const struct nvsp *n)
 {
-    return (n->mtu + SECTION_EXTRA + SECTION_ALIGN - 1) & ~(uint32_t)(SECTION_ALIGN - 1);
+    return (n->mtu + NVSP_SECTION_EXTRA + SECTION_ALIGN - 1) & ~(uint32_t)(SECTION_ALIGN - 1);
 }
 
 static uint32_t min_u32(uint64_t a, uint32_t b)
@@ -287,11 +277,6 @@ uint32_t nvsp_rndis_complete(const struct nvsp *n, uint32_t status, uint8_t *mes
     wr_le32(&w, NVSP_SEND_RNDIS_PACKET_COMPLETE);
     wr_le32(&w, status);
     return padded(n, &w, message);
-}
-
-bool nvsp_is_rndis_complete(const uint8_t *message, uint32_t len)
-{
-    return nvsp_type_of(message, len) == NVSP_SEND_RNDIS_PACKET_COMPLETE;
 }
 
 /* --- saved --- */

@@ -25,7 +25,8 @@ enum {
     NVSP_SEND_SECTIONS_MAX = 2688,     /* 16 MiB */
     NVSP_RECEIVE_SECTIONS_MAX = 18432, /* 31 MiB of the smallest */
     NVSP_CONTROL_SECTIONS = 16,        /* of the receive buffer, for answers of RNDIS */
-
+    NVSP_SECTION_EXTRA =
+        306, /* of a receive section, besides the MTU: Ethernet, RNDIS, and 36 spare */
     NIC_CHANNELS = 8,
     NIC_MTU_MIN = 68,
     NIC_MTU_MAX = 9000,
@@ -168,9 +169,6 @@ bool MUST_USE nvsp_parse_rndis_packet(const uint8_t *message, uint32_t len,
 /* Both write a message as long as the version wants it, NVSP_HEAD_BYTES at most; the length. */
 uint32_t nvsp_rndis_packet(const struct nvsp *n, uint32_t channel_type, uint8_t *message);
 uint32_t nvsp_rndis_complete(const struct nvsp *n, uint32_t status, uint8_t *message);
-/* Is it NVSP_SEND_RNDIS_PACKET_COMPLETE? */
-bool nvsp_is_rndis_complete(const uint8_t *message, uint32_t len);
-uint32_t nvsp_type_of(const uint8_t *message, uint32_t len); /* 0: too short */
 
 void nvsp_save(const struct nvsp *n, struct wr *w);
 /* -EBADMSG, and nothing changed, when it cannot have been saved by us. */

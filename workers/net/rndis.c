@@ -20,8 +20,8 @@ enum {
     HEAD_BYTES = 8, /* type, length: offsets are from behind them */
     MAX_TRANSFER = 0x4000,
     ALIGNMENT_SHIFT = 3,
-    VALUE_MAX = 512,
-    VALUE_OFFSET = 16, /* of a query's answer: id, status, length, offset */
+    VALUE_MAX = RNDIS_ANSWER_MAX - 24, /* of a query, behind the head of its answer */
+    VALUE_OFFSET = 16,                 /* of a query's answer: id, status, length, offset */
     INFO_HEAD_BYTES = 12,
     INFO_CHECKSUM = 0,
     INFO_LSO = 2,

@@ -10,7 +10,7 @@
 enum {
     RNDIS_CONTROL_MAX =
         4096, /* of a request that is looked at; of longer ones, what lies beyond is refused */
-    RNDIS_ANSWER_MAX = 1024,
+    RNDIS_ANSWER_MAX = 352, /* and of what is said unasked */
     /* The head of a frame: message, and what is said about the packet. The longest that is looked at. */
     RNDIS_HEAD_MAX = 512,
     RNDIS_PACKET_BYTES = 44,         /* of an RNDIS PACKET message's fixed part */
@@ -18,6 +18,8 @@ enum {
     RNDIS_PACKETS_MAX =
         8, /* PACKET messages that the guest may put into one packet of the channel */
 };
+_Static_assert((int)RNDIS_ANSWER_MAX <= (int)NIC_MTU_MIN + (int)NVSP_SECTION_EXTRA,
+               "an answer fits into the smallest section");
 
 /* What the NIC has counted, for OIDs. */
 struct nic_counters {

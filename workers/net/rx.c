@@ -61,7 +61,6 @@ int rx_sections(struct nic *n, unsigned wanted, bool control)
 struct batch {
     int last; /* section: sections of a batch rise, so that none is chosen twice before it is the guest's */
     unsigned groups[VMBUS_SUBCHANNELS];
-    unsigned frames[VMBUS_SUBCHANNELS];
 };
 
 static void add_to_group(struct net *s, struct batch *b, unsigned channel, uint32_t section,
@@ -81,7 +80,6 @@ static void add_to_group(struct net *s, struct batch *b, unsigned channel, uint3
     g->ranges[g->n_ranges].offset = offset;
     g->n_ranges++;
     g->n++;
-    b->frames[channel]++;
 }
 
 static unsigned channel_for(struct nic *n, const struct rndis_rx *rx)
@@ -170,10 +168,21 @@ static void give(struct net *s, struct nic *n, unsigned channel, const struct ba
         nic_interrupt(s, n, channel, false);
 }
 
+/* What cannot be shown stays where it is: whoever sends it learns that the guest is slow. */
+static bool is_blocked(const struct nic *n)
+{
+    for (unsigned i = 0; i < VMBUS_SUBCHANNELS; i++) {
+        if (line_is_blocked(&n->lines[i]))
+            return true;
+    }
+    return false;
+}
+
 static bool can_receive(const struct nic *n)
 {
-    return n->has_resumed && n->receive.id != 0 && n->nvsp.filter != 0 && n->lines[0].open &&
-           !n->lines[0].stopped && !n->rx_is_full && !n->backend.is_gone && n->config.link_up;
+    return !is_blocked(n) && n->has_resumed && n->receive.id != 0 && n->nvsp.filter != 0 &&
+           n->lines[0].open && !n->lines[0].stopped && !n->rx_is_full && !n->backend.is_gone &&
+           n->config.link_up;
 }
 
 bool rx_is_ready(const struct nic *n)
@@ -223,6 +232,8 @@ bool rx_work(struct net *s, struct nic *n)
     struct batch b = {.last = -1};
     bool any = false;
 
+    for (unsigned i = 0; i < VMBUS_SUBCHANNELS; i++)
+        (void)line_look_for_room(&n->lines[i]);
     if (!can_receive(n))
         return false;
     for (unsigned i = 0; i < NET_BATCH && receive_one(s, n, &b); i++)

@@ -16,6 +16,28 @@ static const uint64_t SHOW_NS = 100 * NS_PER_MS;
 
 /* --- work --- */
 
+/* What ends without anybody's wish is told once, wherever it was noticed. */
+static void log_ends(struct net *s, struct nic *n)
+{
+    for (unsigned i = 0; i < VMBUS_SUBCHANNELS; i++) {
+        struct line *l = &n->lines[i];
+
+        if (!l->open || !l->stopped || l->stop_is_logged)
+            continue;
+        l->stop_is_logged = true;
+        board_inc(s->rows.stopped);
+        board_log(&s->worker->board, LOG_LEVEL_WARN,
+                  "nic %u: the guest broke ring %u: stopped until it is closed", n->index, i);
+    }
+    if (!n->backend.is_gone || n->gone_is_logged)
+        return;
+    n->gone_is_logged = true;
+    board_log(
+        &s->worker->board, LOG_LEVEL_ERROR,
+        "nic %u: its back end is gone, or out of step: no frames until net or the VM is started again",
+        n->index);
+}
+
 static bool work_on(struct net *s, struct nic *n)
 {
     bool any = false;
@@ -45,12 +67,13 @@ bool net_look(struct net *s)
         struct nic *n = &s->nics[i];
 
         n->config.link_up = atomic_load(&s->nets->rows[i].link_up) != 0;
-        if (n->present || i == 0)
-            settled &= nic_look(s, n);
-        if (n->present)
-            control_tell_link(s, n);
+        if (!n->present)
+            continue;
+        settled &= nic_look(s, n);
+        control_tell_link(s, n);
+        log_ends(s, n);
     }
-    return settled;
+    return settled & nic_look_at_memory(s);
 }
 
 /* --- sleeping --- */

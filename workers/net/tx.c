@@ -196,11 +196,10 @@ static void tell_frames(struct net *s, struct nic *n, unsigned channel)
 bool tx_work(struct net *s, struct nic *n, unsigned channel)
 {
     struct line *l = &n->lines[channel];
-    bool was_stopped = l->stopped;
     uint32_t before = l->taken;
     unsigned frames = 0;
 
-    if (!l->open || was_stopped)
+    if (!l->open || l->stopped)
         return false;
     for (unsigned i = 0; i < NET_BATCH && !(channel == 0 && control_is_due(n)); i++) {
         enum looked looked = look_at(s, n, channel, &s->carried[frames]);
@@ -216,12 +215,6 @@ bool tx_work(struct net *s, struct nic *n, unsigned channel)
     for (unsigned i = 0; i < frames; i++) {
         if (!send_all(s, n, &s->carried[i]))
             line_set_status(l, s->carried[i].number, NVSP_INVALID_RNDIS);
-    }
-    if (l->stopped) {
-        board_inc(s->rows.stopped);
-        board_log(&s->worker->board, LOG_LEVEL_WARN,
-                  "nic %u: the guest broke ring %u: stopped until it is closed", n->index, channel);
-        return false;
     }
     tell_frames(s, n, channel);
     return l->taken != before;

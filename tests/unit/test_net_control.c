@@ -1,0 +1,261 @@
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "tests/fakes/guest_rings.h"
+#include "workers/journal.h"
+#include "workers/net/net.h"
+
+enum {
+    CHANNEL = NET_FIRST_DEVICE * VMBUS_SUBCHANNELS, /* index of the first NIC's first */
+    GPADL = 77,
+    LENT_PAGES = 40,
+    ROUNDS = 20,
+};
+
+static uint8_t ram[RAM_PAGES * 4096] __attribute__((aligned(4096)));
+static uint8_t region[128 * 1024] __attribute__((aligned(4096)));
+static uint8_t board[BOARD_BYTES] __attribute__((aligned(4096)));
+static uint8_t port[PORT_BYTES] __attribute__((aligned(4096)));
+static struct guest_rings guest;
+static struct nets_page nets;
+static struct vmbus_channels channels;
+static struct vmbus_synic synic;
+static struct vmbus_acks acks;
+static struct frames_page frames;
+static struct worker worker;
+static struct net *net;
+
+static void new_worker(uint32_t generation)
+{
+    static const struct worker_ops ops = {.process = PROCESS_NET,
+                                          .schema = NET_SCHEMA,
+                                          .schema_min = NET_SCHEMA,
+                                          .state_max = NET_STATE_MAX,
+                                          .load = net_load,
+                                          .save = net_save};
+    struct nic *n;
+
+    free(net);
+    net = calloc(1, sizeof(*net));
+    ck_assert_ptr_nonnull(net);
+    worker = (struct worker){.ops = &ops, .self = net, .generation = generation};
+    board_attach(&worker.board, (void *)board, generation);
+    board_take_rows(&worker.board);
+    ck_assert_int_eq(region_attach(&worker.region, (void *)region, sizeof(region)), 0);
+    region_begin(&worker.region, generation);
+    net->worker = &worker;
+    net->memory = guest.memory;
+    net->bell_fd = net->vmbus_bell_fd = -1;
+    for (unsigned i = 0; i < VPS_MAX; i++)
+        net->irq_fds[i] = -1;
+    net->nets = &nets;
+    net->channels = &channels;
+    net->synic = &synic;
+    net->acks = &acks;
+    net->log = &frames;
+    n = &net->nics[0];
+    n->present = true;
+    n->config = (struct nic_config){.mac = {2}, .mtu = 1500, .channels = 2, .link_up = true};
+    n->backend.kind = NET_DISCARD;
+    for (unsigned i = 0; i < VMBUS_SUBCHANNELS; i++) {
+        n->lines[i].log = &frames.channels[i];
+        n->lines[i].owners = frames.owners[0];
+    }
+    nvsp_reset(&n->nvsp, &n->config);
+    ck_assert_int_eq(journal_load(&worker), 0);
+    ck_assert_int_eq(port_server_init(&worker.port, (void *)port, PORT_ASLEEP_EVENTFD), 0);
+    (void)net_look(net);
+}
+
+static void set_up(void)
+{
+    struct vmbus_channel c = guest_channel(5);
+
+    memset(ram, 0, sizeof(ram));
+    memset(region, 0, sizeof(region));
+    memset(board, 0, sizeof(board));
+    memset(port, 0, sizeof(port));
+    port_client_init(&(struct port_client){0}, (void *)port, -1);
+    memset(&channels, 0, sizeof(channels));
+    memset(&acks, 0, sizeof(acks));
+    memset(&frames, 0, sizeof(frames));
+    nets.rows[0].link_up = 1;
+    guest_rings_init(&guest, ram);
+    memcpy(channels.pool, guest.pfns, sizeof(guest.pfns));
+    c.target_vp = UINT32_MAX;
+    vmbus_channel_write(&channels, CHANNEL, &c);
+    new_worker(1);
+    ck_assert(net->nics[0].lines[0].open);
+}
+
+static void tear_down(void)
+{
+    free(net);
+    net = NULL;
+}
+
+static void run(void)
+{
+    for (unsigned i = 0; i < ROUNDS; i++)
+        (void)net_work(net);
+}
+
+static void send_words(uint64_t tid, const uint32_t *words, unsigned n)
+{
+    uint8_t payload[PACKET_BYTES] = {0};
+
+    memcpy(payload, words, n * sizeof(*words));
+    ck_assert(guest_send(&guest, VMRING_IN_BAND, tid, NULL, 0, payload, sizeof(payload)));
+}
+
+static void send_init(uint64_t tid, uint32_t version)
+{
+    send_words(tid, (const uint32_t[]){NVSP_INIT, version, version}, 3);
+}
+
+/* One that carries nothing: it is completed like any other. */
+static void send_frame(uint64_t tid)
+{
+    send_words(tid, (const uint32_t[]){NVSP_SEND_RNDIS_PACKET, 0, NVSP_NO_SECTION, 0}, 4);
+}
+
+static void expect_completion(uint64_t tid, uint32_t nvsp_type)
+{
+    uint8_t payload[PACKET_BYTES];
+    uint32_t got_type;
+    uint64_t got;
+    uint16_t type;
+
+    ck_assert(guest_receive(&guest, &type, &got, payload));
+    ck_assert_uint_eq(type, VMRING_COMPLETION);
+    ck_assert_uint_eq(got, tid);
+    memcpy(&got_type, payload, sizeof(got_type));
+    ck_assert_uint_eq(got_type, nvsp_type);
+}
+
+static void expect_nothing(void)
+{
+    uint8_t payload[PACKET_BYTES];
+    uint64_t tid;
+    uint16_t type;
+
+    ck_assert(!guest_receive(&guest, &type, &tid, payload));
+}
+
+/* All of them are there at once: the second control packet waits for the first one's answer. */
+START_TEST(control_packets_behind_a_frame_are_all_answered)
+{
+    send_frame(1);
+    send_init(2, NVSP_VERSION_6_1);
+    send_init(3, NVSP_VERSION_5);
+    send_frame(4);
+    run();
+    expect_completion(1, NVSP_SEND_RNDIS_PACKET_COMPLETE);
+    expect_completion(2, NVSP_INIT_COMPLETE);
+    expect_completion(3, NVSP_INIT_COMPLETE);
+    expect_completion(4, NVSP_SEND_RNDIS_PACKET_COMPLETE);
+    expect_nothing();
+    ck_assert_uint_eq(net->nics[0].nvsp.version, NVSP_VERSION_5);
+}
+END_TEST
+
+START_TEST(an_answer_that_was_not_told_is_told_by_a_successor_once)
+{
+    send_init(2, NVSP_VERSION_6_1);
+    (void)tx_work(net, &net->nics[0], 0); /* executed, taken, not told */
+    expect_nothing();
+    new_worker(2);
+    ck_assert_uint_eq(net->nics[0].nvsp.version, NVSP_VERSION_6_1);
+    run();
+    expect_completion(2, NVSP_INIT_COMPLETE);
+    new_worker(3);
+    run();
+    expect_nothing();
+}
+END_TEST
+
+/* Its number was used before, for more. */
+START_TEST(a_list_that_is_too_short_for_its_buffer_is_not_used)
+{
+    struct vmbus_memory m = {.state = VMBUS_MEMORY_LENT,
+                             .epoch = 1,
+                             .id = GPADL,
+                             .relid = vmbus_relid(NET_FIRST_DEVICE, 0),
+                             .bytes = LENT_PAGES * 4096,
+                             .pages = LENT_PAGES,
+                             .pool_at = 100};
+    struct nic *n = &net->nics[0];
+
+    for (uint64_t i = 0; i < LENT_PAGES; i++)
+        channels.pool[100 + i] = 10 + i;
+    vmbus_memory_write(&channels, 7, &m);
+    n->nvsp.receive =
+        (struct nvsp_buffer){.gpadl = GPADL, .section_bytes = 2048, .sections = 2 * LENT_PAGES};
+    nic_take_buffers(net, n);
+    ck_assert_uint_eq(n->receive.id, GPADL);
+    n->receive.id = 0;
+    n->nvsp.receive.sections++;
+    nic_take_buffers(net, n);
+    ck_assert_uint_eq(n->receive.id, 0);
+}
+END_TEST
+
+START_TEST(a_list_that_is_wanted_back_is_let_go_of_and_that_is_said)
+{
+    struct vmbus_memory m = {.state = VMBUS_MEMORY_LENT,
+                             .epoch = 1,
+                             .id = GPADL,
+                             .relid = vmbus_relid(NET_FIRST_DEVICE, 0),
+                             .bytes = LENT_PAGES * 4096,
+                             .pages = LENT_PAGES,
+                             .pool_at = 100};
+    struct nic *n = &net->nics[0];
+
+    for (uint64_t i = 0; i < LENT_PAGES; i++)
+        channels.pool[100 + i] = 10 + i;
+    vmbus_memory_write(&channels, 7, &m);
+    n->nvsp.send = (struct nvsp_buffer){.gpadl = GPADL, .section_bytes = 2048, .sections = 4};
+    nic_take_buffers(net, n);
+    ck_assert_uint_eq(n->send.id, GPADL);
+    m.state = VMBUS_MEMORY_WANTED;
+    m.epoch = 2;
+    vmbus_memory_write(&channels, 7, &m);
+    ck_assert_uint_ne(acks.memories[7], 2);
+    (void)net_look(net);
+    ck_assert_uint_eq(n->send.id, 0);
+    ck_assert_uint_eq(acks.memories[7], 2);
+}
+END_TEST
+
+/* What a broken ring is told of, wherever it was noticed, once. */
+START_TEST(a_broken_ring_is_logged_once)
+{
+    *control(&guest, INCOMING, READ_INDEX) = 3; /* no offset: noticed while an answer is told */
+    send_init(2, NVSP_VERSION_6_1);
+    run();
+    (void)net_look(net);
+    ck_assert(net->nics[0].lines[0].stopped);
+    ck_assert(net->nics[0].lines[0].stop_is_logged);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("net_control");
+    TCase *t = tcase_create("net_control");
+    SRunner *runner = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, control_packets_behind_a_frame_are_all_answered);
+    tcase_add_test(t, an_answer_that_was_not_told_is_told_by_a_successor_once);
+    tcase_add_test(t, a_list_that_is_too_short_for_its_buffer_is_not_used);
+    tcase_add_test(t, a_list_that_is_wanted_back_is_let_go_of_and_that_is_said);
+    tcase_add_test(t, a_broken_ring_is_logged_once);
+    suite_add_tcase(s, t);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
