@@ -15,10 +15,13 @@
 
 enum {
     PASST_WINDOW_S = 10, /* more ends of passt than RESTARTS_MAX within are a loop */
-    PEER_LOOK_S = 1,
+    LOOK_S = 1,
+    PASST_HANG_LOOKS = 10,
     WHY_BYTES = 256,
     DRAIN_BYTES = 16384,
     DRAIN_READS = 64, /* more than the stream holds */
+    /* passt's frames on their way to us: more than the largest receive window of a Linux guest. */
+    STREAM_BYTES = 16 << 20,
 };
 
 /* --- opening --- */
@@ -33,6 +36,18 @@ static int passt_failed(const struct net_end *e, const char *words, char *error)
                       port ? " (is the port in use? forward another)" : "");
 }
 
+/*
+ * passt loses what does not fit into the stream, and sends all that was not acknowledged yet once more; older
+ * ones (Debian 12) do so again and again. Without privileges the stream is as large as net.core.wmem_max lets it.
+ */
+static void make_room(int fd)
+{
+    const int bytes = STREAM_BYTES;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 static int open_user(struct net_end *e, char *error)
 {
     char words[PASST_WHY_BYTES];
@@ -43,6 +58,7 @@ static int open_user(struct net_end *e, char *error)
         return nets_wrong(error, EXIT_FAILED, e->plan->option, "%s", strerror(errno));
     e->fd = pair[0];
     e->far = pair[1];
+    make_room(e->far);
     if (fcntl(e->fd, F_SETFL, O_NONBLOCK) < 0)
         return nets_wrong(error, EXIT_FAILED, e->plan->option, "%s", strerror(errno));
     r = passt_start(e->all->passt, e->plan, e->far, &e->passt);
@@ -138,19 +154,17 @@ static int restart_passt(struct net_end *e)
     int r;
 
     drain(e->far);
+    e->unread = (struct net_unread){.len = 0};
     r = passt_start(e->all->passt, e->plan, e->far, &e->passt);
     return r < 0 ? r : watch_passt(e);
 }
 
-static void on_passt_died(evutil_socket_t fd, short what, void *arg)
+static void passt_died(struct net_end *e)
 {
-    struct net_end *e = arg;
     const struct net_option *net = e->plan->option;
     char words[PASST_WHY_BYTES], line[NETS_ERROR_BYTES];
     int r = 0;
 
-    (void)fd;
-    (void)what;
     event_free(e->event);
     e->event = NULL;
     passt_last_words(&e->passt, words);
@@ -166,10 +180,44 @@ static void on_passt_died(evutil_socket_t fd, short what, void *arg)
     e->all->log(e->all->self, line);
 }
 
+/* Debian 12's can loop for ever over what came together with the last acknowledgement of a connection. */
+static bool hangs(struct net_end *e)
+{
+    struct net_unread *u = &e->unread;
+    uint8_t head[NET_HEAD_BYTES];
+    ssize_t len = recv(e->far, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
+    bool same = len > 0 && len == u->len && memcmp(head, u->head, (size_t)len) == 0;
+
+    u->looks = same ? u->looks + 1 : 0;
+    u->len = len;
+    if (len > 0)
+        memcpy(u->head, head, (size_t)len);
+    return u->looks >= PASST_HANG_LOOKS;
+}
+
+static void on_passt(evutil_socket_t fd, short what, void *arg)
+{
+    struct net_end *e = arg;
+    char line[NETS_ERROR_BYTES];
+
+    (void)fd;
+    if ((what & EV_READ) != 0) {
+        passt_died(e);
+    } else if (hangs(e)) {
+        (void)nets_wrong(line, 0, e->plan->option, "passt has read nothing for %d s: it is killed",
+                         PASST_HANG_LOOKS * LOOK_S);
+        e->all->log(e->all->self, line);
+        e->unread.looks = 0;
+        passt_kill(&e->passt);
+    }
+}
+
 static int watch_passt(struct net_end *e)
 {
-    e->event = event_new(e->all->base, e->passt.pidfd, EV_READ, on_passt_died, e);
-    return e->event == NULL || event_add(e->event, NULL) < 0 ? -ENOMEM : 0;
+    const struct timeval interval = {.tv_sec = LOOK_S};
+
+    e->event = event_new(e->all->base, e->passt.pidfd, EV_READ | EV_PERSIST, on_passt, e);
+    return e->event == NULL || event_add(e->event, &interval) < 0 ? -ENOMEM : 0;
 }
 
 static void on_peer_look(evutil_socket_t fd, short what, void *arg)
@@ -183,7 +231,7 @@ static void on_peer_look(evutil_socket_t fd, short what, void *arg)
 
 static int watch_peer(struct net_end *e)
 {
-    const struct timeval interval = {.tv_sec = PEER_LOOK_S};
+    const struct timeval interval = {.tv_sec = LOOK_S};
 
     e->event = event_new(e->all->base, -1, EV_PERSIST, on_peer_look, e);
     return e->event == NULL || event_add(e->event, &interval) < 0 ? -ENOMEM : 0;

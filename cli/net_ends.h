@@ -13,6 +13,17 @@
 struct event;
 struct event_base;
 
+enum {
+    NET_HEAD_BYTES = 64, /* of a frame, with its length: addresses, and what counts on in TCP */
+};
+
+/* Whether a program reads its stream: the same first bytes, look after look, are bytes that nobody reads. */
+struct net_unread {
+    uint8_t head[NET_HEAD_BYTES];
+    ssize_t len;
+    unsigned looks;
+};
+
 struct net_end {
     struct net_ends *all;
     const struct net_plan *plan;
@@ -20,6 +31,7 @@ struct net_end {
     int far;            /* NET_STREAM: the other end; passt has it too. -1: none */
     struct passt passt; /* NET_STREAM */
     struct restarts restarts;
+    struct net_unread unread;
     struct net_peer peer; /* NET_DATAGRAM; its socket is fd */
     struct event *event;  /* while watched; NULL: not */
 };

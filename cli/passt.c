@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -158,6 +160,11 @@ int passt_wait(const struct passt *p, char why[PASST_WHY_BYTES])
         return 0;
     passt_last_words(p, why);
     return n > 0 ? -ECHILD : -ETIMEDOUT;
+}
+
+void passt_kill(const struct passt *p)
+{
+    (void)syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
 }
 
 void passt_end(struct passt *p)

@@ -34,5 +34,8 @@ int MUST_USE passt_wait(const struct passt *p, char why[PASST_WHY_BYTES]);
 /* The last line that it said; empty: none. */
 void passt_last_words(const struct passt *p, char text[PASST_WHY_BYTES]);
 
+/* Kill it; its pidfd tells when it is dead. */
+void passt_kill(const struct passt *p);
+
 /* End it, if it has not ended; reap it; close everything. Fine without one (pidfd -1). */
 void passt_end(struct passt *p);

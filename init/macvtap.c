@@ -24,6 +24,9 @@ enum {
     MAC_TEXT_BYTES = 18,
     VNET_HEADER_BYTES = 12,
     PATH_BYTES = 64 + IF_NAMESIZE,
+    /* Frames that wait for the worker. What the host side sends from a stream has no congestion control (passt: the
+     * receiver's window alone, some 4,400 full frames for Linux' largest): what is lost here is sent all over again. */
+    QUEUE_FRAMES = 8192,
 };
 
 static const char CARDS[] = "/sys/class/net";
@@ -98,6 +101,7 @@ static void fill(struct message *m, const char *name, unsigned lower)
 {
     static const char kind[] = "macvtap";
     const uint32_t mode = MACVLAN_MODE_PASSTHRU;
+    const uint32_t queue = QUEUE_FRAMES;
     struct rtattr *info, *data;
 
     m->head =
@@ -107,6 +111,7 @@ static void fill(struct message *m, const char *name, unsigned lower)
     m->info = (struct ifinfomsg){.ifi_flags = IFF_UP, .ifi_change = IFF_UP};
     (void)put(m, IFLA_IFNAME, name, strlen(name) + 1);
     (void)put(m, IFLA_LINK, &lower, sizeof(lower));
+    (void)put(m, IFLA_TXQLEN, &queue, sizeof(queue));
     info = put(m, IFLA_LINKINFO, NULL, 0);
     (void)put(m, IFLA_INFO_KIND, kind, sizeof(kind));
     data = put(m, IFLA_INFO_DATA, NULL, 0);

@@ -2,8 +2,8 @@
 # Sourced after lib.sh.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-# Serves file, of that many MiB, small, and cgi-bin/hash, which says the hash of what is posted to it, at that address, by that command before it. What the guest must know of it
-# is in $work/net-server. Sets $port and $server.
+# Serves file, of that many MiB, small, and cgi-bin/hash, which says the hash of what is posted to it, at that
+# address, by that command before it. What the guest must know of it is in $work/net-server. Sets $port and $server.
 serve() { # MIB [ADDRESS COMMAND...]
     local left=50 size=$1 address=${2:-127.0.0.1}
     local before=("${@:3}")
@@ -11,7 +11,6 @@ serve() { # MIB [ADDRESS COMMAND...]
     head -c "${size}M" /dev/urandom >"$work/served/file"
     printf hello >"$work/served/small"
     mkdir "$work/served/cgi-bin"
-    # shellcheck disable=SC2016 # for the shell of the script
     # shellcheck disable=SC2016 # for the shell of the script
     printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\nhead -c "$CONTENT_LENGTH" | sha256sum | cut -d " " -f 1\n' \
         >"$work/served/cgi-bin/hash"

@@ -11,7 +11,7 @@ source "$tests/serve.sh"
 inside_before=(lib.sh net-lib.sh)
 trap 'kill "${server:-}" 2>/dev/null; rm -rf -- "$work"' EXIT
 
-readonly mib=${MIB:-8} # passt of Debian 12 sends it eight times to a guest that is this slow
+readonly mib=${MIB:-32}
 
 serve "$mib"
 (($# > 0)) || set -- bookworm trixie
