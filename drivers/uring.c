@@ -237,10 +237,20 @@ static int prepare(struct uring *u, const struct io_uring_sqe *sqe)
     return 0;
 }
 
+/* The kernel has no vector to copy in then. Who stands in for it (uring_plain.c) knows vectors only. */
+static void spare_vector(const struct uring *u, const struct iovec *iov, struct io_uring_sqe *sqe)
+{
+    if (u->fd < 0 || sqe->len != 1 || iov->iov_len > INT32_MAX)
+        return;
+    sqe->opcode = sqe->opcode == IORING_OP_READV ? IORING_OP_READ : IORING_OP_WRITE;
+    sqe->addr = (uint64_t)(uintptr_t)iov->iov_base;
+    sqe->len = (uint32_t)iov->iov_len;
+}
+
 static int prepare_rw(struct uring *u, uint8_t opcode, uint32_t file, uint64_t offset,
                       const struct iovec *iov, uint32_t n, bool durable, uint64_t user_data)
 {
-    const struct io_uring_sqe sqe = {
+    struct io_uring_sqe sqe = {
         .opcode = opcode,
         .flags = IOSQE_FIXED_FILE,
         .fd = (int32_t)file,
@@ -251,6 +261,7 @@ static int prepare_rw(struct uring *u, uint8_t opcode, uint32_t file, uint64_t o
         .user_data = user_data,
     };
 
+    spare_vector(u, iov, &sqe);
     return prepare(u, &sqe);
 }
 

@@ -6,7 +6,7 @@
 # PART is tpm: short TPM commands, QEMU with swtpm; or disk: fio on a disk that the outer machine has in
 # memory, QEMU with virtio-blk.
 #
-#   --build DIR     where meson built Bulkhead (default: build/)
+#   --build DIR     where meson built Bulkhead (default: build-release/)
 #   --rounds N      of each (default: 5)
 #   --count N       in a round: commands of each kind (default: 200), seconds of each fio job (default: 3)
 #   --vcpus N       of each guest (default: 1)
@@ -19,7 +19,7 @@ source "$top/tools/lib.sh"
 # shellcheck source=tools/image.sh
 source "$top/tools/image.sh"
 
-build=$top/build
+build=$top/build-release
 part=''
 rounds=5
 vcpus=1

@@ -17,7 +17,6 @@
 enum {
     RING_PAGES = 17,
     VP = 0,
-    TIMEOUT_NS = 1000000000,
     READ_10 = 0x28,
     WRITE_10 = 0x2a,
 };
@@ -81,7 +80,7 @@ static int end(void *self, unsigned slots[DISK_SERIES_DEPTH_MAX])
     int n;
 
     while (b->n_ended == 0 && b->error == 0) {
-        if (!vmbus_halt(&b->vmbus, VP, TIMEOUT_NS) && b->vmbus.failed)
+        if (!vmbus_halt(&b->vmbus, VP, SIM_FOR_EVER) && b->vmbus.failed)
             return -EPIPE;
     }
     n = (int)b->n_ended;

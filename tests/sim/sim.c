@@ -250,7 +250,8 @@ bool sim_halt(struct sim *sim, unsigned index, uint64_t timeout_ns)
     struct epoll_event e;
     uint64_t times;
 
-    (void)epoll_wait(sim->vp_polls[index], &e, 1, (int)(timeout_ns / NS_PER_MS));
+    (void)epoll_wait(sim->vp_polls[index], &e, 1,
+                     timeout_ns == SIM_FOR_EVER ? -1 : (int)(timeout_ns / NS_PER_MS));
     return read(irq, &times, sizeof(times)) == (ssize_t)sizeof(times);
 }
 

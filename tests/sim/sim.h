@@ -52,8 +52,10 @@ void sim_fail(struct sim *sim, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The number after NAME= in the test's arguments, or fallback. */
 uint64_t sim_option(const struct sim *sim, const char *name, uint64_t fallback);
 
+static const uint64_t SIM_FOR_EVER = UINT64_MAX;
+
 /*
- * Wait as HLT does until vCPU index gets its VMBus interrupt, or for timeout_ns (in whole milliseconds).
+ * Wait as HLT does until vCPU index gets its VMBus interrupt, or for timeout_ns (in whole milliseconds; SIM_FOR_EVER).
  * True when it came: it is taken, as the partition would. On that vCPU's thread.
  */
 bool sim_halt(struct sim *sim, unsigned index, uint64_t timeout_ns);
