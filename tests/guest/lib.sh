@@ -86,22 +86,31 @@ run_bulkhead() { # OPTION...
 # What comes before a script of inside/.
 inside_before=(lib.sh)
 
-# Run a script of inside/ in a guest. Its checks become checks of this test, under the label; that
-# it ran to its end is one more.
-check_in_guest() { # LABEL SCRIPT RUN-OPTION...
-    local label=$1 script=$2 planned seen
-    shift 2
-    (cd "$tests/inside" && cat "${inside_before[@]}" "$script") >"$work/$script"
-    run_bulkhead --exec "$work/$script" "$@"
-    sed -n "s|^\(not \)\{0,1\}ok |&$label: |p; /^#/p" "$work/out"
+# A script of inside/, with what comes before it, as $work/SCRIPT.
+make_script() { # SCRIPT
+    (cd "$tests/inside" && cat "${inside_before[@]}" "$1") >"$work/$1"
+}
+
+# The checks of a script that ran in a guest become checks of this test, under the label; that it ran to its end is
+# one more.
+report_script() { # LABEL
+    local planned seen
+    sed -n "s|^\(not \)\{0,1\}ok |&$1: |p; /^#/p" "$work/out"
     planned=$(sed -n 's/^1\.\.//p' "$work/out")
     seen=$(grep -c -E '^(not )?ok ' "$work/out") || true
     if [[ $status == 0 && $planned == "$seen" ]]; then
-        ok "$label: the script ran to its end"
+        ok "$1: the script ran to its end"
     else
-        not_ok "$label: the script ran to its end (status $status, $seen checks of ${planned:-?})" \
+        not_ok "$1: the script ran to its end (status $status, $seen checks of ${planned:-?})" \
             "$work/err"
     fi
+}
+
+# Run a script of inside/ in a guest, and report it.
+check_in_guest() { # LABEL SCRIPT RUN-OPTION...
+    make_script "$2"
+    run_bulkhead --exec "$work/$2" "${@:3}"
+    report_script "$1"
 }
 
 # --- a guest whose console we talk to ---

@@ -39,3 +39,10 @@ wait_for() { # SECONDS COMMAND...
     done
 }
 
+# The driver, or the bus below it, has said nothing bad.
+check_no_complaints() {
+    complaints=$(dmesg | grep -i -E 'netvsc|vmbus|eth0' |
+        grep -i -E ' err|error|fail|time.?out|unable|bug|warn|lost|abort|invalid')
+    check_equal "no complaint in the kernel log" "" "$complaints"
+}
+
