@@ -2,13 +2,15 @@
  * tests/sim/run-sim.c - runs one simulator program as the supervisor under the real init.
  *
  *   run-sim [--timeout SECONDS] [--socket PATH] [--pss] [--as WORKER PROGRAM] [--vcpus N]
- *           [--memory MIB] [--disk DISK]... [--net echo|none] [--net-rate N]
+ *           [--memory MIB] [--disk DISK]... [--net NET] [--net-rate N]
  *           INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]
  *
  * COM1 goes to stdout. Exit status 0 when the simulator says that it passed. With --pss the
  * proportional memory of all processes is printed when they have started. --as runs PROGRAM in the
- * place of a worker. DISK is as `bulkhead run --disk` has it. --net gives the guest a NIC; with echo a peer answers
- * on it (net_peer.h), with N frames a second at most, and what it finds wrong fails the run. Needs root, as init does.
+ * place of a worker. DISK is as `bulkhead run --disk` has it. --net gives the guest a NIC, and NET is what it is
+ * plugged into: echo, a peer that answers (net_peer.h), with N frames a second at most, and what it finds wrong fails
+ * the run; flood=BYTES, somebody who only sends (net_flood.h); none, nobody; discard; or tap=NAME. Needs root, as
+ * init does.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -34,10 +36,12 @@
 #include "base/fd.h"
 #include "base/rd.h"
 #include "cli/disks.h"
+#include "cli/net_tap.h"
 #include "cli/payload_disks.h"
 #include "control.pb-c.h"
 #include "ipc/manifest.h"
 #include "ipc/nets.h"
+#include "tests/sim/net_flood.h"
 #include "tests/sim/net_peer.h"
 
 enum {
@@ -65,8 +69,12 @@ struct run {
     bool pss;
     struct pool pool; /* of disks */
     struct disk_list disks;
-    bool has_net, has_peer;
+    enum net_kind net_kind; /* NET_NONE: no NIC */
+    const char *tap;        /* NULL: another one */
+    bool has_peer;
     uint64_t net_rate;
+    uint32_t flood_bytes; /* 0: no flood */
+    struct net_flood flood;
     struct net_peer peer;
     int net_fd;   /* the guest's end */
     char dir[32]; /* of links to the programs */
@@ -138,12 +146,13 @@ static int put_disks(struct run *run, Bulkhead__VmConfig *c)
     return payload_disks(&plan, false, &run->pool, c);
 }
 
-static void put_net(Bulkhead__Net *net, Bulkhead__Net **list, Bulkhead__VmConfig *c)
+static void put_net(const struct run *run, Bulkhead__Net *net, Bulkhead__Net **list,
+                    Bulkhead__VmConfig *c)
 {
     static uint8_t mac[] = {2, 0, 0, 0, 0, 1};
 
     bulkhead__net__init(net);
-    net->kind = NET_DATAGRAM;
+    net->kind = run->net_kind;
     net->mac = (ProtobufCBinaryData){.data = mac, .len = sizeof(mac)};
     net->mtu = NET_MTU;
     net->channels = VMBUS_SUBCHANNELS;
@@ -175,8 +184,8 @@ static int make_config(struct run *run)
     c.append = run->append;
     c.programs_dir = run->dir;
     c.operator_socket = socket_path;
-    if (run->has_net)
-        put_net(&net, nets, &c);
+    if (run->net_kind != NET_NONE)
+        put_net(run, &net, nets, &c);
     r = put_disks(run, &c);
     if (r < 0)
         return r;
@@ -213,19 +222,33 @@ static _Noreturn void child(const struct run *run, int config, const int theirs[
     (void)snprintf(path, sizeof(path), "%s/bulkhead-init", run->dir);
     memcpy(&fds[1], theirs, STREAMS * sizeof(*theirs));
     fds[1 + STREAMS] = run->net_fd;
-    hand_on(fds, 1 + STREAMS + run->has_net);
+    hand_on(fds, 1 + STREAMS + (run->net_kind != NET_NONE));
     (void)execve(path, argv, envp);
     _exit(127);
 }
 
 static int open_net(struct run *run)
 {
-    return run->has_net ? net_peer_open(&run->peer, &run->net_fd) : 0;
+    char why[256];
+    int r = 0;
+
+    if (run->tap != NULL) {
+        r = net_tap_open(run->tap, NET_MTU, &run->net_fd, why, sizeof(why));
+        if (r < 0)
+            fprintf(stderr, "run-sim: --net tap=%s: %s\n", run->tap, why);
+    } else if (run->net_kind == NET_DISCARD) {
+        run->net_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } else if (run->net_kind == NET_DATAGRAM) {
+        r = net_peer_open(&run->peer, &run->net_fd);
+    }
+    return r;
 }
 
 static int start_net(struct run *run)
 {
     fd_closep(&run->net_fd); /* init has it */
+    if (run->flood_bytes > 0)
+        return net_flood_start(&run->flood, run->peer.fd, run->flood_bytes);
     return run->has_peer ? net_peer_start(&run->peer, run->net_rate) : 0;
 }
 
@@ -384,10 +407,11 @@ static void pump(struct run *run)
 
 static int usage(void)
 {
-    fprintf(stderr,
-            "usage: run-sim [--timeout SECONDS] [--socket PATH] [--pss] "
-            "[--as WORKER PROGRAM] [--vcpus N] [--memory MIB] [--disk DISK]... "
-            "[--net echo|none] [--net-rate N] INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
+    fprintf(
+        stderr,
+        "usage: run-sim [--timeout SECONDS] [--socket PATH] [--pss] "
+        "[--as WORKER PROGRAM] [--vcpus N] [--memory MIB] [--disk DISK]... "
+        "[--net echo|flood=BYTES|none|discard|tap=NAME] [--net-rate N] INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
     return EXIT_USAGE;
 }
 
@@ -403,10 +427,23 @@ static int add_disk(struct run *run, const char *text)
 
 static int add_net(struct run *run, const char *text)
 {
-    run->has_peer = strcmp(text, "echo") == 0;
-    if (run->has_net || (!run->has_peer && strcmp(text, "none") != 0))
+    static const char tap[] = "tap=", flood[] = "flood=";
+
+    if (run->net_kind != NET_NONE)
         return -EINVAL;
-    run->has_net = true;
+    run->net_kind = NET_DATAGRAM;
+    if (strcmp(text, "echo") == 0) {
+        run->has_peer = true;
+    } else if (strncmp(text, flood, strlen(flood)) == 0) {
+        run->flood_bytes = (uint32_t)strtoul(text + strlen(flood), NULL, 10);
+    } else if (strncmp(text, tap, strlen(tap)) == 0) {
+        run->net_kind = NET_TAP;
+        run->tap = text + strlen(tap);
+    } else if (strcmp(text, "discard") == 0) {
+        run->net_kind = NET_DISCARD;
+    } else if (strcmp(text, "none") != 0) {
+        return -EINVAL;
+    }
     return 0;
 }
 
@@ -500,6 +537,7 @@ int main(int argc, char **argv)
         r = start_net(&run);
     if (r == 0)
         pump(&run);
+    net_flood_stop(&run.flood);
     if (!net_peer_stop(&run.peer) && run.status == 0)
         run.status = 1;
     if (run.pid > 0) {

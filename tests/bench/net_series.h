@@ -1,0 +1,41 @@
+/*
+ * tests/bench/net_series.h - frames of one size as fast as they go, timed the same way, whatever moves them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    NET_SERIES_LINE_BYTES = 256,
+    NET_SERIES_FRAME_MIN = 60,
+    NET_SERIES_FRAME_MAX = 65226, /* 45 segments of NET_SERIES_MSS, and headers */
+    NET_SERIES_WIRE_MAX = 1514,   /* a larger one is cut into segments by whoever takes it */
+    NET_SERIES_MSS = 1448,
+    NET_SERIES_IP_AT = 14,
+    NET_SERIES_TCP_AT = 34,
+    NET_SERIES_HEADERS = 54, /* Ethernet, IPv4, TCP */
+};
+
+struct net_series {
+    const char *who;  /* whose figures these are */
+    const char *what; /* "send": from the guest, or "receive" */
+    const char *to;   /* what is at the other end */
+    uint32_t bytes;   /* of a frame */
+    uint64_t warm_up_ns, run_ns;
+    /* so far */
+    uint64_t from_ns, until_ns; /* what is counted; set by net_series_begin() */
+    uint64_t frames;
+};
+
+/* Arguments: send|receive to=NAME bytes=N run_ms=N warm_up_ms=N; to is put into ret_to. */
+void net_series_parse(struct net_series *s, const char *text, char ret_to[32]);
+
+/* A TCP segment to another station's address, for the kernel to drop after it was looked at. */
+void net_series_frame(const struct net_series *s, uint8_t *frame);
+
+void net_series_begin(struct net_series *s, uint64_t now_ns);
+/* So many have arrived. False: the time is up. */
+bool net_series_count(struct net_series *s, unsigned frames, uint64_t now_ns);
+/* One JSON object, a line. */
+void net_series_line(const struct net_series *s, char line[NET_SERIES_LINE_BYTES]);
