@@ -12,8 +12,8 @@ serve() { # MIB [ADDRESS COMMAND...]
     printf hello >"$work/served/small"
     mkdir "$work/served/cgi-bin"
     # shellcheck disable=SC2016 # for the shell of the script
-    printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\nhead -c "$CONTENT_LENGTH" | sha256sum | cut -d " " -f 1\n' \
-        >"$work/served/cgi-bin/hash"
+    printf '%s\n' '#!/bin/sh' 'printf "Content-Type: text/plain\r\n\r\n"' \
+        'head -c "$CONTENT_LENGTH" | sha256sum | cut -d " " -f 1' >"$work/served/cgi-bin/hash"
     chmod +x "$work/served/cgi-bin/hash"
     port=$((20000 + RANDOM % 20000))
     "${before[@]}" busybox httpd -f -p "$address:$port" -h "$work/served" &
@@ -23,4 +23,25 @@ serve() { # MIB [ADDRESS COMMAND...]
     done
     printf 'PORT=%s BYTES=%s HASH=%s\n' "$port" "$((size << 20))" \
         "$(sha256sum <"$work/served/file" | cut -d ' ' -f 1)" >"$work/net-server"
+}
+
+start_iperf3() {
+    "${iperf3_server[@]}" >"$work/iperf3" 2>&1 &
+    iperf3=$!
+}
+
+# An iperf3 at that address, by that command before it. Sets $iperf3.
+serve_iperf3() { # ADDRESS [COMMAND...]
+    local iperf3_port=$((40001 + RANDOM % 10000))
+    iperf3_server=("${@:2}" iperf3 --server --bind "$1" --port "$iperf3_port")
+    printf 'IPERF3_PORT=%s\n' "$iperf3_port" >>"$work/net-server"
+    start_iperf3
+}
+
+# The iperf3 of before may wait for the guest that is lost.
+before_another_try() {
+    [[ -n ${iperf3:-} ]] || return 0
+    kill "$iperf3" 2>/dev/null || true
+    wait "$iperf3" || true
+    start_iperf3
 }

@@ -25,9 +25,10 @@ ip -n "$namespace" tuntap add name tap0 mode tap
 ip -n "$namespace" address add 10.99.0.1/24 dev tap0
 ip -n "$namespace" link set tap0 mtu 9000 up
 serve "${MIB:-200}" 10.99.0.1 ip netns exec "$namespace"
+serve_iperf3 10.99.0.1 ip netns exec "$namespace"
 
 # The test's programs run where the tap is.
 around=(ip netns exec "$namespace")
 check_in_guest "net, tap" net-tap.sh --vcpus 2 --net tap=tap0,mtu=9000 --add "$work/net-server" \
-    --add-package ethtool
+    --add-package ethtool --add-package iperf3
 expect_equal "net, tap: the tap is as it was" 1 "$(ip -n "$namespace" link show tap0 | grep -c 'mtu 9000')"

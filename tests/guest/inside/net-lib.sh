@@ -46,3 +46,29 @@ check_no_complaints() {
     check_equal "no complaint in the kernel log" "" "$complaints"
 }
 
+run_iperf3() { # SERVER OPTION...
+    server=$1
+    shift
+    TMPDIR=/root timeout 60 iperf3 --json --time 3 --client "$server" --port "$IPERF3_PORT" "$@" >/root/iperf3 || {
+        cat /root/iperf3
+        return 1
+    }
+}
+
+iperf3_bytes() { # sent|received
+    sed -n "/\"sum_$1\":/,/}/s/.*\"bytes\":[^0-9]*\([0-9]*\).*/\1/p" /root/iperf3
+}
+
+# Three seconds in each direction: whatever the rate is, both sides have counted bytes.
+check_iperf3() { # SERVER
+    for direction in up down; do
+        option=
+        [ "$direction" = up ] || option=--reverse
+        check "iperf3, $direction" run_iperf3 "$1" $option
+        for side in sent received; do
+            check "iperf3, $direction: bytes are $side" [ "$(iperf3_bytes "$side")" -gt 0 ]
+        done
+        echo "# iperf3, $direction: $(($(iperf3_bytes received) * 8 / 3000000)) Mbit/s"
+    done
+}
+

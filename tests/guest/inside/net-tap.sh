@@ -1,7 +1,7 @@
 #!/bin/sh
 #
 # tests/guest/inside/net-tap.sh - the NIC of test-net-tap.sh, on a tap with jumbo frames: big pings, a file down and up,
-# with the offloads that a tap has, and without. net-lib.sh comes before this.
+# iperf3, with the offloads that a tap has, and without. net-lib.sh comes before this.
 # shellcheck shell=sh disable=SC2154
 
 router=10.99.0.1
@@ -17,6 +17,7 @@ check_equal "segments are left to us" on \
 check_equal "a file of $BYTES bytes, down" "$HASH" "$(wget -q -O - "http://$router:$PORT/file" | hash)"
 check_equal "and one up" "$(hash </root/upload)" \
     "$(wget -q -O - --post-file=/root/upload "http://$router:$PORT/cgi-bin/hash")"
+check_iperf3 "$router"
 check "no offloads" ethtool -K eth0 tso off tx off rx off
 check_equal "and a small file goes down" hello "$(wget -q -O - "http://$router:$PORT/small")"
 check_equal "and one up" "$(hash </root/upload)" \

@@ -78,6 +78,7 @@ check_driver
 check_ethtool
 check_address
 check_traffic
+check_iperf3 "$router"
 check_changes
 check_module
 check_no_complaints
