@@ -45,3 +45,18 @@ before_another_try() {
     wait "$iperf3" || true
     start_iperf3
 }
+
+# A name server on the host's loopback, which the test's programs, and nobody else, take for the host's own. It asks
+# that one for all but $NAME. Sets $names and $around.
+serve_names() {
+    local address=127.77.0.53 left=50 name=guest.bulkhead.test
+    dnsmasq --keep-in-foreground --conf-file=/dev/null --pid-file= --log-facility=- --no-hosts \
+        --bind-interfaces --listen-address="$address" --local="/$name/" \
+        --address="/$name/203.0.113.77" --address="/$name/2001:db8::77" >"$work/names" 2>&1 &
+    names=$!
+    until busybox nslookup "$name" "$address" >/dev/null 2>&1 || ((left-- == 0)); do sleep 0.1; done
+    printf 'NAME=%s ADDRESSES="2001:db8::77 203.0.113.77"\n' "$name" >>"$work/net-server"
+    printf 'nameserver %s\n' "$address" >"$work/resolv.conf"
+    # shellcheck disable=SC2016 # for the shell that it starts
+    around=(unshare --mount sh -c 'mount --bind "$0" /etc/resolv.conf && exec "$@"' "$work/resolv.conf")
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # tests/guest/test-net.sh [RELEASE]... - a NIC in user mode (passt) under Debian's unmodified kernels, old and new:
-# DHCP, IPv6, files, iperf3, offloads, changes, its driver unloaded and loaded.
+# DHCP, IPv6, names, files, iperf3, offloads, changes, its driver unloaded and loaded.
 set -euo pipefail
 
 # shellcheck source=tests/guest/lib.sh
@@ -9,12 +9,13 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=tests/guest/serve.sh
 source "$tests/serve.sh"
 inside_before=(lib.sh net-lib.sh)
-trap 'kill "${server:-}" "${iperf3:-}" 2>/dev/null; rm -rf -- "$work"' EXIT
+trap 'kill "${server:-}" "${iperf3:-}" "${names:-}" 2>/dev/null; rm -rf -- "$work"' EXIT
 
 readonly mib=${MIB:-32}
 
 serve "$mib"
 serve_iperf3 127.0.0.1
+serve_names
 (($# > 0)) || set -- bookworm trixie
 for release; do
     echo "LOADS=$([[ $release == bookworm ]] && echo 20 || echo 3)" >>"$work/net-server" # the last one counts

@@ -33,6 +33,13 @@ check_address() {
     check "IPv6: an address of the network" wait_for 10 sh -c 'ip -6 addr show eth0 | grep -q "inet6 f[dc2].*dynamic"'
 }
 
+# passt shows a name server on the host's loopback at the router's address.
+check_names() {
+    check_equal "the name server of DHCP" "nameserver $router" "$(cat /etc/resolv.conf)"
+    check_equal "a name has its addresses" "$ADDRESSES" \
+        "$(nslookup "$NAME" | sed '1,/^Name:/d' | sed -n 's/^Address[ 0-9]*: *//p' | sort | xargs)"
+}
+
 download() { # URL
     wget -q -O - "$1" | hash
 }
@@ -77,6 +84,7 @@ make_lease_script
 check_driver
 check_ethtool
 check_address
+check_names
 check_traffic
 check_iperf3 "$router"
 check_changes
