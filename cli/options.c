@@ -106,15 +106,16 @@ static int take_target(const struct command *c, int argc, char **argv, struct cl
                        char *error)
 {
     int n = argc - optind;
-    int max = c->target == NULL ? 0 : strchr(c->target, ' ') == NULL ? 1 : 2;
+    const char *second = c->target == NULL ? NULL : strchr(c->target, ' ');
+    int max = c->target == NULL ? 0 : second == NULL ? 1 : 2;
     bool needed = c->target != NULL && c->target[0] != '[';
 
     if (n > max)
         return wrong(error, "unexpected argument: %s", argv[argc - 1]);
     if (needed && n == 0)
         return wrong(error, "%s is missing", c->target);
-    if (needed && n < max)
-        return wrong(error, "%s is missing", strchr(c->target, ' ') + 1);
+    if (second != NULL && n < max && second[1] != '[')
+        return wrong(error, "%s is missing", second + 1);
     args->target = n > 0 ? argv[optind] : NULL;
     args->detail = n > 1 ? argv[optind + 1] : NULL;
     return 0;

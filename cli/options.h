@@ -67,7 +67,7 @@ struct cli_args {
 
 struct command {
     const char *name;
-    /* As help shows it: one word or two, in brackets when optional; NULL: takes none. */
+    /* As help shows it: one word or two, each in brackets when optional; NULL: takes none. */
     const char *target;
     const char *summary;
     const struct option_row *options;

@@ -57,12 +57,19 @@ static int not_there(const struct cli_args *args, const char *path, int r)
     return say(EXIT_FAILED, "socket %s: %s", path, strerror(-r));
 }
 
-static int ask(struct query *q, Bulkhead__AdminCall__Verb verb, Bulkhead__DiskChange *disk,
-               int file)
+static Bulkhead__AdminCall call_of(Bulkhead__AdminCall__Verb verb)
+{
+    Bulkhead__AdminCall call;
+
+    bulkhead__admin_call__init(&call);
+    call.verb = verb;
+    return call;
+}
+
+static int ask(struct query *q, Bulkhead__AdminCall call, int file)
 {
     char path[128];
     char error[256];
-    Bulkhead__AdminCall call;
     int r;
 
     if (operator_path(q->args, path, sizeof(path), error, sizeof(error)) < 0)
@@ -70,13 +77,10 @@ static int ask(struct query *q, Bulkhead__AdminCall__Verb verb, Bulkhead__DiskCh
     r = operator_connect(path, &q->fd);
     if (r < 0)
         return not_there(q->args, path, r);
-    bulkhead__admin_call__init(&call);
-    call.verb = verb;
     if (q->args->target != NULL)
         call.target = (char *)(uintptr_t)q->args->target; /* packing does not change it */
     call.follow = q->args->follow;
     call.has_binary = file >= 0;
-    call.disk = disk;
     r = operator_call(q->fd, &call, file);
     return r < 0 ? say(EXIT_FAILED, "socket %s: %s", path, strerror(-r)) : 0;
 }
@@ -100,11 +104,10 @@ static int next_answer(struct query *q, int timeout_ms, const Bulkhead__AdminAns
     return 0;
 }
 
-static int ask_all(struct query *q, Bulkhead__AdminCall__Verb verb, Bulkhead__DiskChange *disk,
-                   int file)
+static int ask_all(struct query *q, Bulkhead__AdminCall call, int file)
 {
     const Bulkhead__AdminAnswer *answer = NULL;
-    int r = ask(q, verb, disk, file);
+    int r = ask(q, call, file);
 
     while (r == 0 && (answer == NULL || !answer->done))
         r = next_answer(q, ANSWER_MS, &answer);
@@ -114,7 +117,7 @@ static int ask_all(struct query *q, Bulkhead__AdminCall__Verb verb, Bulkhead__Di
 int ps_command(const struct cli_args *args)
 {
     struct query q = {.args = args, .fd = -1};
-    int status = ask_all(&q, BULKHEAD__ADMIN_CALL__VERB__PS, NULL, -1);
+    int status = ask_all(&q, call_of(BULKHEAD__ADMIN_CALL__VERB__PS), -1);
     json_t *list = json_array();
 
     for (size_t i = 0; status == 0 && i < q.n_answers; i++) {
@@ -176,7 +179,7 @@ static int show_values(const struct query *q)
 int inspect_command(const struct cli_args *args)
 {
     struct query q = {.args = args, .fd = -1};
-    int status = ask_all(&q, BULKHEAD__ADMIN_CALL__VERB__INSPECT, NULL, -1);
+    int status = ask_all(&q, call_of(BULKHEAD__ADMIN_CALL__VERB__INSPECT), -1);
 
     if (status == 0)
         status = show_values(&q);
@@ -199,7 +202,7 @@ int logs_command(const struct cli_args *args)
 {
     struct query q = {.args = args, .fd = -1};
     const Bulkhead__AdminAnswer *answer = NULL;
-    int status = ask(&q, BULKHEAD__ADMIN_CALL__VERB__LOGS, NULL, -1);
+    int status = ask(&q, call_of(BULKHEAD__ADMIN_CALL__VERB__LOGS), -1);
 
     while (status == 0 && (answer == NULL || !answer->done) && !ferror(stdout)) {
         status = next_answer(&q, args->follow ? -1 : ANSWER_MS, &answer);
@@ -242,7 +245,7 @@ static int seal_binary(const char *path, int *ret_fd)
 static int act(const struct cli_args *args, Bulkhead__AdminCall__Verb verb, int binary)
 {
     struct query q = {.args = args, .fd = -1};
-    int status = ask_all(&q, verb, NULL, binary);
+    int status = ask_all(&q, call_of(verb), binary);
     bool revived = verb == BULKHEAD__ADMIN_CALL__VERB__REVIVE;
 
     if (status == 0 && args->json)
@@ -277,8 +280,40 @@ int revive_command(const struct cli_args *args)
 int query_disk(const struct cli_args *args, Bulkhead__DiskChange *change, int file)
 {
     struct query q = {.args = args, .fd = -1};
-    int status = ask_all(&q, BULKHEAD__ADMIN_CALL__VERB__DISK, change, file);
+    Bulkhead__AdminCall call = call_of(BULKHEAD__ADMIN_CALL__VERB__DISK);
+    int status;
 
+    call.disk = change;
+    status = ask_all(&q, call, file);
+    query_done(&q);
+    return status;
+}
+
+int query_link(const struct cli_args *args, Bulkhead__LinkChange *change)
+{
+    struct query q = {.args = args, .fd = -1};
+    Bulkhead__AdminCall call = call_of(BULKHEAD__ADMIN_CALL__VERB__LINK);
+    int status;
+
+    call.link = change;
+    status = ask_all(&q, call, -1);
+    query_done(&q);
+    return status;
+}
+
+int query_text(const struct cli_args *args, const char *path, char ret[QUERY_TEXT_BYTES])
+{
+    struct cli_args look = *args;
+    struct query q = {.args = &look, .fd = -1};
+    int status;
+
+    look.target = path;
+    ret[0] = '\0';
+    status = ask_all(&q, call_of(BULKHEAD__ADMIN_CALL__VERB__INSPECT), -1);
+    for (size_t i = 0; status == 0 && i < q.n_answers; i++) {
+        if (q.answers[i]->n_values > 0)
+            (void)snprintf(ret, QUERY_TEXT_BYTES, "%s", q.answers[i]->values[0]->text);
+    }
     query_done(&q);
     return status;
 }

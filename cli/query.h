@@ -8,5 +8,17 @@
 
 struct cli_args;
 
+/* Ask for a change of a link. Says what fails; the exit status. */
+int MUST_USE query_link(const struct cli_args *args, Bulkhead__LinkChange *change);
+
+enum {
+    QUERY_TEXT_BYTES = 64,
+};
+
+/*
+ * The text that is published at path, in ret; empty: none is. Says what fails; the exit status.
+ */
+int MUST_USE query_text(const struct cli_args *args, const char *path, char ret[QUERY_TEXT_BYTES]);
+
 /* Ask for a change of the disks; file comes along, -1: none. Says what fails; the exit status. */
 int MUST_USE query_disk(const struct cli_args *args, Bulkhead__DiskChange *change, int file);

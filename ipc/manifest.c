@@ -44,6 +44,7 @@ static const struct grant supervisor_grants[] = {
     {OBJECT_POSTS,         0,                  true,  "the guest's messages"                   },
     {OBJECT_OUTBOX,        0,                  true,  "messages for the guest"                 },
     {OBJECT_SYNIC,         0,                  true,  "tells where event flags are"            },
+    {OBJECT_NETS,          0,                  true,  "sets links for operators"               },
     {OBJECT_VP_IRQ,        0,                  true,  "registers it with the partition"        },
 };
 

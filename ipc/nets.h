@@ -2,7 +2,8 @@
  * ipc/nets.h - which NICs the VM has: OBJECT_NETS, written by init, read by the net worker.
  *
  * A row's back end is one descriptor, OBJECT_NET of the same index: frames go in and out, nothing else is done
- * with it. Written once, before there is a worker; but for link_up, which may change.
+ * with it. Written once, before there is a worker; but for link_up, which the supervisor writes for an operator, and
+ * then rings net's bell.
  */
 #pragma once
 

@@ -83,11 +83,22 @@ int admin_disk_changed(struct registry *reg, const Bulkhead__DiskChanged *change
     return 0;
 }
 
+static const char *change_link(struct registry *reg, const Bulkhead__LinkChange *change)
+{
+    if (change == NULL)
+        return "no NIC named";
+    if (links_set(&reg->links, change->nic, change->up) < 0)
+        return "no NIC of that number: `bulkhead inspect net` shows which there are";
+    return "";
+}
+
 /* NULL: the answer comes later. */
 static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, int *binary)
 {
     if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__DISK)
         return change_disk(reg, rq, *binary);
+    if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__LINK)
+        return change_link(reg, rq->link);
     if (!registry_has(rq->process))
         return "this process cannot be restarted";
     switch (rq->action) {
@@ -96,6 +107,7 @@ static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, i
     case BULKHEAD__ADMIN_REQUEST__ACTION__REVIVE:
         return lifecycle_revive(reg, rq->process) == 0 ? "" : "it is not parked";
     case BULKHEAD__ADMIN_REQUEST__ACTION__DISK:
+    case BULKHEAD__ADMIN_REQUEST__ACTION__LINK:
     case BULKHEAD__ADMIN_REQUEST__ACTION__NONE:
     case _BULKHEAD__ADMIN_REQUEST__ACTION_IS_INT_SIZE:
     default:

@@ -1,5 +1,5 @@
 /*
- * supervisor/admin.h - what operators ask for through diag: restart, revive, and changes of disks.
+ * supervisor/admin.h - what operators ask for through diag: restart, revive, changes of disks and links.
  */
 #pragma once
 

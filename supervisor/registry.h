@@ -26,6 +26,7 @@
 #include "ipc/manifest.h"
 #include "ipc/port.h"
 #include "supervisor/health.h"
+#include "supervisor/links.h"
 
 struct event;
 struct event_base;
@@ -109,15 +110,16 @@ struct registry {
     struct registry_row rows[PROCESS_COUNT]; /* used: those with a program, but the supervisor */
     struct registry_callbacks callbacks;
     struct waiting_admin disk_change; /* one at a time; init answers each */
-    bool announced;                   /* all_running was called */
-    uint64_t tick_ns;                 /* of the last tick */
-    uint64_t awake_ns;                /* since when ticks have come in time */
+    struct links links;
+    bool announced;    /* all_running was called */
+    uint64_t tick_ns;  /* of the last tick */
+    uint64_t awake_ns; /* since when ticks have come in time */
 };
 
 /* Is this a process the registry runs? */
 bool registry_has(uint32_t process);
 
-/* Prepare rows and listen to init on FD_CONTROL. Ports and regions are put in before. */
+/* Prepare rows and listen to init on FD_CONTROL. Ports, regions and links are put in before. */
 int MUST_USE registry_init(struct registry *reg, struct event_base *base, struct board *board,
                            const struct registry_callbacks *callbacks);
 

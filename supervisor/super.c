@@ -80,6 +80,17 @@ static int map_hyperv(struct super *s)
     return 0;
 }
 
+static int map_nets(struct super *s)
+{
+    void *nets;
+    int r = map_object(OBJECT_NETS, 0, true, &nets);
+
+    if (r == 0)
+        links_init(&s->registry.links, &s->board, nets,
+                   manifest_fd(PROCESS_SUPERVISOR, OBJECT_BELL, PROCESS_NET));
+    return r;
+}
+
 int super_set_up(struct super *s, int argc, char **argv)
 {
     void *page;
@@ -99,6 +110,8 @@ int super_set_up(struct super *s, int argc, char **argv)
         r = map_worker(s, p);
     if (r == 0)
         r = map_crb(s);
+    if (r == 0)
+        r = map_nets(s);
     return r < 0 ? r : map_hyperv(s);
 }
 

@@ -320,6 +320,27 @@ static void send_disks(void)
     expect_done("the end of a disk", two);
 }
 
+static void send_links(void)
+{
+    static const uint32_t numbers[] = {0, 4, UINT32_MAX}; /* the VM has no NIC */
+    AUTO_FD none = come();
+
+    send_bytes(none, "\x08\x07", 2, -1, 0);
+    expect_refused("a call for a link without one", none);
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        Bulkhead__AdminCall c = BULKHEAD__ADMIN_CALL__INIT;
+        Bulkhead__LinkChange change = BULKHEAD__LINK_CHANGE__INIT;
+        uint8_t bytes[LONGEST_CALL];
+        AUTO_FD fd = come();
+
+        change.nic = numbers[i];
+        c.verb = BULKHEAD__ADMIN_CALL__VERB__LINK;
+        c.link = &change;
+        send_bytes(fd, bytes, bulkhead__admin_call__pack(&c, bytes), -1, 0);
+        expect_refused("the link of a NIC that is not there", fd);
+    }
+}
+
 static void send_no_programs(void)
 {
     int pair[2];
@@ -409,6 +430,7 @@ int main(int argc, char **argv)
     send_descriptors();
     send_no_programs();
     send_disks();
+    send_links();
     occupy();
     come_and_go();
     talk_out_of_turn();

@@ -70,6 +70,11 @@ START_TEST(targets)
     ck_assert_str_eq(args.target, "vtpm/*");
     ck_assert_int_eq(parse("restart vtpm --binary /bin/true", &args, error), 0);
     ck_assert_str_eq(args.binary, "/bin/true");
+    ck_assert_int_eq(parse("link 1", &args, error), 0);
+    ck_assert_str_eq(args.target, "1");
+    ck_assert_ptr_null(args.detail);
+    ck_assert_int_eq(parse("link 1 up", &args, error), 0);
+    ck_assert_str_eq(args.detail, "up");
     ck_assert_int_eq(parse("logs --help", &args, error), OPTIONS_HELP);
 }
 END_TEST
@@ -97,6 +102,9 @@ static const struct {
     {"ps --follow",                      "unknown option: --follow"                        },
     {"restart",                          "WORKER is missing"                               },
     {"restart vtpm chipset",             "unexpected argument: chipset"                    },
+    {"disk add",                         "DISK is missing"                                 },
+    {"link",                             "NIC [up|down] is missing"                        },
+    {"link 0 up down",                   "unexpected argument: down"                       },
 };
 
 START_TEST(wrong_lines_say_what_is_wrong_and_change_nothing)

@@ -324,6 +324,38 @@ START_TEST(a_change_of_a_disk_goes_on_with_its_file)
 }
 END_TEST
 
+START_TEST(a_change_of_a_link_goes_on)
+{
+    struct stage s;
+    struct channel_msg m;
+    Bulkhead__AdminCall c;
+    Bulkhead__LinkChange change;
+    uint8_t bytes[64];
+    AUTO_FD a = -1;
+
+    bulkhead__admin_call__init(&c);
+    bulkhead__link_change__init(&change);
+    stage_init(&s);
+    stage_start(&s);
+    a = operator_come(&s);
+    c.verb = BULKHEAD__ADMIN_CALL__VERB__LINK;
+    send_bytes(a, bytes, bulkhead__admin_call__pack(&c, bytes), -1);
+    expect_end(a, "no NIC named");
+    change.nic = 2;
+    change.up = true;
+    c.link = &change;
+    send_bytes(a, bytes, bulkhead__admin_call__pack(&c, bytes), -1);
+    m = hear(&s);
+    ck_assert_int_eq(m.envelope->admin_request->action, BULKHEAD__ADMIN_REQUEST__ACTION__LINK);
+    ck_assert_uint_eq(m.envelope->admin_request->link->nic, 2);
+    ck_assert(m.envelope->admin_request->link->up);
+    reply(&s, m.envelope->admin_request->tag, "");
+    expect_end(a, "");
+    channel_msg_done(&m);
+    stage_done(&s);
+}
+END_TEST
+
 START_TEST(a_reply_after_the_operator_left_is_nobodys)
 {
     struct stage s;
@@ -434,6 +466,7 @@ int main(void)
     tcase_add_test(tests, followers_get_what_comes_and_others_are_served_meanwhile);
     tcase_add_test(tests, replies_find_who_asked);
     tcase_add_test(tests, a_change_of_a_disk_goes_on_with_its_file);
+    tcase_add_test(tests, a_change_of_a_link_goes_on);
     tcase_add_test(tests, a_reply_after_the_operator_left_is_nobodys);
     tcase_add_test(tests, wrong_calls_are_answered);
     tcase_add_test(tests, nonsense_costs_the_session_only);

@@ -189,8 +189,19 @@ START_TEST(only_net_reaches_the_networks)
 {
     for (int p = 0; p < PROCESS_COUNT; p++) {
         ck_assert(has((enum process)p, OBJECT_NET) == (p == PROCESS_NET));
-        ck_assert(has((enum process)p, OBJECT_NETS) == (p == PROCESS_NET));
         ck_assert(has((enum process)p, OBJECT_FRAMES) == (p == PROCESS_NET));
+    }
+}
+END_TEST
+
+/* It sets links; whose they are, net reads. */
+START_TEST(only_the_supervisor_writes_the_page_of_nics)
+{
+    for (int p = 0; p < PROCESS_COUNT; p++) {
+        const struct grant *nets = find((enum process)p, OBJECT_NETS, 0);
+
+        ck_assert((nets != NULL) == (p == PROCESS_NET || p == PROCESS_SUPERVISOR));
+        ck_assert(nets == NULL || nets->writable == (p == PROCESS_SUPERVISOR));
     }
 }
 END_TEST
@@ -283,6 +294,7 @@ int main(void)
     tcase_add_test(c, only_the_vtpm_and_the_guest_share_the_crb);
     tcase_add_test(c, only_storage_reaches_the_disks);
     tcase_add_test(c, only_net_reaches_the_networks);
+    tcase_add_test(c, only_the_supervisor_writes_the_page_of_nics);
     tcase_add_test(c, pages_of_vmbus_have_one_writer_each);
     tcase_add_test(c, what_each_vcpu_has_comes_last);
     tcase_add_test(c, serial_lines_belong_to_the_chipset);

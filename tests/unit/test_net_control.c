@@ -1,6 +1,8 @@
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "tests/fakes/guest_rings.h"
 #include "workers/journal.h"
@@ -240,6 +242,248 @@ START_TEST(a_broken_ring_is_logged_once)
 }
 END_TEST
 
+/* --- the link --- */
+
+enum {
+    FRAME_BYTES = 60,
+    CONNECT = 0x4001000b,
+    DISCONNECT = 0x4001000c,
+};
+
+/* A driver that has lent a receive buffer, and asked for frames. */
+static void begin_driver(void)
+{
+    struct vmbus_memory m = {.state = VMBUS_MEMORY_LENT,
+                             .epoch = 1,
+                             .id = GPADL,
+                             .relid = vmbus_relid(NET_FIRST_DEVICE, 0),
+                             .bytes = LENT_PAGES * 4096,
+                             .pages = LENT_PAGES,
+                             .pool_at = 100};
+    struct nic *n = &net->nics[0];
+
+    for (uint64_t i = 0; i < LENT_PAGES; i++)
+        channels.pool[100 + i] = 10 + i;
+    vmbus_memory_write(&channels, 7, &m);
+    send_init(1, NVSP_VERSION_6_1);
+    run();
+    expect_completion(1, NVSP_INIT_COMPLETE);
+    send_words(2, (const uint32_t[]){NVSP_SEND_RECEIVE_BUFFER, GPADL, NVSP_RECEIVE_BUFFER}, 3);
+    run();
+    expect_completion(2, NVSP_SEND_RECEIVE_BUFFER_COMPLETE);
+    ck_assert_uint_eq(n->receive.id, GPADL);
+    n->nvsp.rndis_initialized = 1;
+    n->nvsp.filter = NIC_FILTER_DIRECTED;
+    journal_commit(&worker);
+}
+
+static void set_link(uint32_t up)
+{
+    atomic_store(&nets.rows[0].link_up, up);
+}
+
+/* The next message is that, in one of the sections for answers. */
+static void expect_indication(uint32_t status)
+{
+    const struct nvsp_buffer *b = &net->nics[0].nvsp.receive;
+    uint8_t payload[PACKET_BYTES];
+    uint32_t message[5], section;
+    uint64_t tid;
+    uint16_t type;
+
+    ck_assert(guest_receive(&guest, &type, &tid, payload));
+    ck_assert_uint_eq(type, VMRING_TRANSFER_PAGES);
+    section = (uint32_t)tid - 1;
+    ck_assert_uint_ge(section, b->sections - NVSP_CONTROL_SECTIONS);
+    gmem_pages_copy_in(&net->nics[0].receive.pages, section * b->section_bytes, message,
+                       sizeof(message));
+    ck_assert_uint_eq(message[0], 7);
+    ck_assert_uint_eq(message[1], sizeof(message));
+    ck_assert_uint_eq(message[2], status);
+}
+
+START_TEST(the_guest_is_told_of_its_link_once)
+{
+    begin_driver();
+    (void)net_look(net);
+    expect_nothing();
+    set_link(0);
+    (void)net_look(net);
+    expect_indication(DISCONNECT);
+    (void)net_look(net);
+    expect_nothing();
+    set_link(1);
+    (void)net_look(net);
+    expect_indication(CONNECT);
+    expect_nothing();
+}
+END_TEST
+
+START_TEST(a_link_that_is_down_stays_down_across_a_death)
+{
+    begin_driver();
+    set_link(0);
+    (void)net_look(net);
+    expect_indication(DISCONNECT);
+    new_worker(2);
+    ck_assert(!net->nics[0].config.link_up);
+    ck_assert_str_eq(net->nics[0].rows.link->text, "down");
+    expect_nothing();
+    set_link(1);
+    (void)net_look(net);
+    expect_indication(CONNECT);
+}
+END_TEST
+
+/* Whoever was rung for it died before it told. */
+START_TEST(a_successor_tells_of_the_link_what_was_not_told)
+{
+    begin_driver();
+    set_link(0);
+    new_worker(2);
+    expect_indication(DISCONNECT);
+    new_worker(3);
+    expect_nothing();
+}
+END_TEST
+
+START_TEST(where_there_is_no_room_the_link_is_told_later)
+{
+    _Atomic uint16_t *owners = frames.owners[0];
+    struct nvsp_buffer *b = &net->nics[0].nvsp.receive;
+
+    begin_driver();
+    for (uint32_t i = b->sections - NVSP_CONTROL_SECTIONS; i < b->sections; i++)
+        atomic_store(&owners[i], 1); /* all of those for answers */
+    set_link(0);
+    (void)net_look(net);
+    expect_nothing();
+    ck_assert_uint_eq(net->nics[0].nvsp.told_link_up, 1);
+    atomic_store(&owners[b->sections - 3], 0);
+    (void)net_look(net);
+    expect_indication(DISCONNECT);
+}
+END_TEST
+
+/* The back end's other end. */
+static int plug(enum net_kind kind)
+{
+    static uint8_t stream[NET_STREAM_BYTES];
+    int type = kind == NET_STREAM ? SOCK_STREAM : SOCK_DGRAM;
+    int pair[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+    backend_open(&net->nics[0].backend, kind, pair[0], stream);
+    return pair[1];
+}
+
+static void unplug(int other)
+{
+    (void)close(net->nics[0].backend.fd);
+    (void)close(other);
+}
+
+static void put_frame(int other, enum net_kind kind)
+{
+    uint8_t bytes[VNET_HEADER_BYTES + FRAME_BYTES] = {0};
+    uint32_t head = kind == NET_STREAM ? 4 : VNET_HEADER_BYTES;
+
+    if (kind == NET_STREAM)
+        bytes[3] = FRAME_BYTES;
+    memcpy(bytes + head, net->nics[0].nvsp.mac, 6);
+    ck_assert_int_eq(write(other, bytes, head + FRAME_BYTES), head + FRAME_BYTES);
+}
+
+static const enum net_kind kinds[] = {NET_STREAM, NET_DATAGRAM};
+
+START_TEST(what_comes_while_the_link_is_down_is_gone)
+{
+    struct nic *n = &net->nics[0];
+    enum net_kind kind = kinds[_i];
+    int other;
+
+    begin_driver();
+    memcpy(n->nvsp.mac, n->config.mac, sizeof(n->nvsp.mac));
+    other = plug(kind);
+    set_link(0);
+    (void)net_look(net);
+    expect_indication(DISCONNECT);
+    put_frame(other, kind);
+    put_frame(other, kind);
+    ck_assert(rx_can_wait(n));
+    run();
+    expect_nothing();
+    ck_assert_uint_eq(n->drops[DROP_LINK], 2);
+    ck_assert_uint_eq(n->counters.rx_frames, 0);
+    set_link(1);
+    (void)net_look(net);
+    expect_indication(CONNECT);
+    put_frame(other, kind);
+    run();
+    ck_assert_uint_eq(n->counters.rx_frames, 1);
+    ck_assert_uint_eq(n->drops[DROP_LINK], 2);
+    unplug(other);
+}
+END_TEST
+
+/* Also while its driver wants no frames. */
+START_TEST(a_link_that_is_down_keeps_nothing_for_later)
+{
+    struct nic *n = &net->nics[0];
+    int other;
+
+    begin_driver();
+    n->nvsp.filter = 0;
+    other = plug(NET_DATAGRAM);
+    put_frame(other, NET_DATAGRAM);
+    run();
+    ck_assert(!rx_can_wait(n));
+    ck_assert_uint_eq(n->drops[DROP_LINK], 0);
+    set_link(0);
+    (void)net_look(net);
+    run();
+    ck_assert_uint_eq(n->drops[DROP_LINK], 1);
+    unplug(other);
+}
+END_TEST
+
+/* An RNDIS PACKET message on pages of the guest's. */
+static void send_real_frame(uint64_t tid)
+{
+    const uint32_t len = 44 + FRAME_BYTES;
+    const uint32_t head[11] = {1, len, 36, FRAME_BYTES};
+    const uint32_t words[] = {NVSP_SEND_RNDIS_PACKET, 0, NVSP_NO_SECTION, 0};
+    uint8_t payload[PACKET_BYTES] = {0};
+
+    memcpy(ram + 55 * 4096, head, sizeof(head));
+    memcpy(payload, words, sizeof(words));
+    ck_assert(guest_request(&guest, tid, 55, 0, len, payload));
+}
+
+START_TEST(frames_for_a_link_that_is_down_are_completed_and_dropped)
+{
+    struct nic *n = &net->nics[0];
+
+    begin_driver();
+    set_link(0);
+    (void)net_look(net);
+    expect_indication(DISCONNECT);
+    send_real_frame(5);
+    run();
+    expect_completion(5, NVSP_SEND_RNDIS_PACKET_COMPLETE);
+    ck_assert_uint_eq(n->drops[DROP_LINK], 1);
+    ck_assert_uint_eq(n->counters.tx_frames, 0);
+    set_link(1);
+    (void)net_look(net);
+    expect_indication(CONNECT);
+    send_real_frame(6);
+    run();
+    expect_completion(6, NVSP_SEND_RNDIS_PACKET_COMPLETE);
+    ck_assert_uint_eq(n->counters.tx_frames, 1);
+    ck_assert_uint_eq(n->drops[DROP_LINK], 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("net_control");
@@ -253,6 +497,13 @@ int main(void)
     tcase_add_test(t, a_list_that_is_too_short_for_its_buffer_is_not_used);
     tcase_add_test(t, a_list_that_is_wanted_back_is_let_go_of_and_that_is_said);
     tcase_add_test(t, a_broken_ring_is_logged_once);
+    tcase_add_test(t, the_guest_is_told_of_its_link_once);
+    tcase_add_test(t, a_link_that_is_down_stays_down_across_a_death);
+    tcase_add_test(t, a_successor_tells_of_the_link_what_was_not_told);
+    tcase_add_test(t, where_there_is_no_room_the_link_is_told_later);
+    tcase_add_loop_test(t, what_comes_while_the_link_is_down_is_gone, 0, COUNT_OF(kinds));
+    tcase_add_test(t, a_link_that_is_down_keeps_nothing_for_later);
+    tcase_add_test(t, frames_for_a_link_that_is_down_are_completed_and_dropped);
     suite_add_tcase(s, t);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

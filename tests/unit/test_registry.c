@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ struct stage {
 static struct stage s;
 static struct board_page board_page;
 static struct port_page port_page;
+static struct nets_page nets;
 
 static void on_all_running(void *self)
 {
@@ -164,6 +166,22 @@ static void ask_disk(uint32_t tag, int fd)
     e.body_case = BULKHEAD__ENVELOPE__BODY_ADMIN_REQUEST;
     e.admin_request = &body;
     r = channel_send(s.workers[PROCESS_DIAG], &e, &fd, fd >= 0 ? 1 : 0);
+    ck_assert_int_eq(r, 0);
+    settle();
+}
+
+static void ask_link(const Bulkhead__LinkChange *change)
+{
+    Bulkhead__AdminRequest body = BULKHEAD__ADMIN_REQUEST__INIT;
+    Bulkhead__Envelope e = BULKHEAD__ENVELOPE__INIT;
+    int r;
+
+    body.tag = TAG;
+    body.action = BULKHEAD__ADMIN_REQUEST__ACTION__LINK;
+    body.link = (Bulkhead__LinkChange *)(uintptr_t)change;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_ADMIN_REQUEST;
+    e.admin_request = &body;
+    r = channel_send(s.workers[PROCESS_DIAG], &e, NULL, 0);
     ck_assert_int_eq(r, 0);
     settle();
 }
@@ -458,6 +476,50 @@ START_TEST(a_change_of_a_disk_is_inits_and_answered)
 }
 END_TEST
 
+START_TEST(a_link_is_set_and_net_is_rung)
+{
+    Bulkhead__LinkChange change = BULKHEAD__LINK_CHANGE__INIT;
+    uint64_t rings;
+
+    begin_running();
+    nets.rows[1].kind = NET_TAP;
+    nets.rows[1].link_up = 1;
+    links_init(&s.reg.links, &s.board, &nets, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    change.nic = 1;
+    ask_link(&change);
+    expect_reply(TAG, "");
+    ck_assert_uint_eq(nets.rows[1].link_up, 0);
+    ck_assert_str_eq(s.reg.links.shown[1]->text, "down");
+    ck_assert_int_eq(read(s.reg.links.bell_fd, &rings, sizeof(rings)), sizeof(rings));
+    change.up = true;
+    ask_link(&change);
+    expect_reply(TAG, "");
+    ck_assert_uint_eq(nets.rows[1].link_up, 1);
+    ck_assert_str_eq(s.reg.links.shown[1]->text, "up");
+    expect_nothing();
+}
+END_TEST
+
+START_TEST(a_link_of_no_nic_is_refused)
+{
+    static const char none[] =
+        "no NIC of that number: `bulkhead inspect net` shows which there are";
+    Bulkhead__LinkChange change = BULKHEAD__LINK_CHANGE__INIT;
+
+    begin_running();
+    links_init(&s.reg.links, &s.board, &nets, -1);
+    ask_link(NULL);
+    expect_reply(TAG, "no NIC named");
+    change.up = true;
+    ask_link(&change);
+    expect_reply(TAG, none);
+    ck_assert_uint_eq(nets.rows[0].link_up, 0);
+    change.nic = UINT32_MAX;
+    ask_link(&change);
+    expect_reply(TAG, none);
+}
+END_TEST
+
 /* Its tags are its own: a successor may use them again. */
 START_TEST(another_diag_does_not_hear_what_a_dead_one_asked)
 {
@@ -640,6 +702,8 @@ static TCase *make_case(void)
     tcase_add_test(c, who_is_to_die_asks_for_nothing);
     tcase_add_test(c, diag_that_serves_asks_for_a_restart);
     tcase_add_test(c, a_change_of_a_disk_is_inits_and_answered);
+    tcase_add_test(c, a_link_is_set_and_net_is_rung);
+    tcase_add_test(c, a_link_of_no_nic_is_refused);
     tcase_add_test(c, another_diag_does_not_hear_what_a_dead_one_asked);
     tcase_add_test(c, init_says_nothing_of_disks_unasked);
     tcase_add_test(c, other_workers_ask_for_nothing);

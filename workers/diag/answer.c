@@ -149,6 +149,7 @@ void answer_next(struct question *q, const struct board_page *const boards[PROCE
     case BULKHEAD__ADMIN_CALL__VERB__RESTART:
     case BULKHEAD__ADMIN_CALL__VERB__REVIVE:
     case BULKHEAD__ADMIN_CALL__VERB__DISK:
+    case BULKHEAD__ADMIN_CALL__VERB__LINK:
     case _BULKHEAD__ADMIN_CALL__VERB_IS_INT_SIZE:
     default:
         answer_end("no such question", ret);

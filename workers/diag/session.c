@@ -147,6 +147,23 @@ static void ask_for_disk(struct session *s, const Bulkhead__AdminCall *call, int
     ask_supervisor(s, &request, fd);
 }
 
+/* Which NICs there are, the supervisor knows. */
+static void ask_for_link(struct session *s, const Bulkhead__AdminCall *call)
+{
+    Bulkhead__AdminRequest request;
+
+    if (call->link == NULL) {
+        end_answer(s, "no NIC named");
+        return;
+    }
+    bulkhead__admin_request__init(&request);
+    request.action = BULKHEAD__ADMIN_REQUEST__ACTION__LINK;
+    request.link = call->link;
+    board_log(s->diag->board, LOG_LEVEL_INFO, "operator: nic %u, link %s", call->link->nic,
+              call->link->up ? "up" : "down");
+    ask_supervisor(s, &request, -1);
+}
+
 static void act(struct session *s, const Bulkhead__AdminCall *call, int fd)
 {
     int process = manifest_find(call->target);
@@ -204,6 +221,9 @@ static void take_call(struct session *s, const Bulkhead__AdminCall *call, int fd
         return;
     case BULKHEAD__ADMIN_CALL__VERB__DISK:
         ask_for_disk(s, call, fd);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__LINK:
+        ask_for_link(s, call);
         return;
     case BULKHEAD__ADMIN_CALL__VERB__NONE:
     case _BULKHEAD__ADMIN_CALL__VERB_IS_INT_SIZE:

@@ -177,6 +177,15 @@ int backend_receive(struct backend *b, uint8_t header[VNET_HEADER_BYTES],
                                                           : (int)(got - VNET_HEADER_BYTES);
 }
 
+bool backend_discard(struct backend *b)
+{
+    static const struct gmem_pages nowhere;
+    uint8_t header[VNET_HEADER_BYTES];
+    int r = backend_receive(b, header, &nowhere, 0, 0);
+
+    return r == -EMSGSIZE || r == -EBADMSG;
+}
+
 bool backend_has_more(const struct backend *b)
 {
     return b->kind == NET_STREAM && b->stream_at != b->stream_len;

@@ -68,6 +68,7 @@ enum nic_drop {
     DROP_NO_BUFFER, /* for the guest: it has all sections, or its ring is full */
     DROP_TOO_LONG,
     DROP_BAD_FRAME, /* from the back end: no frame, or its header is wrong */
+    DROP_LINK,      /* either way: it is down */
     DROPS,
 };
 
@@ -223,6 +224,9 @@ int MUST_USE backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BY
  */
 int MUST_USE backend_receive(struct backend *b, uint8_t header[VNET_HEADER_BYTES],
                              const struct gmem_pages *pages, uint32_t offset, uint32_t room);
+
+/* Take a frame, and forget it. False: there is none now. */
+bool backend_discard(struct backend *b);
 
 /* Is a frame there that needs no system call? */
 bool backend_has_more(const struct backend *b);

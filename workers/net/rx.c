@@ -185,14 +185,30 @@ static bool can_receive(const struct nic *n)
            n->config.link_up;
 }
 
+/* While the link is down nothing is kept for later: whether its driver receives is of no matter. */
+static bool can_discard(const struct nic *n)
+{
+    return n->present && !n->config.link_up && !n->backend.is_gone;
+}
+
 bool rx_is_ready(const struct nic *n)
 {
-    return can_receive(n) && backend_has_more(&n->backend);
+    return (can_receive(n) || can_discard(n)) && backend_has_more(&n->backend);
 }
 
 bool rx_can_wait(const struct nic *n)
 {
-    return can_receive(n) && n->backend.kind != NET_DISCARD;
+    return (can_receive(n) || can_discard(n)) && n->backend.kind != NET_DISCARD;
+}
+
+static bool discard(struct nic *n)
+{
+    unsigned gone = 0;
+
+    while (gone < NET_BATCH && backend_discard(&n->backend))
+        gone++;
+    n->drops[DROP_LINK] += gone;
+    return gone > 0;
 }
 
 /* False: there is none, or no room for it. */
@@ -234,6 +250,8 @@ bool rx_work(struct net *s, struct nic *n)
 
     for (unsigned i = 0; i < VMBUS_SUBCHANNELS; i++)
         (void)line_look_for_room(&n->lines[i]);
+    if (can_discard(n))
+        return discard(n);
     if (!can_receive(n))
         return false;
     for (unsigned i = 0; i < NET_BATCH && receive_one(s, n, &b); i++)

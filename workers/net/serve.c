@@ -59,6 +59,24 @@ bool net_work(struct net *s)
     return any;
 }
 
+static void show_link(struct nic *n)
+{
+    board_text(n->rows.link, n->backend.is_gone  ? "back end gone"
+                             : n->config.link_up ? "up"
+                                                 : "down");
+}
+
+/* Shown at once: it may be long until something happens again. */
+static void look_at_link(struct net *s, struct nic *n)
+{
+    bool up = atomic_load(&s->nets->rows[n->index].link_up) != 0;
+
+    if (up == n->config.link_up)
+        return;
+    n->config.link_up = up;
+    show_link(n);
+}
+
 bool net_look(struct net *s)
 {
     bool settled = true;
@@ -66,9 +84,9 @@ bool net_look(struct net *s)
     for (unsigned i = 0; i < NETS_MAX; i++) {
         struct nic *n = &s->nics[i];
 
-        n->config.link_up = atomic_load(&s->nets->rows[i].link_up) != 0;
         if (!n->present)
             continue;
+        look_at_link(s, n);
         settled &= nic_look(s, n);
         control_tell_link(s, n);
         log_ends(s, n);
@@ -193,9 +211,7 @@ static void show_nic(struct nic *n)
     board_set(n->rows.rx_bytes, n->counters.rx_bytes);
     board_set(n->rows.version, n->nvsp.version);
     board_set(n->rows.mtu, n->nvsp.mtu);
-    board_text(n->rows.link, n->backend.is_gone  ? "back end gone"
-                             : n->config.link_up ? "up"
-                                                 : "down");
+    show_link(n);
     for (unsigned i = 0; i < DROPS; i++)
         board_set(n->rows.drops[i], n->drops[i]);
 }

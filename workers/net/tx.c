@@ -74,6 +74,10 @@ static void send_frame(struct net *s, struct nic *n, const struct carried *c, st
     uint32_t len;
     int parts;
 
+    if (!n->config.link_up) {
+        drop(n, DROP_LINK);
+        return;
+    }
     if (tx->frame_len < NIC_HEAD_BYTES || is_too_long(n, tx)) {
         drop(n, DROP_TOO_LONG);
         return;

@@ -122,6 +122,7 @@ static void add_nic_rows(struct net *s, struct nic *n)
         [DROP_MALFORMED] = "malformed", [DROP_OFFLOAD] = "offload",
         [DROP_BACKEND] = "back_end",    [DROP_NO_BUFFER] = "no_buffer",
         [DROP_TOO_LONG] = "too_long",   [DROP_BAD_FRAME] = "bad_frame",
+        [DROP_LINK] = "link",
     };
 
     n->rows.link = add_row(s, n, BOARD_TEXT, "link");

@@ -1,0 +1,67 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "cli/option.h"
+#include "cli/options.h"
+#include "cli/query.h"
+#include "cli/say.h"
+#include "ipc/nets.h"
+
+static int read_nic(const struct cli_args *args, uint32_t *ret)
+{
+    uint64_t nic;
+
+    if (option_number(args->target, &nic) < 0 || nic >= NETS_MAX)
+        return say(
+            EXIT_USAGE,
+            "link %s: the number of a NIC is wanted, 0 to %d, as `bulkhead inspect net` has it",
+            args->target, NETS_MAX - 1);
+    *ret = (uint32_t)nic;
+    return 0;
+}
+
+static int set(const struct cli_args *args, uint32_t nic)
+{
+    static const char words[] = "down|up"; /* as numbers: 0, 1 */
+    Bulkhead__LinkChange change;
+    unsigned up;
+
+    if (option_choice(args->detail, words, &up) < 0)
+        return say(EXIT_USAGE, "link %u %s: up or down is wanted", nic, args->detail);
+    bulkhead__link_change__init(&change);
+    change.nic = nic;
+    change.up = up != 0;
+    return query_link(args, &change);
+}
+
+static int get(const struct cli_args *args, uint32_t nic, char ret[QUERY_TEXT_BYTES])
+{
+    char path[32];
+    int status;
+
+    (void)snprintf(path, sizeof(path), "supervisor/nic%u/link", nic);
+    status = query_text(args, path, ret);
+    if (status == 0 && ret[0] == '\0')
+        status =
+            say(EXIT_FAILED, "no NIC of that number: `bulkhead inspect net` shows which there are");
+    return status;
+}
+
+int link_command(const struct cli_args *args)
+{
+    char link[QUERY_TEXT_BYTES];
+    uint32_t nic;
+    int status = read_nic(args, &nic);
+
+    if (status == 0 && args->detail != NULL)
+        status = set(args, nic);
+    if (status == 0)
+        status = get(args, nic, link);
+    if (status == 0 && args->json)
+        json_document(json_pack("{s:I, s:s}", "nic", (json_int_t)nic, "link", link), stdout);
+    else if (status == 0)
+        (void)printf("nic %u: %s\n", nic, link);
+    return status;
+}
