@@ -27,6 +27,9 @@ enum {
     /* Frames that wait for the worker. What the host side sends from a stream has no congestion control (passt: the
      * receiver's window alone, some 4,400 full frames for Linux' largest): what is lost here is sent all over again. */
     QUEUE_FRAMES = 8192,
+    SENT_BYTES =
+        8
+        << 20, /* of the worker's frames on their way; what is more is lost. Fewer frames than in the queue */
 };
 
 static const char CARDS[] = "/sys/class/net";
@@ -157,21 +160,24 @@ static int bring_up(const char *name)
     if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &rq) < 0)
         return -errno;
     rq.ifr_flags = (short)(rq.ifr_flags | IFF_UP | IFF_PROMISC);
-    return ioctl(fd, SIOCSIFFLAGS, &rq) < 0 ? -errno : 0;
+    if (ioctl(fd, SIOCSIFFLAGS, &rq) < 0)
+        return -errno;
+    rq.ifr_qlen = QUEUE_FRAMES;
+    return ioctl(fd, SIOCSIFTXQLEN, &rq) < 0 ? -errno : 0;
 }
 
 /* Checksums are left to us both ways; segments are cut by the kernel. */
 static int open_link(const char *name)
 {
     struct ifreq rq = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
-    int header = VNET_HEADER_BYTES;
+    int header = VNET_HEADER_BYTES, sent = SENT_BYTES;
     char path[32];
     AUTO_FD fd = -1;
 
     (void)snprintf(path, sizeof(path), "/dev/tap%u", if_nametoindex(name));
     fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || ioctl(fd, TUNSETIFF, &rq) < 0 || ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ||
-        ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM) < 0)
+        ioctl(fd, TUNSETSNDBUF, &sent) < 0 || ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM) < 0)
         return -errno;
     return fd_steal(&fd);
 }

@@ -201,6 +201,7 @@ const struct process_row manifest[PROCESS_COUNT] = {
         .memory_max = 32u << 20,
         .deadline_ms = 1000,
         .has_port = true,
+        .leaves = true,
         .grants = net_grants,
         .n_grants = COUNT_OF(net_grants),
     },

@@ -175,6 +175,12 @@ bool port_ponged(const struct port_client *c)
     return atomic_load(&c->page->pong) == atomic_load(&c->page->ping);
 }
 
+void port_ask_to_leave(struct port_client *c, uint32_t generation)
+{
+    atomic_store(&c->page->leaving, generation);
+    port_ping(c); /* it does not go to sleep before it has looked */
+}
+
 uint32_t port_section(const struct port_client *c)
 {
     atomic_thread_fence(memory_order_seq_cst); /* what changed is seen by whoever enters later */
@@ -254,6 +260,11 @@ void port_pong(struct port_server *s)
 
     if (atomic_load_explicit(&s->page->pong, memory_order_relaxed) != ping)
         atomic_store(&s->page->pong, ping);
+}
+
+bool port_is_to_leave(const struct port_server *s, uint32_t generation)
+{
+    return atomic_load_explicit(&s->page->leaving, memory_order_acquire) == generation;
 }
 
 static bool has_work(const struct port_server *s)

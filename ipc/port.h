@@ -99,7 +99,8 @@ struct port_page {
     _Atomic uint64_t pending; /* bit per slot */
     _Atomic uint32_t bell;
     _Atomic uint32_t ping;
-    uint8_t pad2[48];
+    _Atomic uint32_t leaving; /* the generation that is to end when nothing is in its hands; 0: none */
+    uint8_t pad2[44];
     uint8_t pad3[4096 - 192];
     struct port_slot slots[PORT_SLOTS];
     uint8_t pad4[4096];
@@ -143,6 +144,9 @@ void port_set_gone(struct port_client *c, bool gone);
 void port_ping(struct port_client *c);
 bool port_ponged(const struct port_client *c);
 
+/* Ask the server of that generation to end of itself. It may not do so: it is to be killed then. */
+void port_ask_to_leave(struct port_client *c, uint32_t generation);
+
 /*
  * Has the server left the section it was in when *seen was taken, or was it in none? For whoever takes
  * memory away that it was told to write to: change what it looks at, take *seen, then ask until true.
@@ -180,6 +184,9 @@ void port_answer(struct port_server *s, unsigned slot, const struct port_respons
 
 /* Answer the heartbeat. */
 void port_pong(struct port_server *s);
+
+/* Is this generation asked to end? */
+bool port_is_to_leave(const struct port_server *s, uint32_t generation);
 
 /*
  * Poll for a request for a bounded time, as the peer's place suggests. True when there is one.

@@ -19,6 +19,7 @@ enum {
 static const uint64_t START_DEADLINE_NS = 30ull * 1000 * 1000 * 1000; /* emulated CPUs are slow */
 static const uint64_t SPARE_AFTER_NS = 20ull * 1000 * 1000;       /* let the new one serve first */
 static const uint64_t SPARE_RETRY_NS = 5ull * 1000 * 1000 * 1000; /* after one that failed */
+static const uint64_t LEAVE_DEADLINE_NS = 20ull * 1000 * 1000; /* then it is killed, and loses what it has */
 static const uint64_t DEAF_DEADLINE_NS = 2ull * 1000 * 1000 * 1000;
 
 static const char *const state_words[ROW_STATES] = {
@@ -92,6 +93,19 @@ void lifecycle_kill(struct registry *reg, struct generation *g, enum death_cause
     g->cause = cause;
     if (g->channel >= 0)
         send_kill(reg, g); /* else when it is spawned: until then init has nothing to kill */
+}
+
+/* A successor stands by. */
+static void replace_live(struct registry *reg, struct registry_row *row)
+{
+    struct generation *g = &row->live;
+
+    if (!manifest[g->process].leaves || g->killed) {
+        lifecycle_kill(reg, g, DEATH_PLANNED);
+        return;
+    }
+    g->leave_ns = clock_now_ns();
+    port_ask_to_leave(row->port, g->number);
 }
 
 int lifecycle_spawned(struct registry *reg, struct generation *g)
@@ -201,7 +215,7 @@ void lifecycle_replace(struct registry *reg, uint32_t process, int binary,
     else if (binary >= 0)
         lifecycle_kill(reg, &row->standby, DEATH_PLANNED); /* another program: its death goes on */
     else if (row->standby.verified)
-        lifecycle_kill(reg, &row->live, DEATH_PLANNED);
+        replace_live(reg, row);
 }
 
 void lifecycle_verified(struct registry *reg, struct generation *g)
@@ -219,7 +233,7 @@ void lifecycle_verified(struct registry *reg, struct generation *g)
     if (row->live.number == 0 && row->state != ROW_RESTARTING)
         promote(reg, row);
     else if (row->replacing)
-        lifecycle_kill(reg, &row->live, DEATH_PLANNED); /* its death promotes the standby */
+        replace_live(reg, row); /* its death promotes the standby */
 }
 
 /* Which request did it die of? The region is the dead one's word: at worst it blames its own. */
@@ -347,8 +361,11 @@ void lifecycle_died(struct registry *reg, struct generation *g, int wait_status)
     struct registry_row *row = &reg->rows[g->process];
     uint32_t process = g->process;
     uint32_t number = g->number;
-    bool fault = health_is_fault(g->cause, wait_status);
+    bool fault;
 
+    if (g->leave_ns != 0 && !g->killed && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
+        g->cause = DEATH_PLANNED;
+    fault = health_is_fault(g->cause, wait_status);
     show_death(reg, row, g, wait_status);
     if (g == &row->standby) {
         standby_died(reg, row, process, wait_status);
@@ -400,6 +417,8 @@ static void check_deadlines(struct registry *reg, struct generation *g, uint64_t
         return;
     if (!g->verified && now_ns > g->asked_ns + START_DEADLINE_NS)
         lifecycle_kill(reg, g, DEATH_START);
+    if (g->leave_ns != 0 && now_ns > g->leave_ns + LEAVE_DEADLINE_NS)
+        lifecycle_kill(reg, g, DEATH_PLANNED);
     if (g->deaf_ns != 0 && now_ns > g->deaf_ns + DEAF_DEADLINE_NS)
         lifecycle_kill(reg, g, DEATH_PROTOCOL); /* it lives, and has closed its channel */
 }

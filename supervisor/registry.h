@@ -50,6 +50,7 @@ struct generation {
     struct event *readable;
     uint64_t asked_ns;      /* when its start was asked for */
     uint64_t active_ns;     /* since when it serves; 0: not yet */
+    uint64_t leave_ns;      /* since when it is asked to end; 0: it is not */
     uint64_t deaf_ns;       /* since when its channel is closed; 0: it is not */
     enum death_cause cause; /* why we asked for its death; DEATH_BY_ITSELF: we did not */
     bool killed;            /* Kill was sent */

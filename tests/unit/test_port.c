@@ -237,6 +237,16 @@ START_TEST(a_heartbeat_is_answered)
 }
 END_TEST
 
+START_TEST(one_generation_is_asked_to_leave)
+{
+    ck_assert(!port_is_to_leave(&server, 1));
+    port_ask_to_leave(&client, 1);
+    ck_assert(!port_sleep_begin(&server)); /* it looks before it sleeps */
+    ck_assert(port_is_to_leave(&server, 1));
+    ck_assert(!port_is_to_leave(&server, 2));
+}
+END_TEST
+
 START_TEST(a_new_server_answers_the_heartbeat_at_once)
 {
     port_ping(&client);
@@ -455,6 +465,7 @@ int main(void)
     tcase_add_test(c, a_port_given_up_keeps_nobody_waiting);
     tcase_add_test(c, how_long_a_request_waits_is_known);
     tcase_add_test(c, a_heartbeat_is_answered);
+    tcase_add_test(c, one_generation_is_asked_to_leave);
     tcase_add_test(c, a_new_server_answers_the_heartbeat_at_once);
     tcase_add_test(c, who_polls_is_woken_by_its_eventfd);
     tcase_add_test(c, a_full_eventfd_blocks_nobody);

@@ -424,6 +424,52 @@ START_TEST(a_killed_spare_is_not_promoted)
 }
 END_TEST
 
+/* A worker that has frames in its hands, with a spare in order, is to be replaced. */
+static void ask_net_to_leave(void)
+{
+    const struct waiting_admin nobody = {0};
+
+    begin_running();
+    row(PROCESS_NET)->port = row(PROCESS_VTPM)->port;
+    row(PROCESS_VTPM)->port = NULL;
+    lifecycle_tick(&s.reg, clock_now_ns() + NS_PER_S);
+    expect_spawn(PROCESS_NET, 2, false);
+    come_up(PROCESS_NET, 2);
+    say_verified(PROCESS_NET, 2);
+    lifecycle_replace(&s.reg, PROCESS_NET, -1, &nobody);
+    ck_assert_uint_eq(port_page.leaving, 1);
+    expect_nothing(); /* it is not killed */
+}
+
+START_TEST(who_leaves_when_asked_was_replaced)
+{
+    ask_net_to_leave();
+    say_died(PROCESS_NET, 1, 0, false);
+    ck_assert(is_activated(PROCESS_NET));
+    ck_assert_uint_eq(row(PROCESS_NET)->live.number, 2);
+    ck_assert_uint_eq(row(PROCESS_NET)->health.n_faults, 0);
+}
+END_TEST
+
+START_TEST(who_does_not_leave_is_killed)
+{
+    ask_net_to_leave();
+    lifecycle_tick(&s.reg, clock_now_ns() + 50 * NS_PER_MS);
+    expect_kill(PROCESS_NET, 1);
+    say_died(PROCESS_NET, 1, STATUS_KILLED, false);
+    ck_assert(is_activated(PROCESS_NET));
+    ck_assert_uint_eq(row(PROCESS_NET)->health.n_faults, 0);
+}
+END_TEST
+
+START_TEST(who_crashes_when_asked_to_leave_has_crashed)
+{
+    ask_net_to_leave();
+    say_died(PROCESS_NET, 1, SIGSEGV, false);
+    ck_assert_uint_eq(row(PROCESS_NET)->health.n_faults, 1);
+}
+END_TEST
+
 /* --- what a generation may say, and when --- */
 
 START_TEST(who_was_not_looked_at_asks_for_nothing)
@@ -697,6 +743,9 @@ static TCase *make_case(void)
 
     tcase_add_test(c, a_spare_takes_over);
     tcase_add_test(c, a_killed_spare_that_was_in_order_replaces_nobody);
+    tcase_add_test(c, who_leaves_when_asked_was_replaced);
+    tcase_add_test(c, who_does_not_leave_is_killed);
+    tcase_add_test(c, who_crashes_when_asked_to_leave_has_crashed);
     tcase_add_test(c, a_killed_spare_is_not_promoted);
     tcase_add_test(c, who_was_not_looked_at_asks_for_nothing);
     tcase_add_test(c, who_is_to_die_asks_for_nothing);
