@@ -88,7 +88,8 @@ struct process_row {
     uint64_t memory_max;  /* bytes, besides shared memory; 0: none */
     unsigned deadline_ms; /* for one forwarded access */
     bool has_port;
-    bool leaves; /* replaced, it ends of itself when nothing is in its hands that a death would lose */
+    bool
+        leaves; /* replaced, it ends of itself when nothing is in its hands that a death would lose */
     const struct grant *grants;
     size_t n_grants;
 };
