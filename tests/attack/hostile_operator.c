@@ -328,11 +328,12 @@ static void send_links(void)
     send_bytes(none, "\x08\x07", 2, -1, 0);
     expect_refused("a call for a link without one", none);
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
-        Bulkhead__AdminCall c = BULKHEAD__ADMIN_CALL__INIT;
+        Bulkhead__AdminCall c;
         Bulkhead__LinkChange change = BULKHEAD__LINK_CHANGE__INIT;
         uint8_t bytes[LONGEST_CALL];
         AUTO_FD fd = come();
 
+        bulkhead__admin_call__init(&c);
         change.nic = numbers[i];
         c.verb = BULKHEAD__ADMIN_CALL__VERB__LINK;
         c.link = &change;
