@@ -24,12 +24,12 @@ enum {
     MAC_TEXT_BYTES = 18,
     VNET_HEADER_BYTES = 12,
     PATH_BYTES = 64 + IF_NAMESIZE,
-    /* Frames that wait for the worker. What the host side sends from a stream has no congestion control (passt: the
-     * receiver's window alone, some 4,400 full frames for Linux' largest): what is lost here is sent all over again. */
-    QUEUE_FRAMES = 8192,
-    SENT_BYTES =
-        8
-        << 20, /* of the worker's frames on their way; what is more is lost. Fewer frames than in the queue */
+    /*
+     * Of frames that wait for the worker. What the host side sends from a stream has no congestion control (passt:
+     * the receiver's window alone, some 6 MiB for Linux' largest): what is lost here is sent all over again.
+     */
+    QUEUE_BYTES = 12 << 20,
+    SENT_BYTES = 8 << 20, /* of the worker's frames on their way; what is more is lost */
 };
 
 static const char CARDS[] = "/sys/class/net";
@@ -100,11 +100,10 @@ static void close_nest(const struct message *m, struct rtattr *nest)
     nest->rta_len = (unsigned short)((const uint8_t *)m + m->head.nlmsg_len - (uint8_t *)nest);
 }
 
-static void fill(struct message *m, const char *name, unsigned lower)
+static void fill(struct message *m, const char *name, unsigned lower, uint32_t queue)
 {
     static const char kind[] = "macvtap";
     const uint32_t mode = MACVLAN_MODE_PASSTHRU;
-    const uint32_t queue = QUEUE_FRAMES;
     struct rtattr *info, *data;
 
     m->head =
@@ -140,18 +139,19 @@ static int ask(int fd, const struct message *m)
     return answer.error.error;
 }
 
-static int make_link(const char *name, unsigned lower)
+static int make_link(const char *name, unsigned lower, uint32_t queue)
 {
     AUTO_FD fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
     struct message m = {0};
 
     if (fd < 0)
         return -errno;
-    fill(&m, name, lower);
+    fill(&m, name, lower, queue);
     return ask(fd, &m);
 }
 
-static int bring_up(const char *name)
+/* How many frames its queue, and that of the link over it, hold: as many bytes, whatever its MTU is. */
+static int bring_up(const char *name, uint32_t *ret_queue)
 {
     AUTO_FD fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     struct ifreq rq = {0};
@@ -162,7 +162,10 @@ static int bring_up(const char *name)
     rq.ifr_flags = (short)(rq.ifr_flags | IFF_UP | IFF_PROMISC);
     if (ioctl(fd, SIOCSIFFLAGS, &rq) < 0)
         return -errno;
-    rq.ifr_qlen = QUEUE_FRAMES;
+    if (ioctl(fd, SIOCGIFMTU, &rq) < 0 || rq.ifr_mtu <= 0)
+        return -EIO;
+    *ret_queue = QUEUE_BYTES / (uint32_t)rq.ifr_mtu;
+    rq.ifr_qlen = (int)*ret_queue;
     return ioctl(fd, SIOCSIFTXQLEN, &rq) < 0 ? -errno : 0;
 }
 
@@ -185,6 +188,7 @@ static int open_link(const char *name)
 int macvtap_open(const uint8_t mac[6], uint64_t wait_ns, struct why *why)
 {
     char text[MAC_TEXT_BYTES], card[IF_NAMESIZE], name[IF_NAMESIZE];
+    uint32_t queue = 0;
     unsigned lower;
     int r;
 
@@ -194,9 +198,9 @@ int macvtap_open(const uint8_t mac[6], uint64_t wait_ns, struct why *why)
     if (lower == 0)
         return why_say(why, -ENODEV, "no network card with the address %s", text);
     (void)snprintf(name, sizeof(name), "guest%u", lower);
-    r = bring_up(card);
+    r = bring_up(card, &queue);
     if (r == 0)
-        r = make_link(name, lower);
+        r = make_link(name, lower, queue);
     if (r == 0)
         r = open_link(name);
     return r < 0 ? why_errno(why, r, "network card %s", card) : r;

@@ -88,8 +88,7 @@ struct process_row {
     uint64_t memory_max;  /* bytes, besides shared memory; 0: none */
     unsigned deadline_ms; /* for one forwarded access */
     bool has_port;
-    bool
-        leaves; /* replaced, it ends of itself when nothing is in its hands that a death would lose */
+    bool leaves; /* replaced, it ends of itself when a death would lose nothing */
     const struct grant *grants;
     size_t n_grants;
 };

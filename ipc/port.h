@@ -99,8 +99,7 @@ struct port_page {
     _Atomic uint64_t pending; /* bit per slot */
     _Atomic uint32_t bell;
     _Atomic uint32_t ping;
-    _Atomic uint32_t
-        leaving; /* the generation that is to end when nothing is in its hands; 0: none */
+    _Atomic uint32_t leaving; /* generation that is to end of itself; 0: none */
     uint8_t pad2[44];
     uint8_t pad3[4096 - 192];
     struct port_slot slots[PORT_SLOTS];

@@ -28,7 +28,7 @@ enum {
     RING_PAGES = 65,
     BUFFER_PAGES = 2048,
     HEAD_MAX = 16 + 8 * PAGES,
-    RETURNS_MAX = 4096,
+    RETURNS_MAX = NET_GUEST_SECTIONS, /* each packet has one at least */
 };
 
 struct slot {
@@ -166,7 +166,10 @@ static void take_frames(struct bench *b, const struct vring_packet *p)
         net_pages_get(&b->net, b->net.receive.pfns, at, b->copy, bytes);
     }
     b->more = net_series_count(&b->series, n, b->now_ns);
-    b->returns[b->n_returns++ % RETURNS_MAX] = p->transaction;
+    if (b->n_returns == RETURNS_MAX)
+        vmbus_fail(&b->vmbus, "more packets than sections");
+    else
+        b->returns[b->n_returns++] = p->transaction;
 }
 
 static void on_packet(struct guest_channel *c, const struct vring_packet *p)

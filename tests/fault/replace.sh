@@ -2,6 +2,7 @@
 # with $worker, $run_sim, $bulkhead, $init, $workers set; sets $work, $socket, and $after, the build that serves.
 # shellcheck shell=bash disable=SC2154
 
+sim=''
 work=$(mktemp -d)
 trap 'kill "$sim" 2>/dev/null || true; rm -rf -- "$work"' EXIT
 socket=$work/operator.sock

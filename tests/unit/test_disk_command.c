@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/say.h"
+#include "tests/fakes/operator.h"
 
 static char folder[] = "/tmp/test-disk-XXXXXX";
 static const char *const names[] = {"a.img", "socket"};
@@ -35,18 +35,6 @@ static void leave(void)
     for (size_t i = 0; i < COUNT_OF(names); i++)
         (void)unlink(names[i]);
     (void)rmdir(folder);
-}
-
-static int listen_here(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "socket"};
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-    (void)unlink("socket");
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    ck_assert_int_eq(listen(fd, 1), 0);
-    return fd;
 }
 
 /* The command, in a process of its own. */
@@ -90,19 +78,6 @@ static Bulkhead__AdminCall *receive(int connection, int *ret_fd)
     call = bulkhead__admin_call__unpack(NULL, (size_t)len, bytes);
     ck_assert_ptr_nonnull(call);
     return call;
-}
-
-static void answer(int connection, const char *error)
-{
-    Bulkhead__AdminAnswer a;
-    uint8_t bytes[256];
-    size_t len;
-
-    bulkhead__admin_answer__init(&a);
-    a.error = (char *)(uintptr_t)error;
-    a.done = true;
-    len = bulkhead__admin_answer__pack(&a, bytes);
-    ck_assert_int_eq(send(connection, bytes, len, 0), (ssize_t)len);
 }
 
 static const struct {
@@ -149,7 +124,7 @@ START_TEST(the_vm_is_asked)
         ck_assert_int_eq(fcntl(again, F_OFD_SETLK, &any), 0); /* init can lock it */
     }
     bulkhead__admin_call__free_unpacked(call, NULL);
-    answer(connection, _i == 1 ? "no" : "");
+    answer(connection, _i == 1 ? "no" : "", NULL);
     ck_assert_int_eq(status_of(pid), _i == 1 ? EXIT_FAILED : EXIT_OK);
 }
 END_TEST

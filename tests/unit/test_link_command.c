@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/say.h"
+#include "tests/fakes/operator.h"
 
 enum {
     OUTPUT_BYTES = 256,
@@ -30,18 +30,6 @@ static void leave(void)
 {
     (void)unlink("socket");
     (void)rmdir(folder);
-}
-
-static int listen_here(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "socket"};
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-    (void)unlink("socket");
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    ck_assert_int_eq(listen(fd, 1), 0);
-    return fd;
 }
 
 /* The command, in a process of its own, its output in *ret_out. */
@@ -95,25 +83,6 @@ static Bulkhead__AdminCall *hear(int listener, int *ret_connection)
     call = bulkhead__admin_call__unpack(NULL, (size_t)len, bytes);
     ck_assert_ptr_nonnull(call);
     return call;
-}
-
-static void answer(int connection, const char *error, const char *text)
-{
-    Bulkhead__ValueRow row, *rows[] = {&row};
-    Bulkhead__AdminAnswer a;
-    uint8_t bytes[256];
-    size_t len;
-
-    bulkhead__value_row__init(&row);
-    bulkhead__admin_answer__init(&a);
-    row.text = (char *)(uintptr_t)text;
-    row.is_text = true;
-    a.error = (char *)(uintptr_t)error;
-    a.values = rows;
-    a.n_values = text != NULL;
-    a.done = true;
-    len = bulkhead__admin_answer__pack(&a, bytes);
-    ck_assert_int_eq(send(connection, bytes, len, 0), (ssize_t)len);
 }
 
 static void hear_change(int listener, uint32_t nic, bool up, const char *error)

@@ -125,6 +125,7 @@ START_TEST(a_worker_with_a_port_has_a_region_that_the_supervisor_reads)
     for (unsigned p = 0; p < PROCESS_COUNT; p++) {
         ck_assert((find((enum process)p, OBJECT_REGION, p) != NULL) == manifest[p].has_port);
         ck_assert((find(PROCESS_SUPERVISOR, OBJECT_REGION, p) != NULL) == manifest[p].has_port);
+        ck_assert(!manifest[p].leaves || manifest[p].has_port); /* it is asked by its port */
         ck_assert_msg((manifest[p].deadline_ms != 0) == manifest[p].has_port, "deadline of %s",
                       manifest[p].name);
     }

@@ -177,21 +177,29 @@ START_TEST(an_answer_that_was_not_told_is_told_by_a_successor_once)
 }
 END_TEST
 
-/* Its number was used before, for more. */
-START_TEST(a_list_that_is_too_short_for_its_buffer_is_not_used)
+/* A list of LENT_PAGES pages, in row 7. */
+static struct vmbus_memory lend(void)
 {
-    struct vmbus_memory m = {.state = VMBUS_MEMORY_LENT,
-                             .epoch = 1,
-                             .id = GPADL,
-                             .relid = vmbus_relid(NET_FIRST_DEVICE, 0),
-                             .bytes = LENT_PAGES * 4096,
-                             .pages = LENT_PAGES,
-                             .pool_at = 100};
-    struct nic *n = &net->nics[0];
+    const struct vmbus_memory m = {.state = VMBUS_MEMORY_LENT,
+                                   .epoch = 1,
+                                   .id = GPADL,
+                                   .relid = vmbus_relid(NET_FIRST_DEVICE, 0),
+                                   .bytes = LENT_PAGES * 4096,
+                                   .pages = LENT_PAGES,
+                                   .pool_at = 100};
 
     for (uint64_t i = 0; i < LENT_PAGES; i++)
         channels.pool[100 + i] = 10 + i;
     vmbus_memory_write(&channels, 7, &m);
+    return m;
+}
+
+/* Its number was used before, for more. */
+START_TEST(a_list_that_is_too_short_for_its_buffer_is_not_used)
+{
+    struct nic *n = &net->nics[0];
+
+    (void)lend();
     n->nvsp.receive =
         (struct nvsp_buffer){.gpadl = GPADL, .section_bytes = 2048, .sections = 2 * LENT_PAGES};
     nic_take_buffers(net, n);
@@ -205,18 +213,9 @@ END_TEST
 
 START_TEST(a_list_that_is_wanted_back_is_let_go_of_and_that_is_said)
 {
-    struct vmbus_memory m = {.state = VMBUS_MEMORY_LENT,
-                             .epoch = 1,
-                             .id = GPADL,
-                             .relid = vmbus_relid(NET_FIRST_DEVICE, 0),
-                             .bytes = LENT_PAGES * 4096,
-                             .pages = LENT_PAGES,
-                             .pool_at = 100};
+    struct vmbus_memory m = lend();
     struct nic *n = &net->nics[0];
 
-    for (uint64_t i = 0; i < LENT_PAGES; i++)
-        channels.pool[100 + i] = 10 + i;
-    vmbus_memory_write(&channels, 7, &m);
     n->nvsp.send = (struct nvsp_buffer){.gpadl = GPADL, .section_bytes = 2048, .sections = 4};
     nic_take_buffers(net, n);
     ck_assert_uint_eq(n->send.id, GPADL);
@@ -253,18 +252,9 @@ enum {
 /* A driver that has lent a receive buffer, and asked for frames. */
 static void begin_driver(void)
 {
-    struct vmbus_memory m = {.state = VMBUS_MEMORY_LENT,
-                             .epoch = 1,
-                             .id = GPADL,
-                             .relid = vmbus_relid(NET_FIRST_DEVICE, 0),
-                             .bytes = LENT_PAGES * 4096,
-                             .pages = LENT_PAGES,
-                             .pool_at = 100};
     struct nic *n = &net->nics[0];
 
-    for (uint64_t i = 0; i < LENT_PAGES; i++)
-        channels.pool[100 + i] = 10 + i;
-    vmbus_memory_write(&channels, 7, &m);
+    (void)lend();
     send_init(1, NVSP_VERSION_6_1);
     run();
     expect_completion(1, NVSP_INIT_COMPLETE);

@@ -25,8 +25,9 @@ enum {
     NVSP_SEND_SECTIONS_MAX = 2688,     /* 16 MiB */
     NVSP_RECEIVE_SECTIONS_MAX = 18432, /* 31 MiB of the smallest */
     NVSP_CONTROL_SECTIONS = 16,        /* of the receive buffer, for answers of RNDIS */
-    NVSP_SECTION_EXTRA =
-        306, /* of a receive section, besides the MTU: Ethernet, RNDIS, and 36 spare */
+    /* Of a receive section, besides the MTU: Ethernet, RNDIS, and 36 to spare. */
+    NVSP_SECTION_EXTRA = 306,
+
     NIC_CHANNELS = 8,
     NIC_MTU_MIN = 68,
     NIC_MTU_MAX = 9000,
