@@ -27,9 +27,12 @@ struct frames_slot {
 };
 
 struct frames_channel {
-    uint32_t opening;      /* that all of this is about; another one voids it */
-    uint32_t commit_done;  /* what done is after what is being published */
-    _Atomic uint64_t in;   /* low half: packets taken, high half: read offset in the ring */
+    uint32_t opening;     /* that all of this is about; another one voids it */
+    uint32_t commit_done; /* what done is after what is being published */
+    _Atomic uint64_t
+        in; /* low half: packets taken, high half: read offset in the ring, and FRAMES_PART */
+    _Atomic uint64_t
+        ahead; /* the same: sections that the guest gives back in packets up to there are ours already */
     _Atomic uint32_t done; /* of those, the first ones: done with */
     _Atomic uint32_t out;  /* write offset in the other ring */
     _Atomic uint32_t
@@ -53,4 +56,6 @@ struct frames_page {
 
 enum {
     FRAMES_MORE = 0xffff,
+    FRAMES_PART =
+        7, /* offsets in a ring are multiples of 8; messages of the next packet that are taken */
 };

@@ -10,8 +10,10 @@ bool __real_vmring_produced(const struct vmring *r, uint32_t before, uint32_t wr
 bool __wrap_vmring_produced(const struct vmring *r, uint32_t before, uint32_t write);
 bool __real_vmring_consumed(const struct vmring *r, uint32_t before, uint32_t read);
 bool __wrap_vmring_consumed(const struct vmring *r, uint32_t before, uint32_t read);
-bool __real_line_taken(struct line *l);
-bool __wrap_line_taken(struct line *l);
+void __real_line_taken(struct line *l);
+void __wrap_line_taken(struct line *l);
+void __real_line_put_back(struct line *l, const struct line_mark *packet, unsigned part);
+void __wrap_line_put_back(struct line *l, const struct line_mark *packet, unsigned part);
 uint32_t __real_line_free_sections(struct line *l);
 uint32_t __wrap_line_free_sections(struct line *l);
 int __real_gmem_set_bit(const struct gmem *m, struct gpa word, unsigned bit);
@@ -39,14 +41,18 @@ bool __wrap_vmring_consumed(const struct vmring *r, uint32_t before, uint32_t re
     return signal;
 }
 
-bool __wrap_line_taken(struct line *l)
+void __wrap_line_taken(struct line *l)
 {
-    bool signal;
+    dawdle();
+    __real_line_taken(l);
+    dawdle();
+}
 
+void __wrap_line_put_back(struct line *l, const struct line_mark *packet, unsigned part)
+{
     dawdle();
-    signal = __real_line_taken(l);
+    __real_line_put_back(l, packet, part);
     dawdle();
-    return signal;
 }
 
 uint32_t __wrap_line_free_sections(struct line *l)

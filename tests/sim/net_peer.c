@@ -19,14 +19,15 @@ enum {
     VIOLATIONS_TOLD = 10,
 };
 
-int net_peer_open(struct net_peer *p, int *ret_guest_fd)
+int net_peer_open(struct net_peer *p, int room, int *ret_guest_fd)
 {
-    static const int bytes = SOCKET_BYTES;
     int pair[2];
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
         return -errno;
     for (unsigned i = 0; i < 2; i++) {
+        int bytes = i == 1 && room > 0 ? room : SOCKET_BYTES;
+
         /* What is in the socket counts as the sender's; more than the limit for all needs root. */
         if (setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
             (void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));

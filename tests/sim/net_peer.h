@@ -25,8 +25,8 @@ struct net_peer {
     struct flow flows[FLOWS];
 };
 
-/* Both ends of its socket: the peer's is p->fd. 0 or negative errno. */
-int MUST_USE net_peer_open(struct net_peer *p, int *ret_guest_fd);
+/* Both ends of its socket: the peer's is p->fd; room: bytes for what the guest sends, 0: plenty. 0 or negative errno. */
+int MUST_USE net_peer_open(struct net_peer *p, int room, int *ret_guest_fd);
 /* Serve it, or leave it alone: then nothing is ever heard. */
 int MUST_USE net_peer_start(struct net_peer *p, uint64_t rate);
 /* End it, say what it saw. False: there was a violation. */

@@ -2,14 +2,14 @@
  * tests/sim/run-sim.c - runs one simulator program as the supervisor under the real init.
  *
  *   run-sim [--timeout SECONDS] [--socket PATH] [--pss] [--as WORKER PROGRAM] [--vcpus N]
- *           [--memory MIB] [--disk DISK]... [--net NET] [--net-rate N]
+ *           [--memory MIB] [--disk DISK]... [--net NET] [--net-rate N] [--net-room BYTES]
  *           INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]
  *
  * COM1 goes to stdout. Exit status 0 when the simulator says that it passed. With --pss the
  * proportional memory of all processes is printed when they have started. --as runs PROGRAM in the
  * place of a worker. DISK is as `bulkhead run --disk` has it. --net gives the guest a NIC, and NET is what it is
- * plugged into: echo, a peer that answers (net_peer.h), with N frames a second at most, and what it finds wrong fails
- * the run; flood=BYTES, somebody who only sends (net_flood.h); none, nobody; discard; or tap=NAME. Needs root, as
+ * plugged into: echo, a peer that answers (net_peer.h), with N frames a second at most, and a socket with room
+ * for BYTES of the guest's; what it finds wrong fails the run; flood=BYTES, somebody who only sends (net_flood.h); none, nobody; discard; or tap=NAME. Needs root, as
  * init does.
  */
 #include <dirent.h>
@@ -73,6 +73,7 @@ struct run {
     const char *tap;        /* NULL: another one */
     bool has_peer;
     uint64_t net_rate;
+    int net_room;
     uint32_t flood_bytes; /* 0: no flood */
     struct net_flood flood;
     struct net_peer peer;
@@ -239,7 +240,7 @@ static int open_net(struct run *run)
     } else if (run->net_kind == NET_DISCARD) {
         run->net_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     } else if (run->net_kind == NET_DATAGRAM) {
-        r = net_peer_open(&run->peer, &run->net_fd);
+        r = net_peer_open(&run->peer, run->net_room, &run->net_fd);
     }
     return r;
 }
@@ -411,7 +412,7 @@ static int usage(void)
         stderr,
         "usage: run-sim [--timeout SECONDS] [--socket PATH] [--pss] "
         "[--as WORKER PROGRAM] [--vcpus N] [--memory MIB] [--disk DISK]... "
-        "[--net echo|flood=BYTES|none|discard|tap=NAME] [--net-rate N] INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
+        "[--net echo|flood=BYTES|none|discard|tap=NAME] [--net-rate N] [--net-room BYTES] INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
     return EXIT_USAGE;
 }
 
@@ -472,6 +473,9 @@ static int take_option(struct run *run, int c, int argc, char **argv)
     case 'r':
         run->net_rate = strtoull(optarg, NULL, 10);
         return 0;
+    case 'R':
+        run->net_room = (int)strtoul(optarg, NULL, 10);
+        return 0;
     case 'a':
         if (optind == argc)
             return -EINVAL;
@@ -496,6 +500,7 @@ static int parse(struct run *run, int argc, char **argv)
         {"disk", required_argument, NULL, 'd'},
         {"net", required_argument, NULL, 'n'},
         {"net-rate", required_argument, NULL, 'r'},
+        {"net-room", required_argument, NULL, 'R'},
         {0}
     };
     /* clang-format on */

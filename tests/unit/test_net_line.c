@@ -104,7 +104,8 @@ START_TEST(frames_are_completed_once_and_in_order)
         send_packet(VMRING_IN_BAND, 100 + i);
     for (unsigned i = 0; i < 3; i++)
         take_one(i == 1 ? LINE_NOTHING : LINE_FRAME);
-    (void)line_taken(&line);
+    line_taken(&line);
+    (void)line_show_taken(&line);
     ck_assert(complete());
     expect(VMRING_COMPLETION, 101);
     expect(VMRING_COMPLETION, 103);
@@ -134,7 +135,8 @@ START_TEST(a_taken_frame_is_completed_by_a_successor_and_not_taken_again)
 
     send_packet(VMRING_IN_BAND, 7);
     take_one(LINE_FRAME);
-    (void)line_taken(&line);
+    line_taken(&line);
+    (void)line_show_taken(&line);
     ck_assert_int_eq(take_over(), 0);
     ck_assert_int_eq(line_next(&line, &p), -EAGAIN);
     ck_assert(complete());
@@ -148,7 +150,8 @@ START_TEST(completions_that_were_shown_are_not_shown_again)
 {
     send_packet(VMRING_IN_BAND, 7);
     take_one(LINE_FRAME);
-    (void)line_taken(&line);
+    line_taken(&line);
+    (void)line_show_taken(&line);
     ck_assert(complete());
     atomic_store(&page.channels[0].done, 0);
     atomic_store(&page.channels[0].out, page.channels[0].commit_from);
@@ -167,14 +170,16 @@ START_TEST(completions_are_not_counted_twice)
     send_packet(VMRING_IN_BAND, 8);
     take_one(LINE_FRAME);
     take_one(LINE_FRAME);
-    (void)line_taken(&line);
+    line_taken(&line);
+    (void)line_show_taken(&line);
     ck_assert(complete());
     atomic_store(&page.channels[0].commit, 1 << 16 | 2);
     ck_assert_int_eq(take_over(), 0);
     ck_assert_uint_eq(line.done, 2);
     send_packet(VMRING_IN_BAND, 9);
     take_one(LINE_FRAME);
-    (void)line_taken(&line);
+    line_taken(&line);
+    (void)line_show_taken(&line);
     (void)complete();
     for (uint64_t i = 7; i <= 9; i++)
         expect(VMRING_COMPLETION, i);
@@ -186,7 +191,8 @@ START_TEST(completions_that_were_not_shown_are_shown)
 {
     send_packet(VMRING_IN_BAND, 7);
     take_one(LINE_FRAME);
-    (void)line_taken(&line);
+    line_taken(&line);
+    (void)line_show_taken(&line);
     page.channels[0].commit_from = 0;
     page.channels[0].commit_to = 64;
     atomic_store(&page.channels[0].commit, 1 << 16 | 1);
@@ -206,7 +212,8 @@ START_TEST(sections_are_the_guests_until_it_gives_them_back)
     ck_assert_uint_eq(page.owners[0][7], 0);
     send_packet(VMRING_COMPLETION, 5);
     take_one(LINE_GIVEN_BACK);
-    (void)line_taken(&line);
+    line_taken(&line);
+    (void)line_show_taken(&line);
     ck_assert_uint_eq(line_free_sections(&line), 3);
     for (unsigned i = 0; i < 16; i++)
         ck_assert_uint_eq(page.owners[0][i], 0);
@@ -223,7 +230,8 @@ START_TEST(what_it_does_not_have_it_cannot_give_back)
         send_packet(VMRING_COMPLETION, wrong[i]);
         take_one(LINE_GIVEN_BACK);
     }
-    (void)line_taken(&line);
+    line_taken(&line);
+    (void)line_show_taken(&line);
     ck_assert_uint_eq(line_free_sections(&line), 0);
     ck_assert_uint_eq(page.owners[0][4], 3);
 }
@@ -234,7 +242,8 @@ START_TEST(sections_given_back_are_freed_by_a_successor)
     ck_assert_uint_eq(give(4, 3), 1);
     send_packet(VMRING_COMPLETION, 5);
     take_one(LINE_GIVEN_BACK);
-    (void)line_taken(&line);
+    line_taken(&line);
+    (void)line_show_taken(&line);
     ck_assert_int_eq(take_over(), 0);
     ck_assert_uint_eq(line_free_sections(&line), 3);
     ck_assert_uint_eq(page.owners[0][4], 0);
@@ -291,7 +300,8 @@ START_TEST(a_full_ring_waits_and_goes_on)
     ck_assert_uint_eq(page.owners[0][given], 0);
     send_packet(VMRING_IN_BAND, 7);
     take_one(LINE_FRAME);
-    (void)line_taken(&line);
+    line_taken(&line);
+    (void)line_show_taken(&line);
     ck_assert(!complete());
     for (unsigned i = 0; i < given; i++)
         expect(VMRING_TRANSFER_PAGES, i + 1);
@@ -312,7 +322,8 @@ START_TEST(a_control_packet_holds_up_what_follows)
     send_packet(VMRING_IN_BAND, 8);
     take_one(LINE_CONTROL);
     take_one(LINE_FRAME);
-    (void)line_taken(&line);
+    line_taken(&line);
+    (void)line_show_taken(&line);
     ck_assert(!complete());
     expect_nothing();
     ck_assert(line_control(&line, &number));
@@ -330,7 +341,8 @@ START_TEST(another_opening_knows_nothing_of_the_last)
 {
     send_packet(VMRING_IN_BAND, 7);
     take_one(LINE_FRAME);
-    (void)line_taken(&line);
+    line_taken(&line);
+    (void)line_show_taken(&line);
     line_close(&line);
     memset(ram, 0, sizeof(ram));
     guest.received_to = 0;
@@ -340,7 +352,8 @@ START_TEST(another_opening_knows_nothing_of_the_last)
     expect_nothing();
     send_packet(VMRING_IN_BAND, 9);
     take_one(LINE_FRAME);
-    (void)line_taken(&line);
+    line_taken(&line);
+    (void)line_show_taken(&line);
     ck_assert(complete());
     expect(VMRING_COMPLETION, 9);
 }

@@ -7,11 +7,13 @@
  * the stream in the middle of one.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/rd.h"
 #include "base/wr.h"
 #include "workers/net/net.h"
@@ -55,8 +57,11 @@ static int write_all(struct backend *b, const struct iovec *v, unsigned n, uint3
 {
     ssize_t sent = writev(b->fd, v, (int)n);
 
+    if (sent < 0 && errno == EAGAIN && b->full_ns == 0)
+        b->full_ns = clock_now_ns();
     if (sent < 0)
         return failed(b);
+    b->full_ns = 0;
     if ((size_t)sent == len)
         return 0;
     b->is_gone |= b->kind == NET_STREAM; /* it is in the middle of a frame now */
@@ -82,6 +87,16 @@ int backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BYTES],
     }
     v[0] = (struct iovec){(uint8_t *)(uintptr_t)header, VNET_HEADER_BYTES};
     return write_all(b, v, n + 1, len + VNET_HEADER_BYTES);
+}
+
+bool backend_has_room(struct backend *b)
+{
+    struct pollfd fd = {.fd = b->fd, .events = POLLOUT};
+
+    if (poll(&fd, 1, 0) == 0)
+        return false;
+    b->full_ns = 0;
+    return true;
 }
 
 /* --- receiving --- */

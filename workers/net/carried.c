@@ -83,7 +83,7 @@ int carried_by(const struct nic *n, const struct line *l, const struct vmring_pa
 {
     int r;
 
-    ret->number = l->taken;
+    ret->packet = line_mark(l);
     ret->n = 0;
     ret->len = 0;
     r = add_section(n, rndis, ret);

@@ -26,6 +26,7 @@ static void begin(struct line *l, uint32_t opening)
     log->opening = 0; /* until all of it is new, it is about nothing */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     atomic_store(&log->in, 0);
+    atomic_store(&log->ahead, 0);
     atomic_store(&log->done, 0);
     atomic_store(&log->out, 0);
     atomic_store(&log->commit, 0);
@@ -93,14 +94,19 @@ static int resume_log(struct line *l)
 {
     int r = settle(l);
     uint64_t in = atomic_load(&l->log->in);
+    uint64_t ahead = atomic_load(&l->log->ahead);
 
     l->taken = (uint32_t)in;
-    l->read = (uint32_t)(in >> 32);
+    l->part = in >> 32 & FRAMES_PART;
+    l->read = (uint32_t)(in >> 32) & ~(uint32_t)FRAMES_PART;
+    l->ahead = (uint32_t)ahead;
+    l->ahead_read = (uint32_t)(ahead >> 32);
     l->done = atomic_load(&l->log->done);
     l->write = atomic_load(&l->log->out);
-    if (!is_offset(&l->in, l->read) || !is_offset(&l->out, l->write) ||
-        l->taken - l->done > FRAMES_SLOTS) {
+    if (!is_offset(&l->in, l->read) || !is_offset(&l->in, l->ahead_read) ||
+        !is_offset(&l->out, l->write) || l->taken - l->done > FRAMES_SLOTS) {
         l->read = 0;
+        l->ahead_read = 0;
         l->write = 0;
         l->done = l->taken;
         r = -EBADMSG;
@@ -135,6 +141,7 @@ int line_open(struct line *l, const struct gmem *memory, const struct vmbus_chan
     l->shown_read = l->read;
     vmring_show_read(&l->in, l->read);
     vmring_show_write(&l->out, l->write);
+    (void)line_free_ahead(l);
     return r;
 }
 
@@ -165,14 +172,22 @@ int line_next(struct line *l, struct vmring_packet *ret)
     return vmring_packet(&l->in, l->read, available, ret) < 0 ? stop(l) : 0;
 }
 
+static bool is_freed(const struct line *l, uint32_t number)
+{
+    return (int32_t)(l->ahead - number) > 0;
+}
+
 void line_take(struct line *l, const struct vmring_packet *p, enum line_kind kind, uint32_t status)
 {
     struct frames_slot *s = slot_of(l, l->taken);
 
+    if (kind == LINE_GIVEN_BACK && is_freed(l, l->taken))
+        kind = LINE_NOTHING;
     s->transaction = p->transaction;
     s->status = status;
     atomic_store_explicit(&s->kind, (uint32_t)kind, memory_order_release);
     l->taken++;
+    l->part = 0;
     l->read = p->next;
 }
 
@@ -181,13 +196,32 @@ void line_set_status(struct line *l, uint32_t number, uint32_t status)
     slot_of(l, number)->status = status;
 }
 
-bool line_taken(struct line *l)
+static void store_taken(struct line *l)
+{
+    atomic_store_explicit(&l->log->in, (uint64_t)(l->read | l->part) << 32 | l->taken,
+                          memory_order_release);
+}
+
+void line_taken(struct line *l)
+{
+    if (l->read != l->shown_read)
+        store_taken(l);
+}
+
+void line_put_back(struct line *l, const struct line_mark *packet, unsigned part)
+{
+    l->taken = packet->number;
+    l->part = part & FRAMES_PART;
+    l->read = packet->read;
+    store_taken(l);
+}
+
+bool line_show_taken(struct line *l)
 {
     uint32_t before = l->shown_read;
 
     if (l->read == before)
         return false;
-    atomic_store_explicit(&l->log->in, (uint64_t)l->read << 32 | l->taken, memory_order_release);
     l->shown_read = l->read;
     return vmring_consumed(&l->in, before, l->read);
 }
@@ -220,6 +254,34 @@ uint32_t line_free_sections(struct line *l)
         freed += free_group(l, s->transaction);
         atomic_store_explicit(&s->kind, LINE_NOTHING, memory_order_release);
     }
+    return freed;
+}
+
+/* What is wrong with a packet is noticed when it is its turn. */
+uint32_t line_free_ahead(struct line *l)
+{
+    uint32_t freed = 0;
+    uint32_t available;
+
+    if (!is_freed(l, l->taken)) {
+        l->ahead = l->taken;
+        l->ahead_read = l->read;
+    }
+    if (l->stopped || vmring_available(&l->in, l->ahead_read, &available) < 0)
+        return 0;
+    while (available > 0) {
+        struct vmring_packet p;
+
+        if (vmring_packet(&l->in, l->ahead_read, available, &p) < 0)
+            break;
+        if (p.type == VMRING_COMPLETION)
+            freed += free_group(l, p.transaction);
+        available -= (p.next + l->in.bytes - l->ahead_read) % l->in.bytes;
+        l->ahead_read = p.next;
+        l->ahead++;
+    }
+    atomic_store_explicit(&l->log->ahead, (uint64_t)l->ahead_read << 32 | l->ahead,
+                          memory_order_release);
     return freed;
 }
 

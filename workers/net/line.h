@@ -4,13 +4,17 @@
  *
  * The order of stores is what a successor relies on; a killed process loses none of them.
  *
- *   taken      kind and transaction in the packet's slot | offset and number of what was taken, in one store |
- *              read index. From here on the packet is not looked at again: a frame of the guest is sent after it,
- *              so a death may lose it, and never doubles it
+ *   taken      kind and transaction in the packet's slot | offset and number of what was taken, in one store | a frame
+ *              of the guest is sent, so a death may lose it, and never doubles it | read index: the guest may write
+ *              over it
+ *   put back   what was taken and is known not to have been sent, before the read index: that store once more, with
+ *              less. It is the guest's ring that fills up then
  *   told       completions behind the write index | commit | write index | out, done, no commit
  *   given      commit, with the sections | they are the guest's (owners) | packets behind the write index | write
  *              index | out, no commit
  *   given back the slot says so, taken as above | the sections are ours | the slot says nothing
+ *     ahead    in packets that are not taken, since what is before them was put back: the sections are ours | up to where
+ *              that is so. A successor does it once more before it gives the guest anything
  *
  * A successor (line_open) finds what was being published shown to the guest or not, by the guest's own write
  * index: frames that were not shown are lost, and their sections are ours again; completions are told. Slots that
@@ -43,11 +47,13 @@ struct line {
     struct gmem_pages pages;
     uint8_t *hosts[VMBUS_RING_PAGES_MAX];
     bool open, stopped;
-    bool stop_is_logged;       /* the caller's */
-    bool waits;                /* for room in out; the guest was told how much */
-    uint32_t read, shown_read; /* of in */
-    uint32_t taken, done;      /* packets */
-    uint32_t write;            /* of out */
+    bool stop_is_logged;        /* the caller's */
+    bool waits;                 /* for room in out; the guest was told how much */
+    uint32_t read, shown_read;  /* of in */
+    uint32_t taken, done;       /* packets */
+    uint8_t part;               /* messages of the next one that are taken */
+    uint32_t ahead, ahead_read; /* what is given back before that packet is ours */
+    uint32_t write;             /* of out */
 };
 
 /*
@@ -76,17 +82,38 @@ static inline void line_copy(const struct line *l, uint32_t at, void *out, uint3
     vmring_copy(&l->in, l->read + at, out, len);
 }
 
-/* Note what it is. It counts with line_taken(). */
+/* Note what it is, and that all of it is taken. It counts with line_taken(). */
 void line_take(struct line *l, const struct vmring_packet *p, enum line_kind kind, uint32_t status);
 
 /* Another status of a packet that was taken, and not told yet; number as l->taken was before it. */
 void line_set_status(struct line *l, uint32_t number, uint32_t status);
 
-/* What was noted is taken. True when the guest waits for room and is to be signalled. */
-bool line_taken(struct line *l);
+/* What was noted is taken: no successor looks at it. */
+void line_taken(struct line *l);
+
+/* Where a packet is: before line_take(). */
+struct line_mark {
+    uint32_t number, read;
+    uint8_t part;
+};
+
+static inline struct line_mark line_mark(const struct line *l)
+{
+    return (struct line_mark){.number = l->taken, .read = l->read, .part = l->part};
+}
+
+/* Of that packet only the first part messages are taken, at most FRAMES_PART, and nothing that follows. Nothing of it
+ * was shown or told. */
+void line_put_back(struct line *l, const struct line_mark *packet, unsigned part);
+
+/* The guest may write over what is taken. True when it waits for room and is to be signalled. */
+bool line_show_taken(struct line *l);
 
 /* Sections that the guest gave back are ours, as far as they are taken. How many came back with it; for counting. */
 uint32_t line_free_sections(struct line *l);
+
+/* The same of packets that are not taken yet: they are behind one that was put back. */
+uint32_t line_free_ahead(struct line *l);
 
 /*
  * Tell the guest of packets that are done with: completion, len bytes, for each frame (status is put where status_at

@@ -33,7 +33,7 @@
 #include "workers/worker.h"
 
 enum {
-    NET_SCHEMA = 1,
+    NET_SCHEMA = 2,
     NET_STATE_MAX = 8 * 1024,
     NET_BUFFER_PAGES = 8192, /* of a receive or send buffer */
     NET_PIECES = 64,         /* parts of a frame in the guest's memory */
@@ -75,7 +75,8 @@ enum nic_drop {
 struct backend {
     enum net_kind kind;
     int fd;
-    bool is_gone; /* the other end hung up */
+    bool is_gone;     /* the other end hung up */
+    uint64_t full_ns; /* since when it has no room for frames; 0: it has */
     /* A stream's bytes that are looked at and not consumed. */
     uint8_t *stream;
     uint32_t stream_len, stream_at;
@@ -98,15 +99,16 @@ struct nic {
     bool rx_is_full;     /* there were none */
     struct nic_counters counters;
     uint64_t drops[DROPS];
+    uint64_t held; /* how often the back end had no room, and frames stayed in their ring */
     struct {
-        struct board_row *link, *tx_frames, *tx_bytes, *rx_frames, *rx_bytes, *drops[DROPS], *mtu,
-            *version;
+        struct board_row *link, *tx_frames, *tx_bytes, *tx_held, *rx_frames, *rx_bytes,
+            *drops[DROPS], *mtu, *version;
     } rows;
 };
 
 /* What a packet of the guest carries: parts of its memory. */
 struct carried {
-    uint32_t number; /* of the packet, as l->taken was before it */
+    struct line_mark packet;
     uint32_t len;
     unsigned n;
     struct {
@@ -195,6 +197,12 @@ int MUST_USE carried_iovecs(const struct net *s, const struct nic *n, const stru
 /* Packets of a channel: frames are sent, answers are due. True when there were any. */
 bool tx_work(struct net *s, struct nic *n, unsigned channel);
 
+/*
+ * Frames stay in the guest's rings until the back end has room for them, but not when it makes none for long: control
+ * packets are behind them.
+ */
+bool tx_is_held(const struct nic *n);
+
 /* --- rx.c --- */
 
 /* Frames that the back end has, as far as there is room. True when there were any. */
@@ -213,10 +221,13 @@ void backend_open(struct backend *b, enum net_kind kind, int fd, uint8_t *stream
 
 /*
  * Send a frame: n pieces of the guest's memory, header before it where the kind has one. 0, or negative errno: it
- * was not taken, in whole.
+ * was not taken, in whole; -EAGAIN: there is no room for it now.
  */
 int MUST_USE backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BYTES],
                           const struct iovec *pieces, unsigned n, uint32_t len);
+
+/* It had no room: does it have some now? */
+bool backend_has_room(struct backend *b);
 
 /*
  * Receive a frame of at most room bytes into the guest's pages. Its length; -EAGAIN: there is none now; -EMSGSIZE, -EBADMSG:

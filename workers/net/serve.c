@@ -123,7 +123,7 @@ static bool has_work(const struct net *s)
             continue;
         if (rx_is_ready(n))
             return true;
-        for (unsigned j = 0; j < VMBUS_SUBCHANNELS; j++) {
+        for (unsigned j = 0; !tx_is_held(n) && j < VMBUS_SUBCHANNELS; j++) {
             if (has_packets(&n->lines[j]) && !(j == 0 && control_is_due(n)))
                 return true;
         }
@@ -140,21 +140,24 @@ static bool is_blocked(const struct net *s)
             if (line_is_blocked(&n->lines[j]))
                 return true;
         }
-        if (n->present && control_is_due(n))
+        if (n->present && (control_is_due(n) || tx_is_held(n)))
             return true;
     }
     return false;
 }
 
-/* The bell, and the back ends from which something can be taken. */
+/* The bell, and the back ends from which something can be taken, or that are to make room. */
 static nfds_t waited_for(const struct net *s, struct pollfd fds[FDS])
 {
     nfds_t n = 0;
 
     fds[n++] = (struct pollfd){.fd = s->bell_fd, .events = POLLIN};
     for (unsigned i = 0; i < NETS_MAX; i++) {
-        if (rx_can_wait(&s->nics[i]))
-            fds[n++] = (struct pollfd){.fd = s->nics[i].backend.fd, .events = POLLIN};
+        const struct nic *nic = &s->nics[i];
+        int events = (rx_can_wait(nic) ? POLLIN : 0) | (tx_is_held(nic) ? POLLOUT : 0);
+
+        if (events != 0)
+            fds[n++] = (struct pollfd){.fd = nic->backend.fd, .events = (short)events};
     }
     return n;
 }
@@ -206,6 +209,7 @@ static void sleep_until_rung(struct net *s, bool settled)
 static void show_nic(struct nic *n)
 {
     board_set(n->rows.tx_frames, n->counters.tx_frames);
+    board_set(n->rows.tx_held, n->held);
     board_set(n->rows.tx_bytes, n->counters.tx_bytes);
     board_set(n->rows.rx_frames, n->counters.rx_frames);
     board_set(n->rows.rx_bytes, n->counters.rx_bytes);

@@ -1,8 +1,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/wr.h"
 #include "workers/net/net.h"
+
+_Static_assert((int)RNDIS_PACKETS_MAX <= (int)FRAMES_PART + 1, "a part of a packet is storable");
 
 enum {
     MAC_BYTES = 12, /* both: before a VLAN tag */
@@ -10,10 +13,19 @@ enum {
     STATUS_AT = 4, /* in NVSP_SEND_RNDIS_PACKET_COMPLETE */
 };
 
-static void drop(struct nic *n, enum nic_drop why)
+static const uint64_t HOLD_MAX_NS = 1 * NS_PER_S;
+
+/* True: done with that frame. */
+static bool drop(struct nic *n, enum nic_drop why)
 {
     n->drops[why]++;
     n->counters.tx_errors++;
+    return true;
+}
+
+bool tx_is_held(const struct nic *n)
+{
+    return n->backend.full_ns != 0 && clock_now_ns() - n->backend.full_ns < HOLD_MAX_NS;
 }
 
 /* --- one frame --- */
@@ -65,52 +77,48 @@ static void move_offsets(struct rndis_tx *tx)
         tx->transport_offset = (uint16_t)(tx->transport_offset + NIC_VLAN_BYTES);
 }
 
-static void send_frame(struct net *s, struct nic *n, const struct carried *c, struct rndis_tx *tx,
+/* False: there is no room for it now, and it is to stay. What is wrong with it is no reason to stay. */
+static bool send_frame(struct net *s, struct nic *n, const struct carried *c, struct rndis_tx *tx,
                        uint32_t at)
 {
     uint8_t header[VNET_HEADER_BYTES] = {0};
     struct iovec v[NET_PIECES];
     struct frame_head head;
     uint32_t len;
-    int parts;
+    int parts, r;
 
-    if (!n->config.link_up) {
-        drop(n, DROP_LINK);
-        return;
-    }
-    if (tx->frame_len < NIC_HEAD_BYTES || is_too_long(n, tx)) {
-        drop(n, DROP_TOO_LONG);
-        return;
-    }
-    if (copy_head(s, n, c, tx, at, &head) < 0) {
-        drop(n, DROP_MALFORMED);
-        return;
-    }
+    if (!n->config.link_up)
+        return drop(n, DROP_LINK);
+    if (tx->frame_len < NIC_HEAD_BYTES || is_too_long(n, tx))
+        return drop(n, DROP_TOO_LONG);
+    if (copy_head(s, n, c, tx, at, &head) < 0)
+        return drop(n, DROP_MALFORMED);
     len = tx->frame_len - head.of_guest + head.len;
     if (wants_offload(tx)) {
         move_offsets(tx);
-        if (n->config.offloads == 0 || frame_vnet_tx(tx, head.bytes, head.len, len, header) < 0) {
-            drop(n, DROP_OFFLOAD);
-            return;
-        }
+        if (n->config.offloads == 0 || frame_vnet_tx(tx, head.bytes, head.len, len, header) < 0)
+            return drop(n, DROP_OFFLOAD);
     }
     v[0] = (struct iovec){head.bytes, head.len};
     parts = carried_iovecs(s, n, c, at + head.of_guest, tx->frame_len - head.of_guest, &v[1],
                            NET_PIECES - 1);
-    if (parts < 0) {
-        drop(n, DROP_MALFORMED);
-        return;
-    }
-    if (backend_send(&n->backend, header, v, (unsigned)parts + 1, len) < 0) {
-        drop(n, DROP_BACKEND);
-        return;
-    }
+    if (parts < 0)
+        return drop(n, DROP_MALFORMED);
+    r = backend_send(&n->backend, header, v, (unsigned)parts + 1, len);
+    if (r == -EAGAIN && tx_is_held(n))
+        return false;
+    if (r < 0)
+        return drop(n, DROP_BACKEND);
     n->counters.tx_frames++;
     n->counters.tx_bytes += len;
+    return true;
 }
 
-/* The RNDIS messages of a packet, one after the other. False: one is wrong, and what follows is not looked at. */
-static bool send_all(struct net *s, struct nic *n, const struct carried *c)
+/*
+ * The RNDIS messages of a packet, one after the other, but for those that are taken. 0, or -EBADMSG: one is wrong, and
+ * what follows is not looked at; -EAGAIN: those from *ret_part on are to stay.
+ */
+static int send_all(struct net *s, struct nic *n, const struct carried *c, unsigned *ret_part)
 {
     uint8_t head[RNDIS_HEAD_MAX];
     uint32_t at = 0;
@@ -123,12 +131,15 @@ static bool send_all(struct net *s, struct nic *n, const struct carried *c)
         if (carried_copy(s, n, c, at, head, have) < 0 ||
             rndis_parse_tx(head, have, left, &tx) < 0) {
             drop(n, DROP_MALFORMED);
-            return false;
+            return -EBADMSG;
         }
-        send_frame(s, n, c, &tx, at + tx.frame_at);
+        if (i >= c->packet.part && !send_frame(s, n, c, &tx, at + tx.frame_at)) {
+            *ret_part = i;
+            return -EAGAIN;
+        }
         at += tx.message_len;
     }
-    return true;
+    return 0;
 }
 
 /* --- packets --- */
@@ -167,7 +178,9 @@ static enum looked take_control(struct net *s, struct nic *n, unsigned channel,
     return LOOKED_TAKEN;
 }
 
-static enum looked look_at(struct net *s, struct nic *n, unsigned channel, struct carried *c)
+/* alone: no frame is taken that may be put back, and with it what follows. */
+static enum looked look_at(struct net *s, struct nic *n, unsigned channel, struct carried *c,
+                           bool alone)
 {
     struct line *l = &n->lines[channel];
     struct nvsp_rndis_packet rndis;
@@ -185,7 +198,7 @@ static enum looked look_at(struct net *s, struct nic *n, unsigned channel, struc
     line_copy(l, p.head_bytes, message, len);
     if (nvsp_parse_rndis_packet(message, len, &rndis) && rndis.channel_type == NVSP_CHANNEL_DATA)
         return take_frame(n, l, &p, &rndis, c);
-    return take_control(s, n, channel, &p);
+    return alone ? take_control(s, n, channel, &p) : LOOKED_END;
 }
 
 static void tell_frames(struct net *s, struct nic *n, unsigned channel)
@@ -197,29 +210,55 @@ static void tell_frames(struct net *s, struct nic *n, unsigned channel)
         nic_interrupt(s, n, channel, false);
 }
 
+/* Frames of the packets that are taken. What the back end has no room for stays in the ring. */
+static void send_taken(struct net *s, struct nic *n, struct line *l, unsigned packets)
+{
+    for (unsigned i = 0; i < packets; i++) {
+        const struct carried *c = &s->carried[i];
+        unsigned part;
+        int r = send_all(s, n, c, &part);
+
+        if (r == -EBADMSG)
+            line_set_status(l, c->packet.number, NVSP_INVALID_RNDIS);
+        if (r == -EAGAIN) {
+            line_put_back(l, &c->packet, part);
+            n->held++;
+            return;
+        }
+    }
+}
+
+/* What the guest gives back is not held up by what it sends. */
+static bool is_held(struct nic *n, struct line *l)
+{
+    if (!tx_is_held(n) || backend_has_room(&n->backend))
+        return false;
+    if (line_free_ahead(l) > 0)
+        n->rx_is_full = false;
+    return true;
+}
+
 bool tx_work(struct net *s, struct nic *n, unsigned channel)
 {
     struct line *l = &n->lines[channel];
-    uint32_t before = l->taken;
+    struct line_mark before = line_mark(l);
     unsigned frames = 0;
 
-    if (!l->open || l->stopped)
+    if (!l->open || l->stopped || is_held(n, l))
         return false;
     for (unsigned i = 0; i < NET_BATCH && !(channel == 0 && control_is_due(n)); i++) {
-        enum looked looked = look_at(s, n, channel, &s->carried[frames]);
+        enum looked looked = look_at(s, n, channel, &s->carried[frames], frames == 0);
 
         if (looked == LOOKED_END)
             break;
         frames += looked == LOOKED_FRAME;
     }
-    if (line_taken(l))
+    line_taken(l);
+    send_taken(s, n, l, frames);
+    if (line_show_taken(l))
         nic_interrupt(s, n, channel, false);
     if (line_free_sections(l) > 0)
         n->rx_is_full = false;
-    for (unsigned i = 0; i < frames; i++) {
-        if (!send_all(s, n, &s->carried[i]))
-            line_set_status(l, s->carried[i].number, NVSP_INVALID_RNDIS);
-    }
     tell_frames(s, n, channel);
-    return l->taken != before;
+    return l->taken != before.number || l->part != before.part;
 }

@@ -129,6 +129,7 @@ static void add_nic_rows(struct net *s, struct nic *n)
     n->rows.version = add_row(s, n, BOARD_GAUGE, "nvsp");
     n->rows.mtu = add_row(s, n, BOARD_GAUGE, "mtu");
     n->rows.tx_frames = add_row(s, n, BOARD_COUNTER, "tx/frames");
+    n->rows.tx_held = add_row(s, n, BOARD_COUNTER, "tx/held");
     n->rows.tx_bytes = add_row(s, n, BOARD_COUNTER, "tx/bytes");
     n->rows.rx_frames = add_row(s, n, BOARD_COUNTER, "rx/frames");
     n->rows.rx_bytes = add_row(s, n, BOARD_COUNTER, "rx/bytes");
