@@ -212,4 +212,9 @@ void vmbus_channel_write(struct vmbus_channels *c, unsigned index, const struct 
 
 /* The same of lent memory; what is none of those states reads as false too. */
 bool vmbus_memory_read(const struct vmbus_channels *c, unsigned index, struct vmbus_memory *ret);
+/* Another number whenever it was written; 0: never. */
+static inline uint32_t vmbus_memory_seq(const struct vmbus_channels *c, unsigned index)
+{
+    return atomic_load_explicit(&c->memories[index].seq, memory_order_acquire);
+}
 void vmbus_memory_write(struct vmbus_channels *c, unsigned index, const struct vmbus_memory *e);

@@ -1,7 +1,8 @@
 /*
  * tests/bench/net_floor.c - what a NIC is measured against: the same frames without one.
  *
- *   net_floor tap NAME ARGUMENTS       a loop of write(2) to a tap device, its header before each frame
+ *   net_floor tap NAME ARGUMENTS       a loop of write(2) to a tap device, its header before each frame; as many different
+ *                                      frames as a guest has on their way, so that the caches hold no more of them
  *   net_floor datagram ARGUMENTS       one thread sends on a UNIX datagram socket, as QEMU's -netdev dgram does,
  *                                      another one receives; each on a CPU of its own
  *
@@ -30,9 +31,15 @@ enum {
 struct floor {
     struct net_series series;
     int fd, far;
-    uint8_t frame[VNET_BYTES + NET_SERIES_FRAME_MAX];
+    unsigned n; /* frames, one after the other */
+    uint8_t frames[NET_SERIES_PACKETS * (VNET_BYTES + NET_SERIES_FRAME_MAX)];
     _Atomic bool stop;
 };
+
+static uint8_t *frame(struct floor *f, unsigned i)
+{
+    return f->frames + (size_t)i * (VNET_BYTES + f->series.bytes);
+}
 
 static void fill(struct floor *f)
 {
@@ -46,18 +53,22 @@ static void fill(struct floor *f)
         head.hdr.csum_start = NET_SERIES_TCP_AT;
         head.hdr.csum_offset = 16;
     }
-    memcpy(f->frame, &head, sizeof(head));
-    net_series_frame(&f->series, f->frame + VNET_BYTES);
+    f->n = net_series_batch(&f->series) * NET_SERIES_PACKETS;
+    for (unsigned i = 0; i < f->n; i++) {
+        memcpy(frame(f, i), &head, sizeof(head));
+        net_series_frame(&f->series, frame(f, i) + VNET_BYTES);
+    }
 }
 
 static int write_all(struct floor *f)
 {
+    unsigned at = 0;
     bool more = true;
 
     net_series_begin(&f->series, clock_now_ns());
     while (more) {
         for (unsigned i = 0; i < CLOCK_EVERY; i++) {
-            if (write(f->fd, f->frame, VNET_BYTES + f->series.bytes) < 0)
+            if (write(f->fd, frame(f, at++ % f->n), VNET_BYTES + f->series.bytes) < 0)
                 return -errno;
         }
         more = net_series_count(&f->series, CLOCK_EVERY, clock_now_ns());
@@ -80,7 +91,7 @@ static void *send_all(void *self)
 
     pin(1);
     while (!f->stop)
-        (void)!send(f->far, f->frame, VNET_BYTES + f->series.bytes, MSG_NOSIGNAL);
+        (void)!send(f->far, frame(f, 0), VNET_BYTES + f->series.bytes, MSG_NOSIGNAL);
     return NULL;
 }
 

@@ -29,6 +29,20 @@ void net_series_parse(struct net_series *s, const char *text, char ret_to[32])
     s->warm_up_ns = number(text, "warm_up_ms=", 200) * NS_PER_MS;
 }
 
+enum {
+    SECTION_BYTES = 6144,
+    MESSAGE_HEAD_BYTES = 44, /* before each frame */
+};
+
+unsigned net_series_batch(const struct net_series *s)
+{
+    unsigned fit = SECTION_BYTES / ((MESSAGE_HEAD_BYTES + s->bytes + 7) & ~UINT32_C(7));
+
+    if (fit > NET_SERIES_BATCH_MAX)
+        return NET_SERIES_BATCH_MAX;
+    return fit > 0 ? fit : 1;
+}
+
 static uint16_t sum(const uint8_t *bytes, size_t len)
 {
     uint32_t all = 0;

@@ -14,7 +14,9 @@ enum {
     NET_SERIES_MSS = 1448,
     NET_SERIES_IP_AT = 14,
     NET_SERIES_TCP_AT = 34,
-    NET_SERIES_HEADERS = 54, /* Ethernet, IPv4, TCP */
+    NET_SERIES_HEADERS = 54,  /* Ethernet, IPv4, TCP */
+    NET_SERIES_PACKETS = 128, /* of a guest's, on their way */
+    NET_SERIES_BATCH_MAX = 8, /* frames in one of them */
 };
 
 struct net_series {
@@ -33,6 +35,9 @@ void net_series_parse(struct net_series *s, const char *text, char ret_to[32]);
 
 /* A TCP segment to another station's address, for the kernel to drop after it was looked at. */
 void net_series_frame(const struct net_series *s, uint8_t *frame);
+
+/* So many are in a packet of the guest's, as Linux puts small ones together in a section of its send buffer. */
+unsigned net_series_batch(const struct net_series *s);
 
 void net_series_begin(struct net_series *s, uint64_t now_ns);
 /* So many have arrived. False: the time is up. */

@@ -16,15 +16,12 @@
 #include "tests/sim/net_guest.h"
 
 enum {
-    SLOTS = 128, /* packets on their way */
-    PAGES = 17,  /* of the largest frame with its RNDIS message */
-    SECTION_BYTES = 6144,
+    PAGES = 17, /* of the largest frame with its RNDIS message */
     RNDIS_HEAD = 44,
     RNDIS_OFFSETS_FROM = 8,
     INFO_LSO = 2,
     INFO_BYTES = 16,
     LSO_V2 = 1u << 30,
-    FRAMES_MAX = 8,
     RING_PAGES = 65,
     BUFFER_PAGES = 2048,
     HEAD_MAX = 16 + 8 * PAGES,
@@ -42,7 +39,7 @@ struct bench {
     struct vmbus_guest vmbus;
     struct net_guest net;
     struct net_series series;
-    struct slot slots[SLOTS];
+    struct slot slots[NET_SERIES_PACKETS];
     unsigned frames; /* in each packet */
     bool more;
     uint64_t now_ns;
@@ -120,17 +117,13 @@ static void make_packets(struct bench *b)
     static uint8_t message[NET_SERIES_FRAME_MAX + 128];
 
     make_message(b, message);
-    b->frames = SECTION_BYTES / message_bytes(b);
-    if (b->frames > FRAMES_MAX)
-        b->frames = FRAMES_MAX;
-    for (unsigned i = 0; i < SLOTS; i++) {
-        if (b->frames > 0)
+    b->frames = net_series_batch(&b->series);
+    for (unsigned i = 0; i < NET_SERIES_PACKETS; i++) {
+        if (b->series.bytes <= NET_SERIES_WIRE_MAX)
             make_in_section(b, i, message);
         else
             make_in_pages(b, i, message);
     }
-    if (b->frames == 0)
-        b->frames = 1;
 }
 
 /* --- what comes --- */
@@ -142,7 +135,7 @@ static void take_completion(struct bench *b, const struct vring_packet *p)
     uint32_t status = rd_le32(&r);
     uint64_t i = p->transaction - 1;
 
-    if (!rd_ok(&r) || type != NVSP_RNDIS_COMPLETE || status != 1 || i >= SLOTS) {
+    if (!rd_ok(&r) || type != NVSP_RNDIS_COMPLETE || status != 1 || i >= NET_SERIES_PACKETS) {
         vmbus_fail(&b->vmbus, "a frame was refused: %u, %u", type, status);
         return;
     }
@@ -209,7 +202,7 @@ static bool send_one(struct bench *b, unsigned i)
 
 static void send_all(struct bench *b)
 {
-    for (unsigned i = 0; i < SLOTS; i++) {
+    for (unsigned i = 0; i < NET_SERIES_PACKETS; i++) {
         if (!b->slots[i].on_the_way && !send_one(b, i))
             return;
     }

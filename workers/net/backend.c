@@ -53,40 +53,42 @@ static int failed(struct backend *b)
     return -e;
 }
 
-static int write_all(struct backend *b, const struct iovec *v, unsigned n, uint32_t len)
+/* What goes before a frame, put before its copy. Its length. */
+static uint32_t put_before(const struct backend *b, const uint8_t header[VNET_HEADER_BYTES],
+                           struct outgoing *o)
 {
-    ssize_t sent = writev(b->fd, v, (int)n);
+    struct wr w = wr_over(outgoing_frame(o) - LENGTH_BYTES, LENGTH_BYTES);
 
+    if (b->kind == NET_STREAM) {
+        wr_be32(&w, o->len);
+        return LENGTH_BYTES;
+    }
+    memcpy(outgoing_frame(o) - VNET_HEADER_BYTES, header, VNET_HEADER_BYTES);
+    return VNET_HEADER_BYTES;
+}
+
+int backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BYTES], struct outgoing *o)
+{
+    uint32_t before;
+    uint8_t *first;
+    ssize_t sent;
+
+    if (b->kind == NET_DISCARD || b->is_gone)
+        return b->is_gone ? -EPIPE : 0;
+    before = put_before(b, header, o);
+    first = outgoing_frame(o) - before;
+    o->pieces[0] = (struct iovec){first, before + o->copied};
+    sent = o->n == 0 ? write(b->fd, first, before + o->copied)
+                     : writev(b->fd, o->pieces, (int)o->n + 1);
     if (sent < 0 && errno == EAGAIN && b->full_ns == 0)
         b->full_ns = clock_now_ns();
     if (sent < 0)
         return failed(b);
     b->full_ns = 0;
-    if ((size_t)sent == len)
+    if ((size_t)sent == before + o->len)
         return 0;
     b->is_gone |= b->kind == NET_STREAM; /* it is in the middle of a frame now */
     return -EIO;
-}
-
-int backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BYTES],
-                 const struct iovec *pieces, unsigned n, uint32_t len)
-{
-    uint8_t length[LENGTH_BYTES];
-    struct iovec v[VECTORS];
-    struct wr w = wr_over(length, sizeof(length));
-
-    if (b->kind == NET_DISCARD || b->is_gone)
-        return b->is_gone ? -EPIPE : 0;
-    if (n > NET_PIECES)
-        return -EMSGSIZE;
-    memcpy(&v[1], pieces, n * sizeof(*pieces));
-    if (b->kind == NET_STREAM) {
-        wr_be32(&w, len);
-        v[0] = (struct iovec){length, sizeof(length)};
-        return write_all(b, v, n + 1, len + LENGTH_BYTES);
-    }
-    v[0] = (struct iovec){(uint8_t *)(uintptr_t)header, VNET_HEADER_BYTES};
-    return write_all(b, v, n + 1, len + VNET_HEADER_BYTES);
 }
 
 bool backend_has_room(struct backend *b)

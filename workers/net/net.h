@@ -82,6 +82,26 @@ struct backend {
     uint32_t stream_len, stream_at;
 };
 
+/*
+ * A frame on its way out. Its first bytes, or all of it, are a private copy; the others are where the guest has them.
+ * Before the copy is room for what a back end wants before a frame.
+ */
+enum {
+    OUTGOING_ROOM = 16,
+    OUTGOING_COPIED = 2048,
+};
+struct outgoing {
+    uint32_t len, copied;
+    unsigned n;
+    struct iovec pieces[1 + NET_PIECES]; /* the first one is the copy: backend.c's */
+    uint8_t bytes[OUTGOING_ROOM + OUTGOING_COPIED + NIC_VLAN_BYTES];
+};
+
+static inline uint8_t *outgoing_frame(struct outgoing *o)
+{
+    return o->bytes + OUTGOING_ROOM;
+}
+
 struct nic {
     bool present;
     /* All its channels were looked at: no section is in the log of one that is not open yet, no flow's frames either. */
@@ -127,9 +147,11 @@ struct net {
     const struct vmbus_channels *channels;
     const struct vmbus_synic *synic;
     struct vmbus_acks *acks;
+    uint32_t seen_memories[VMBUS_MEMORIES]; /* as of vmbus_memory_seq() */
     struct frames_page *log;
     struct nic nics[NETS_MAX];
     struct carried carried[NET_BATCH]; /* of the packets that are being looked at */
+    struct outgoing outgoing;
     struct line_group groups[VMBUS_SUBCHANNELS][NET_BATCH];
     uint8_t frame[NIC_MTU_MAX + 512]; /* whose checksum is completed */
     uint64_t spin_ns;                 /* how long to look before sleeping: tunes itself */
@@ -220,11 +242,11 @@ int MUST_USE rx_sections(struct nic *n, unsigned wanted, bool control);
 void backend_open(struct backend *b, enum net_kind kind, int fd, uint8_t *stream);
 
 /*
- * Send a frame: n pieces of the guest's memory, header before it where the kind has one. 0, or negative errno: it
+ * Send a frame, header before it where the kind has one. 0, or negative errno: it
  * was not taken, in whole; -EAGAIN: there is no room for it now.
  */
 int MUST_USE backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BYTES],
-                          const struct iovec *pieces, unsigned n, uint32_t len);
+                          struct outgoing *o);
 
 /* It had no room: does it have some now? */
 bool backend_has_room(struct backend *b);

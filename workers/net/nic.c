@@ -131,10 +131,14 @@ void nic_take_buffers(struct net *s, struct nic *n)
 /* What is wanted back is let go of; so is what is not lent any more. */
 static bool look_at_memory(struct net *s, unsigned row)
 {
+    uint32_t seq = vmbus_memory_seq(s->channels, row);
     struct vmbus_memory m;
 
+    if (seq == s->seen_memories[row])
+        return true;
     if (!vmbus_memory_read(s->channels, row, &m))
         return false;
+    s->seen_memories[row] = seq;
     if (m.state == VMBUS_MEMORY_NONE || atomic_load(&s->acks->memories[row]) == m.epoch)
         return true;
     for (unsigned i = 0; m.state == VMBUS_MEMORY_WANTED && i < NETS_MAX; i++) {

@@ -30,30 +30,46 @@ bool tx_is_held(const struct nic *n)
 
 /* --- one frame --- */
 
-/* The first bytes of a frame, a private copy, with its VLAN tag put in. */
-struct frame_head {
-    uint8_t bytes[FRAME_HEAD_BYTES + NIC_VLAN_BYTES];
-    uint32_t len;
-    uint32_t of_guest; /* bytes of the guest's that they stand for */
-};
-
-static int copy_head(const struct net *s, const struct nic *n, const struct carried *c,
-                     const struct rndis_tx *tx, uint32_t at, struct frame_head *ret)
+static void put_tag(struct outgoing *o, uint16_t vlan)
 {
-    uint32_t have = tx->frame_len < FRAME_HEAD_BYTES ? tx->frame_len : FRAME_HEAD_BYTES;
-    struct wr w;
+    uint8_t *frame = outgoing_frame(o);
+    struct wr w = wr_over(frame + MAC_BYTES, NIC_VLAN_BYTES);
 
-    ret->of_guest = have;
-    ret->len = have;
-    if (carried_copy(s, n, c, at, ret->bytes, have) < 0)
-        return -EFAULT;
-    if (!tx->has_vlan)
-        return 0;
-    memmove(ret->bytes + MAC_BYTES + NIC_VLAN_BYTES, ret->bytes + MAC_BYTES, have - MAC_BYTES);
-    w = wr_over(ret->bytes + MAC_BYTES, NIC_VLAN_BYTES);
+    memmove(frame + MAC_BYTES + NIC_VLAN_BYTES, frame + MAC_BYTES, o->copied - MAC_BYTES);
     wr_be16(&w, VLAN_TYPE);
-    wr_be16(&w, tx->vlan);
-    ret->len += NIC_VLAN_BYTES;
+    wr_be16(&w, vlan);
+    o->copied += NIC_VLAN_BYTES;
+    o->len += NIC_VLAN_BYTES;
+}
+
+/* So many bytes are copied and not described: a short frame, for it is faster, and what is looked at. */
+static uint32_t how_much_to_copy(const struct nic *n, const struct rndis_tx *tx)
+{
+    uint32_t most = n->backend.kind != NET_DISCARD && tx->frame_len <= OUTGOING_COPIED
+                        ? OUTGOING_COPIED
+                        : FRAME_HEAD_BYTES;
+
+    return tx->frame_len < most ? tx->frame_len : most;
+}
+
+/* The frame at offset at of what is carried, with its VLAN tag put in. -EFAULT: not all is the guest's memory. */
+static int make_outgoing(const struct net *s, const struct nic *n, const struct carried *c,
+                         const struct rndis_tx *tx, uint32_t at, struct outgoing *ret)
+{
+    uint32_t copied = how_much_to_copy(n, tx);
+    int parts;
+
+    ret->len = tx->frame_len;
+    ret->copied = copied;
+    if (carried_copy(s, n, c, at, outgoing_frame(ret), copied) < 0)
+        return -EFAULT;
+    parts =
+        carried_iovecs(s, n, c, at + copied, tx->frame_len - copied, &ret->pieces[1], NET_PIECES);
+    if (parts < 0)
+        return -EFAULT;
+    ret->n = (unsigned)parts;
+    if (tx->has_vlan)
+        put_tag(ret, tx->vlan);
     return 0;
 }
 
@@ -82,35 +98,28 @@ static bool send_frame(struct net *s, struct nic *n, const struct carried *c, st
                        uint32_t at)
 {
     uint8_t header[VNET_HEADER_BYTES] = {0};
-    struct iovec v[NET_PIECES];
-    struct frame_head head;
-    uint32_t len;
-    int parts, r;
+    struct outgoing *out = &s->outgoing;
+    int r;
 
     if (!n->config.link_up)
         return drop(n, DROP_LINK);
     if (tx->frame_len < NIC_HEAD_BYTES || is_too_long(n, tx))
         return drop(n, DROP_TOO_LONG);
-    if (copy_head(s, n, c, tx, at, &head) < 0)
+    if (make_outgoing(s, n, c, tx, at, out) < 0)
         return drop(n, DROP_MALFORMED);
-    len = tx->frame_len - head.of_guest + head.len;
     if (wants_offload(tx)) {
         move_offsets(tx);
-        if (n->config.offloads == 0 || frame_vnet_tx(tx, head.bytes, head.len, len, header) < 0)
+        if (n->config.offloads == 0 ||
+            frame_vnet_tx(tx, outgoing_frame(out), out->copied, out->len, header) < 0)
             return drop(n, DROP_OFFLOAD);
     }
-    v[0] = (struct iovec){head.bytes, head.len};
-    parts = carried_iovecs(s, n, c, at + head.of_guest, tx->frame_len - head.of_guest, &v[1],
-                           NET_PIECES - 1);
-    if (parts < 0)
-        return drop(n, DROP_MALFORMED);
-    r = backend_send(&n->backend, header, v, (unsigned)parts + 1, len);
+    r = backend_send(&n->backend, header, out);
     if (r == -EAGAIN && tx_is_held(n))
         return false;
     if (r < 0)
         return drop(n, DROP_BACKEND);
     n->counters.tx_frames++;
-    n->counters.tx_bytes += len;
+    n->counters.tx_bytes += out->len;
     return true;
 }
 
