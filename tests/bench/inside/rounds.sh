@@ -16,6 +16,8 @@ whole_round() {
     echo round
 }
 
+# Once, before the first round; guest-*.sh may have one.
+! type prepare >/dev/null 2>&1 || prepare || exit
 rounds=$(word rounds)
 stty -echo </dev/ttyS0
 exec 5</dev/ttyS0
