@@ -49,7 +49,7 @@ static int attach(int fd, const char *name)
 
     request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
     if (ioctl(fd, TUNSETIFF, &request) < 0 || ioctl(fd, TUNSETVNETHDRSZ, &header_bytes) < 0 ||
-        ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM) < 0) /* segments are cut for us */
+        ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6) < 0)
         return -errno;
     return 0;
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "workers/net/frame.h"
+#include "workers/net/segments.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -165,6 +165,46 @@ static void try_in(const struct input *in)
     free(frame);
 }
 
+/* All that is carried is in the segments, once and in order, and each has a right checksum. */
+static void check_segments(const struct segments *s)
+{
+    uint8_t *out = malloc(s->headers + s->mss);
+    uint32_t at = s->headers;
+    uint32_t addresses = s->is_v6 ? 32 : 8;
+
+    must(out != NULL && s->n > 0 && s->n <= FRAME_MAX / SEGMENTS_MSS_MIN + 1);
+    for (unsigned i = 0; i < s->n; i++) {
+        uint32_t n = segments_cut(s, i, out);
+        uint32_t tcp = n - s->tcp_at;
+        uint8_t *whole;
+
+        must(n > s->headers && n <= s->headers + s->mss && n - s->headers <= s->len - at);
+        must(memcmp(out + s->headers, s->frame + at, n - s->headers) == 0);
+        at += n - s->headers;
+        whole = calloc(1, addresses + 4 + tcp + 1);
+        must(whole != NULL);
+        memcpy(whole, out + s->ip_at + (s->is_v6 ? 8 : 12), addresses);
+        whole[addresses + 1] = FRAME_TCP;
+        whole[addresses + 2] = (uint8_t)(tcp >> 8);
+        whole[addresses + 3] = (uint8_t)tcp;
+        memcpy(whole + addresses + 4, out + s->tcp_at, tcp);
+        must(sums_to_ones(whole, addresses + 4 + tcp));
+        free(whole);
+    }
+    must(at == s->len);
+    free(out);
+}
+
+static void try_segments(const struct input *in)
+{
+    uint8_t *frame = exact(in->frame, in->len);
+    struct segments s;
+
+    if (segments_of(in->header, frame, in->len, &s) == 0)
+        check_segments(&s);
+    free(frame);
+}
+
 /* --- all of it, and its hash --- */
 
 static void try_hash(const struct input *in)
@@ -205,6 +245,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         in.have = in.len;
     try_out(&in);
     try_in(&in);
+    try_segments(&in);
     try_hash(&in);
     return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * tests/unit/frame_case.h - frames for tests, built layer by layer, and a NIC.
+ * tests/unit/frame_case.h - frames for tests, built layer by layer.
  *
  * A test program's own: file-level state, one frame at a time.
  */
@@ -18,9 +18,8 @@ enum {
 };
 
 static const uint8_t mac[6] = {0x02, 1, 2, 3, 4, 5};
-static uint8_t frame[2048];
+static uint8_t frame[66000];
 static uint32_t len, ip_at, transport_at;
-static struct nvsp nic;
 
 /* --- a frame, layer by layer --- */
 

@@ -11,6 +11,8 @@ enum {
     HASH_ALL = 0x1701,      /* and TCP over both */
 };
 
+static struct nvsp nic;
+
 /* @spec NDIS "Verifying the RSS Hash Calculation" */
 static const uint8_t known_key[NIC_RSS_KEY_BYTES] = {
     0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,

@@ -16,6 +16,8 @@ enum {
     UDP_CHECKSUM = 6,
 };
 
+static struct nvsp nic;
+
 static uint8_t header[VNET_HEADER_BYTES];
 
 static void set_up(void)

@@ -369,6 +369,10 @@ START_TEST(offloads_are_told_as_the_version_has_them)
         ck_assert_uint_eq(le32(v + 92), 2);
         ck_assert_uint_eq(le32(v + 96), 0xf53c);
         ck_assert_uint_eq(le32(v + 104), 5);
+        if (all[i].revision == 3) {
+            ck_assert_uint_eq(v[144], all[i].version == NVSP_VERSION_6_1); /* segments joined */
+            ck_assert_uint_eq(v[145], all[i].version == NVSP_VERSION_6_1);
+        }
     }
 }
 END_TEST
@@ -445,6 +449,25 @@ START_TEST(offloads_are_switched_one_by_one)
     memset(v + 4, 1, sizeof(v) - 4);
     ck_assert_uint_eq(set(OFFLOAD_PARAMETERS, v, sizeof(v)), 0);
     ck_assert_uint_eq(nic.offloads, 0);
+}
+END_TEST
+
+/* What is joined comes in a way that older drivers do not know. */
+START_TEST(segments_are_joined_from_a_version_on)
+{
+    uint8_t v[28] = {0x80, 3, 28};
+
+    v[22] = 2; /* over IPv4 */
+    nic.version = NVSP_VERSION_6;
+    ck_assert_uint_eq(set(OFFLOAD_PARAMETERS, v, sizeof(v)), 0);
+    ck_assert_uint_eq(nic.offloads, 0);
+    nic.version = NVSP_VERSION_6_1;
+    ck_assert_uint_eq(set(OFFLOAD_PARAMETERS, v, sizeof(v)), 0);
+    ck_assert_uint_eq(nic.offloads, NIC_RSC_V4);
+    v[22] = 1;
+    v[23] = 2; /* over IPv6 */
+    ck_assert_uint_eq(set(OFFLOAD_PARAMETERS, v, sizeof(v)), 0);
+    ck_assert_uint_eq(nic.offloads, NIC_RSC_V6);
 }
 END_TEST
 
@@ -704,6 +727,7 @@ int main(void)
     tcase_add_test(c, as_many_queues_as_there_are_channels);
     tcase_add_test(c, a_filter_is_set);
     tcase_add_test(c, offloads_are_switched_one_by_one);
+    tcase_add_test(c, segments_are_joined_from_a_version_on);
     tcase_add_test(c, no_offload_is_switched_on_that_there_is_not);
     tcase_add_test(c, rss_is_set_and_switched_off);
     tcase_add_test(c, what_is_unchanged_need_not_be_said);

@@ -238,9 +238,10 @@ START_TEST(the_head_of_a_frame_is_well_formed)
                                  .checksum_is_tcp = true,
                                  .vlan = 5 << 13 | 1 << 12 | 0x123,
                                  .has_hash = true,
-                                 .hash = 0xdeadbeef};
-    const uint32_t infos[] = {16, CHECKSUM,           12, 8,    16, VLAN,
-                              12, 5 | 8 | 0x123 << 4, 16, HASH, 12, 0xdeadbeef};
+                                 .hash = 0xdeadbeef,
+                                 .part = RNDIS_PART | RNDIS_PART_LAST};
+    const uint32_t infos[] = {16, CHECKSUM, 12, 8,          16, VLAN,       12, 5 | 8 | 0x123 << 4,
+                              16, HASH,     12, 0xdeadbeef, 16, 0x80000001, 12, 1 | 5 << 8};
     const struct rndis_rx none = {.frame_len = 60};
     const struct rndis_rx udp = {.frame_len = 60, .has_checksum = true};
     uint8_t head[RNDIS_RX_HEAD_MAX];
@@ -251,7 +252,7 @@ START_TEST(the_head_of_a_frame_is_well_formed)
     ck_assert_uint_eq(le32(head + 8), RNDIS_RX_HEAD_MAX - 8);
     ck_assert_uint_eq(le32(head + 12), 1000);
     ck_assert_uint_eq(le32(head + 28), 36);
-    ck_assert_uint_eq(le32(head + 32), 48);
+    ck_assert_uint_eq(le32(head + 32), 64);
     ck_assert_mem_eq(head + 44, infos, sizeof(infos));
     ck_assert_uint_eq(rndis_rx_head(&none, head), 44);
     ck_assert_uint_eq(le32(head + 4), 44 + 60);

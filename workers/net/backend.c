@@ -34,7 +34,7 @@ uint32_t backend_offloads(enum net_kind kind)
     case NET_TAP:
     case NET_DATAGRAM:
     case NET_DISCARD:
-        return NIC_OFFLOADS - 1;
+        return NIC_OFFLOADS - 1; /* all */
     case NET_STREAM:
     case NET_NONE:
         break;
@@ -167,11 +167,12 @@ static int receive_stream(struct backend *b, const struct gmem_pages *pages, uin
 }
 
 int backend_receive(struct backend *b, uint8_t header[VNET_HEADER_BYTES],
-                    const struct gmem_pages *pages, uint32_t offset, uint32_t room)
+                    const struct gmem_pages *pages, uint32_t offset, uint32_t room, uint8_t *rest)
 {
-    struct iovec v[VECTORS + 1] = {
+    struct iovec v[VECTORS + 2] = {
         {header, VNET_HEADER_BYTES}
     };
+    uint32_t most = rest != NULL ? NET_FRAME_MAX : room;
     uint8_t more; /* a frame that reaches it was longer */
     ssize_t got;
     int n;
@@ -184,13 +185,14 @@ int backend_receive(struct backend *b, uint8_t header[VNET_HEADER_BYTES],
     n = gmem_pages_iovec(pages, offset, room, &v[1], NET_PIECES);
     if (n < 0)
         return n;
-    v[n + 1] = (struct iovec){&more, 1};
-    got = readv(b->fd, v, n + 2);
+    v[n + 1] = (struct iovec){rest, most - room};
+    v[n + 2] = (struct iovec){&more, 1};
+    got = readv(b->fd, v, n + 3);
     if (got < 0)
         return failed(b);
     if (got < VNET_HEADER_BYTES + NIC_HEAD_BYTES)
         return -EBADMSG;
-    return (size_t)got > VNET_HEADER_BYTES + (size_t)room ? -EMSGSIZE
+    return (size_t)got > VNET_HEADER_BYTES + (size_t)most ? -EMSGSIZE
                                                           : (int)(got - VNET_HEADER_BYTES);
 }
 
@@ -198,7 +200,7 @@ bool backend_discard(struct backend *b)
 {
     static const struct gmem_pages nowhere;
     uint8_t header[VNET_HEADER_BYTES];
-    int r = backend_receive(b, header, &nowhere, 0, 0);
+    int r = backend_receive(b, header, &nowhere, 0, 0, NULL);
 
     return r == -EMSGSIZE || r == -EBADMSG;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "workers/net/checksum.h"
 
 enum {
     MAC_BYTES = 6,
@@ -15,9 +16,7 @@ enum {
     IPV6_BYTES = 40,
     TCP_BYTES = 20,
     UDP_BYTES = 8,
-    PROTOCOL_TCP = 6,
     PROTOCOL_UDP = 17,
-    TCP_CHECKSUM_AT = 16,
     UDP_CHECKSUM_AT = 6,
     LSO_MSS_MIN = 64,       /* a frame makes a thousand segments at most */
     FRAGMENT_MASK = 0x3fff, /* more fragments, offset */
@@ -35,18 +34,6 @@ enum {
     /* @spec virtio 1.1 5.1.6 */
     VNET_START_AT = 6,
     VNET_DATA_VALID = 2,
-    VNET_GSO_NONE = 0,
-    VNET_GSO_TCPV4 = 1,
-    VNET_GSO_TCPV6 = 4,
-};
-
-/* Where things are in a frame; 0: there is no such thing. */
-struct layout {
-    uint32_t ip_at;
-    bool is_v6;
-    bool is_fragment;
-    uint8_t protocol;
-    uint32_t transport_at;
 };
 
 static uint16_t be16_at(const uint8_t *at, uint32_t offset)
@@ -60,7 +47,7 @@ static void put_be16(uint8_t *at, uint32_t offset, uint16_t v)
     at[offset + 1] = (uint8_t)v;
 }
 
-static void look_at_ipv4(const uint8_t *at, uint32_t have, struct layout *l)
+static void look_at_ipv4(const uint8_t *at, uint32_t have, struct frame_layout *l)
 {
     uint32_t header;
 
@@ -81,7 +68,7 @@ static bool is_passed(uint8_t header)
 }
 
 /* Those that leave the addresses as they are; at any other a frame ends here. */
-static void pass_extensions(const uint8_t *at, uint32_t have, struct layout *l)
+static void pass_extensions(const uint8_t *at, uint32_t have, struct frame_layout *l)
 {
     for (unsigned left = EXTENSIONS_MAX; left > 0 && is_passed(l->protocol); left--) {
         uint32_t bytes = EXTENSION_BYTES;
@@ -99,7 +86,7 @@ static void pass_extensions(const uint8_t *at, uint32_t have, struct layout *l)
     }
 }
 
-static void look_at_ipv6(const uint8_t *at, uint32_t have, struct layout *l)
+static void look_at_ipv6(const uint8_t *at, uint32_t have, struct frame_layout *l)
 {
     if (!range_inside(l->ip_at, IPV6_BYTES, have) || at[l->ip_at] >> 4 != 6)
         return;
@@ -109,9 +96,9 @@ static void look_at_ipv6(const uint8_t *at, uint32_t have, struct layout *l)
     pass_extensions(at, have, l);
 }
 
-static struct layout look_at(const uint8_t *at, uint32_t have)
+struct frame_layout frame_look_at(const uint8_t *at, uint32_t have)
 {
-    struct layout l = {0};
+    struct frame_layout l = {0};
     uint32_t type_at = 2 * MAC_BYTES;
     uint16_t type;
 
@@ -170,19 +157,19 @@ static uint32_t toeplitz(const uint8_t key[NIC_RSS_KEY_BYTES], const uint8_t *in
 
 bool frame_hash(const struct nic_rss *rss, const uint8_t *at, uint32_t have, uint32_t *ret)
 {
-    struct layout l;
+    struct frame_layout l;
     uint8_t in[36]; /* two addresses of IPv6, two ports */
     uint32_t addresses, addresses_at;
     bool has_ports;
 
     if (rss->enabled == 0)
         return false;
-    l = look_at(at, have);
+    l = frame_look_at(at, have);
     if (l.transport_at == 0)
         return false;
     addresses = l.is_v6 ? 32 : 8;
     addresses_at = l.ip_at + (l.is_v6 ? 8 : 12);
-    has_ports = l.protocol == PROTOCOL_TCP && !l.is_fragment &&
+    has_ports = l.protocol == FRAME_TCP && !l.is_fragment &&
                 range_inside(l.transport_at, 4, have) &&
                 (rss->hash_types & (l.is_v6 ? HASH_TCP_IPV6 : HASH_TCP_IPV4)) != 0;
     if (!has_ports && (rss->hash_types & (l.is_v6 ? HASH_IPV6 : HASH_IPV4)) == 0)
@@ -203,48 +190,32 @@ unsigned frame_channel(const struct nvsp *n, bool has_hash, uint32_t hash)
 
 /* --- checksums --- */
 
-static uint32_t sum(const uint8_t *at, uint32_t len, uint32_t so_far)
-{
-    for (uint32_t i = 0; i + 1 < len; i += 2) {
-        so_far += be16_at(at, i);
-        so_far = (so_far & 0xffff) + (so_far >> 16);
-    }
-    if (len % 2 != 0)
-        so_far += (uint32_t)at[len - 1] << 8;
-    return (so_far & 0xffff) + (so_far >> 16);
-}
-
-static uint16_t folded(uint32_t s)
-{
-    s = (s & 0xffff) + (s >> 16);
-    return (uint16_t)((s & 0xffff) + (s >> 16));
-}
-
 /* Over addresses, protocol and length, as TCP and UDP count it. */
-static uint32_t pseudo_sum(const uint8_t *at, const struct layout *l, uint32_t len)
+static uint32_t pseudo_sum(const uint8_t *at, const struct frame_layout *l, uint32_t len)
 {
-    uint32_t s = l->is_v6 ? sum(at + l->ip_at + 8, 32, 0) : sum(at + l->ip_at + 12, 8, 0);
+    uint32_t s =
+        l->is_v6 ? checksum_sum(at + l->ip_at + 8, 32, 0) : checksum_sum(at + l->ip_at + 12, 8, 0);
 
     return s + l->protocol + (len >> 16) + (len & 0xffff);
 }
 
-static bool is_asked_for(const struct rndis_tx *tx, const struct layout *l)
+static bool is_asked_for(const struct rndis_tx *tx, const struct frame_layout *l)
 {
     bool is_said = tx->transport_offset >= NIC_HEAD_BYTES; /* Windows does not, for UDP */
 
     return l->transport_at != 0 && !l->is_fragment &&
            (!is_said || l->transport_at == tx->transport_offset) &&
-           (l->protocol == PROTOCOL_TCP || l->protocol == PROTOCOL_UDP);
+           (l->protocol == FRAME_TCP || l->protocol == PROTOCOL_UDP);
 }
 
-static uint32_t checksum_at(const struct layout *l)
+static uint32_t checksum_at(const struct frame_layout *l)
 {
-    return l->transport_at + (l->protocol == PROTOCOL_TCP ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT);
+    return l->transport_at + (l->protocol == FRAME_TCP ? FRAME_TCP_CHECKSUM_AT : UDP_CHECKSUM_AT);
 }
 
-static uint32_t transport_bytes(const struct layout *l)
+static uint32_t transport_bytes(const struct frame_layout *l)
 {
-    return l->protocol == PROTOCOL_TCP ? TCP_BYTES : UDP_BYTES;
+    return l->protocol == FRAME_TCP ? TCP_BYTES : UDP_BYTES;
 }
 
 static void put_header(uint8_t header[VNET_HEADER_BYTES], uint8_t gso, uint16_t header_len,
@@ -261,26 +232,26 @@ static void put_header(uint8_t header[VNET_HEADER_BYTES], uint8_t gso, uint16_t 
     wr_le16(&w, 0);
 }
 
-static void complete_ipv4(uint8_t *at, const struct layout *l)
+static void complete_ipv4(uint8_t *at, const struct frame_layout *l)
 {
     uint32_t len = l->transport_at - l->ip_at;
 
     put_be16(at, l->ip_at + 10, 0);
-    put_be16(at, l->ip_at + 10, (uint16_t)~folded(sum(at + l->ip_at, len, 0)));
+    put_be16(at, l->ip_at + 10, (uint16_t)~checksum_folded(checksum_sum(at + l->ip_at, len, 0)));
 }
 
 static int vnet_lso(const struct rndis_tx *tx, uint8_t *at, uint32_t have, uint32_t frame_len,
-                    const struct layout *l, uint8_t header[VNET_HEADER_BYTES])
+                    const struct frame_layout *l, uint8_t header[VNET_HEADER_BYTES])
 {
     uint32_t header_len;
 
-    if (l->protocol != PROTOCOL_TCP || tx->mss < LSO_MSS_MIN || tx->mss > UINT16_MAX ||
+    if (l->protocol != FRAME_TCP || tx->mss < LSO_MSS_MIN || tx->mss > UINT16_MAX ||
         frame_len - l->ip_at > UINT16_MAX)
         return -EBADMSG;
     header_len = l->transport_at + (at[l->transport_at + 12] >> 4) * 4u;
     if (header_len < l->transport_at + TCP_BYTES || header_len > frame_len || header_len > have)
         return -EBADMSG;
-    put_be16(at, checksum_at(l), folded(pseudo_sum(at, l, frame_len - l->transport_at)));
+    put_be16(at, checksum_at(l), checksum_folded(pseudo_sum(at, l, frame_len - l->transport_at)));
     if (l->is_v6) {
         put_be16(at, l->ip_at + 4, (uint16_t)(frame_len - l->ip_at - IPV6_BYTES));
     } else {
@@ -288,14 +259,14 @@ static int vnet_lso(const struct rndis_tx *tx, uint8_t *at, uint32_t have, uint3
         complete_ipv4(at, l);
     }
     put_header(header, l->is_v6 ? VNET_GSO_TCPV6 : VNET_GSO_TCPV4, (uint16_t)header_len,
-               (uint16_t)tx->mss, (uint16_t)l->transport_at, TCP_CHECKSUM_AT);
+               (uint16_t)tx->mss, (uint16_t)l->transport_at, FRAME_TCP_CHECKSUM_AT);
     return 0;
 }
 
 int frame_vnet_tx(const struct rndis_tx *tx, uint8_t *at, uint32_t have, uint32_t frame_len,
                   uint8_t header[VNET_HEADER_BYTES])
 {
-    struct layout l = look_at(at, have);
+    struct frame_layout l = frame_look_at(at, have);
 
     memset(header, 0, VNET_HEADER_BYTES);
     if (tx->checksum_ip && l.ip_at != 0 && l.transport_at != 0 && !l.is_v6 &&
@@ -304,12 +275,12 @@ int frame_vnet_tx(const struct rndis_tx *tx, uint8_t *at, uint32_t have, uint32_
     if (!tx->lso && !tx->checksum_tcp && !tx->checksum_udp)
         return 0;
     if (!is_asked_for(tx, &l) || !range_inside(l.transport_at, transport_bytes(&l), have) ||
-        (!tx->lso && tx->checksum_tcp != (l.protocol == PROTOCOL_TCP)))
+        (!tx->lso && tx->checksum_tcp != (l.protocol == FRAME_TCP)))
         return -EBADMSG;
     if (tx->lso)
         return vnet_lso(tx, at, have, frame_len, &l, header);
     put_header(header, VNET_GSO_NONE, 0, 0, (uint16_t)l.transport_at,
-               l.protocol == PROTOCOL_TCP ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT);
+               l.protocol == FRAME_TCP ? FRAME_TCP_CHECKSUM_AT : UDP_CHECKSUM_AT);
     return 0;
 }
 
@@ -333,28 +304,28 @@ int frame_vnet_rx(const struct nvsp *n, const uint8_t header[VNET_HEADER_BYTES],
 {
     bool is_partial = (header[0] & VNET_NEEDS_CSUM) != 0;
     uint32_t start, field, wanted;
-    struct layout l;
+    struct frame_layout l;
 
     if (header[1] != VNET_GSO_NONE || /* nobody asked for segments */
         (is_partial && !checksum_place(header, frame_len, &start, &field)))
         return -EBADMSG;
     if ((header[0] & (VNET_NEEDS_CSUM | VNET_DATA_VALID)) == 0)
         return 0;
-    l = look_at(at, have);
+    l = frame_look_at(at, have);
     wanted = l.is_v6 ? NIC_RX_CHECKSUM_V6 : NIC_RX_CHECKSUM_V4;
     /* Of a tunnel, it may be the inner one that is not there. */
     if ((n->offloads & wanted) == 0 || l.transport_at == 0 || l.is_fragment ||
-        (l.protocol != PROTOCOL_TCP && l.protocol != PROTOCOL_UDP) ||
+        (l.protocol != FRAME_TCP && l.protocol != PROTOCOL_UDP) ||
         (is_partial && (start != l.transport_at || field != checksum_at(&l))))
         return is_partial ? -ENOTSUP : 0;
     rx->has_checksum = true;
-    rx->checksum_is_tcp = l.protocol == PROTOCOL_TCP;
+    rx->checksum_is_tcp = l.protocol == FRAME_TCP;
     return 0;
 }
 
 static void put_checksum(uint8_t *frame, uint32_t field, uint32_t total)
 {
-    uint16_t value = (uint16_t)~folded(total);
+    uint16_t value = (uint16_t)~checksum_folded(total);
 
     if (value == 0) /* which says, to UDP, that there is none */
         value = 0xffff;
@@ -367,6 +338,6 @@ int frame_complete(const uint8_t header[VNET_HEADER_BYTES], uint8_t *frame, uint
 
     if ((header[0] & VNET_NEEDS_CSUM) == 0 || !checksum_place(header, len, &start, &field))
         return -EBADMSG;
-    put_checksum(frame, field, sum(frame + start, len - start, 0));
+    put_checksum(frame, field, checksum_sum(frame + start, len - start, 0));
     return 0;
 }

@@ -10,10 +10,24 @@
 
 enum {
     FRAME_HEAD_BYTES = 256, /* enough to look at: VLAN, IPv6 with extension headers, TCP */
-    VNET_NEEDS_CSUM = 1,    /* in the first byte of: */
-    VNET_HEADER_BYTES =
-        12, /* struct virtio_net_hdr_mrg_rxbuf, little endian. @spec virtio 1.1 5.1.6 */
+    FRAME_TCP = 6,          /* the number of that protocol */
+    FRAME_TCP_CHECKSUM_AT = 16,
+    /* struct virtio_net_hdr_mrg_rxbuf, little endian. @spec virtio 1.1 5.1.6 */
+    VNET_HEADER_BYTES = 12,
+    VNET_NEEDS_CSUM = 1, /* in the first byte */
+    VNET_GSO_NONE = 0,   /* the second byte */
+    VNET_GSO_TCPV4 = 1,
+    VNET_GSO_TCPV6 = 4,
 };
+
+/* Where things are in a frame; 0: there is no such thing. */
+struct frame_layout {
+    uint32_t ip_at;
+    bool is_v6, is_fragment;
+    uint8_t protocol;
+    uint32_t transport_at;
+};
+struct frame_layout frame_look_at(const uint8_t *at, uint32_t have);
 
 /* Does the guest want it? By its filter and its MAC address. */
 bool frame_is_wanted(const struct nvsp *n, const uint8_t *at, uint32_t have);

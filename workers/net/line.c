@@ -8,8 +8,8 @@ enum {
         1 << 16, /* enum line_commit: what is being published; the low half says how many */
     COMMIT_GIVEN = 2 << 16,
     COMMIT_MASK = 0xffff,
-    TELL_BATCH = 64,   /* completions that are published at once */
-    ROOM_WANTED = 512, /* more than any packet takes */
+    TELL_BATCH = 64,    /* completions that are published at once */
+    ROOM_WANTED = 1024, /* more than any packet takes */
 };
 
 static struct frames_slot *slot_of(const struct line *l, uint32_t number)

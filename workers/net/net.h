@@ -9,7 +9,7 @@
  *   backend.c   the kinds of back end
  *   state.c     what survives besides the log
  *   line.c      a channel's rings and log
- *   nvsp.c rndis.c oid.c frame.c    the protocol, without I/O
+ *   nvsp.c rndis.c oid.c frame.c segments.c    the protocol, without I/O
  *
  * One thread.
  */
@@ -30,6 +30,7 @@
 #include "workers/net/line.h"
 #include "workers/net/nvsp.h"
 #include "workers/net/rndis.h"
+#include "workers/net/segments.h"
 #include "workers/worker.h"
 
 enum {
@@ -102,6 +103,15 @@ static inline uint8_t *outgoing_frame(struct outgoing *o)
     return o->bytes + OUTGOING_ROOM;
 }
 
+/* A frame of several segments that is taken and not given: it may have to wait for sections. */
+struct large {
+    uint32_t len;  /* 0: there is none */
+    bool is_whole; /* to be given in parts, that the guest's driver joins; else cut */
+    unsigned done; /* segments that are given */
+    struct segments segments;
+    uint8_t bytes[NET_FRAME_MAX];
+};
+
 struct nic {
     bool present;
     /* All its channels were looked at: no section is in the log of one that is not open yet, no flow's frames either. */
@@ -115,6 +125,7 @@ struct nic {
     struct vmbus_channel opened[VMBUS_SUBCHANNELS]; /* as acknowledged */
     struct lent receive, send;
     bool gone_is_logged;
+    struct large large;
     uint32_t section_at; /* where to look for free sections */
     bool rx_is_full;     /* there were none */
     struct nic_counters counters;
@@ -153,8 +164,9 @@ struct net {
     struct carried carried[NET_BATCH]; /* of the packets that are being looked at */
     struct outgoing outgoing;
     struct line_group groups[VMBUS_SUBCHANNELS][NET_BATCH];
-    uint8_t frame[NIC_MTU_MAX + 512]; /* whose checksum is completed */
-    uint64_t spin_ns;                 /* how long to look before sleeping: tunes itself */
+    uint8_t
+        frame[NIC_MTU_MAX + 512]; /* whose checksum is completed, or that is cut out of another */
+    uint64_t spin_ns;             /* how long to look before sleeping: tunes itself */
     uint64_t shown_ns;
     struct {
         struct board_row *interrupts, *sleeps, *spins, *stopped, *spin_ns;
@@ -252,11 +264,13 @@ int MUST_USE backend_send(struct backend *b, const uint8_t header[VNET_HEADER_BY
 bool backend_has_room(struct backend *b);
 
 /*
- * Receive a frame of at most room bytes into the guest's pages. Its length; -EAGAIN: there is none now; -EMSGSIZE, -EBADMSG:
- * it was longer, or none, and is gone; other negative errno: nothing comes of it.
+ * Receive a frame: room bytes into the guest's pages, the others, where rest is there, up to NET_FRAME_MAX in all, into
+ * rest. Its length; -EAGAIN: there is none now; -EMSGSIZE, -EBADMSG: it was longer, or none, and is gone; other negative
+ * errno: nothing comes of it.
  */
 int MUST_USE backend_receive(struct backend *b, uint8_t header[VNET_HEADER_BYTES],
-                             const struct gmem_pages *pages, uint32_t offset, uint32_t room);
+                             const struct gmem_pages *pages, uint32_t offset, uint32_t room,
+                             uint8_t *rest);
 
 /* Take a frame, and forget it. False: there is none now. */
 bool backend_discard(struct backend *b);

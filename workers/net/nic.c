@@ -126,6 +126,7 @@ void nic_take_buffers(struct net *s, struct nic *n)
     take_buffer(s, n, &n->nvsp.receive, &n->receive);
     take_buffer(s, n, &n->nvsp.send, &n->send);
     n->rx_is_full = false;
+    n->large.len = 0;
 }
 
 /* What is wanted back is let go of; so is what is not lent any more. */

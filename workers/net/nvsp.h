@@ -84,7 +84,9 @@ enum nic_offload {
     NIC_RX_CHECKSUM_V6 = 8,
     NIC_LSO_V4 = 16,
     NIC_LSO_V6 = 32,
-    NIC_OFFLOADS = 64,
+    NIC_RSC_V4 = 64, /* segments that follow one another may come as one frame */
+    NIC_RSC_V6 = 128,
+    NIC_OFFLOADS = 256,
 };
 
 /* Bits of the guest's packet filter. @spec NDIS OID_GEN_CURRENT_PACKET_FILTER */

@@ -74,7 +74,7 @@ enum {
     RSS_KEY_UNCHANGED = 8,
     RSS_DISABLED = 0x10,
     RSS_FUNCTION = 0xff,   /* of the hash's kind */
-    OFFLOAD_SWITCHES = 15, /* bytes that are read of the parameters, at least 11 */
+    OFFLOAD_SWITCHES = 20, /* bytes that are read of the parameters, at least 11 */
     OFFLOAD_SWITCHES_MIN = 11,
     CONFIG_STRING = 2,
     MAC_DIGITS = 12,
@@ -141,7 +141,14 @@ static void put_offloads(const struct query *q, uint32_t offloads)
     offload_checksums(offloads, q->w);
     zeros(q->w, 16 + 28); /* LSO version 1, IPsec */
     offload_lso(offloads, q->w);
-    zeros(q->w, size - 108u);
+    zeros(q->w, (revision == 3 ? 144 : size) - 108u);
+    if (revision == 3) {
+        bool can = version >= NVSP_VERSION_6_1;
+
+        wr_u8(q->w, can && (offloads & NIC_RSC_V4) != 0);
+        wr_u8(q->w, can && (offloads & NIC_RSC_V6) != 0);
+        zeros(q->w, size - 146u);
+    }
 }
 
 static void offload_capabilities(const struct query *q)
@@ -351,12 +358,12 @@ static void switch_checksum(uint32_t *offloads, uint8_t value, uint32_t tx, uint
         *offloads |= rx;
 }
 
-static void switch_lso(uint32_t *offloads, uint8_t value, uint32_t lso)
+static void switch_one(uint32_t *offloads, uint8_t value, uint32_t offload)
 {
     if (value == 1)
-        *offloads &= ~lso;
+        *offloads &= ~offload;
     else if (value == 2)
-        *offloads |= lso;
+        *offloads |= offload;
 }
 
 /* @spec NDIS_OFFLOAD_PARAMETERS: a header, then a byte for each. */
@@ -374,8 +381,12 @@ static enum rndis_status set_offloads(struct nvsp *n, const struct nic_config *c
     switch_checksum(&offloads, s[2], NIC_TX_CHECKSUM_V4, NIC_RX_CHECKSUM_V4);
     switch_checksum(&offloads, s[3], NIC_TX_CHECKSUM_V6, NIC_RX_CHECKSUM_V6);
     switch_checksum(&offloads, s[4], NIC_TX_CHECKSUM_V6, NIC_RX_CHECKSUM_V6);
-    switch_lso(&offloads, s[7], NIC_LSO_V4);
-    switch_lso(&offloads, s[8], NIC_LSO_V6);
+    switch_one(&offloads, s[7], NIC_LSO_V4);
+    switch_one(&offloads, s[8], NIC_LSO_V6);
+    if (n->version >= NVSP_VERSION_6_1) {
+        switch_one(&offloads, s[18], NIC_RSC_V4);
+        switch_one(&offloads, s[19], NIC_RSC_V6);
+    }
     n->offloads = offloads & c->offloads;
     return RNDIS_SUCCESS;
 }

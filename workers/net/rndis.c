@@ -27,7 +27,10 @@ enum {
     INFO_LSO = 2,
     INFO_VLAN = 6,
     INFO_HASH = 8,
+    PART_VERSION = 1,
 };
+
+#define INFO_PART (UINT32_C(0x80000000) | 1) /* between us and the guest's driver: a packet's id */
 
 #define RNDIS_COMPLETE         UINT32_C(0x80000000)
 #define RNDIS_MEDIA_CONNECT    UINT32_C(0x4001000b)
@@ -308,7 +311,8 @@ static void put_info(struct wr *w, uint32_t type, uint32_t value)
 
 uint32_t rndis_rx_head(const struct rndis_rx *rx, uint8_t *head)
 {
-    uint32_t infos = (uint32_t)(rx->has_vlan + rx->has_checksum + rx->has_hash) * 16;
+    bool is_part = rx->part != 0;
+    uint32_t infos = (uint32_t)(rx->has_vlan + rx->has_checksum + rx->has_hash + is_part) * 16;
     uint32_t len = RNDIS_PACKET_BYTES + infos;
     struct wr w = wr_over(head, RNDIS_RX_HEAD_MAX);
 
@@ -330,5 +334,7 @@ uint32_t rndis_rx_head(const struct rndis_rx *rx, uint8_t *head)
                      (uint32_t)(rx->vlan & 0xfff) << 4);
     if (rx->has_hash)
         put_info(&w, INFO_HASH, rx->hash);
+    if (is_part)
+        put_info(&w, INFO_PART, PART_VERSION | (uint32_t)rx->part << 8);
     return length_of(&w);
 }

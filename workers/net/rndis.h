@@ -14,7 +14,7 @@ enum {
     /* The head of a frame: message, and what is said about the packet. The longest that is looked at. */
     RNDIS_HEAD_MAX = 512,
     RNDIS_PACKET_BYTES = 44,         /* of an RNDIS PACKET message's fixed part */
-    RNDIS_RX_HEAD_MAX = 44 + 3 * 16, /* checksum, VLAN, hash */
+    RNDIS_RX_HEAD_MAX = 44 + 4 * 16, /* checksum, VLAN, hash, part */
     RNDIS_PACKETS_MAX =
         8, /* PACKET messages that the guest may put into one packet of the channel */
 };
@@ -68,6 +68,13 @@ struct rndis_rx {
     uint16_t vlan;
     bool has_hash;
     uint32_t hash;
+    uint8_t part; /* of a frame that comes in several messages: enum rndis_part; 0: it is whole */
+};
+
+enum rndis_part {
+    RNDIS_PART = 1,
+    RNDIS_PART_FIRST = 2,
+    RNDIS_PART_LAST = 4,
 };
 
 /* What stands before the frame, at most RNDIS_RX_HEAD_MAX bytes; the length. */

@@ -3,7 +3,8 @@
 #include "workers/net/net.h"
 
 enum {
-    GROUP_MAX = 32, /* frames in one packet */
+    GROUP_MAX = 32,                     /* frames in one packet */
+    PARTS_MAX = VMRING_TRANSFER_RANGES, /* messages of one frame: they are in one packet */
 };
 
 static void drop(struct nic *n, enum nic_drop why)
@@ -63,23 +64,64 @@ struct batch {
     unsigned groups[VMBUS_SUBCHANNELS];
 };
 
-static void add_to_group(struct net *s, struct batch *b, unsigned channel, uint32_t section,
-                         uint32_t bytes, uint32_t offset)
+static void give(struct net *s, struct nic *n, unsigned channel, const struct batch *b)
 {
-    struct line_group *all = s->groups[channel];
-    unsigned n = b->groups[channel];
-    struct line_group *g = n > 0 ? &all[n - 1] : NULL;
+    uint8_t payload[NVSP_HEAD_BYTES];
+    uint32_t len = nvsp_rndis_packet(&n->nvsp, NVSP_CHANNEL_DATA, payload);
+    bool signal = false;
+    unsigned given = line_give(&n->lines[channel], s->groups[channel], b->groups[channel],
+                               (uint16_t)n->nvsp.receive.id, payload, len, 0, &signal);
 
-    if (g == NULL || g->n == GROUP_MAX || (uint32_t)g->first + g->n != section) {
-        g = &all[b->groups[channel]++];
-        g->first = (uint16_t)section;
-        g->n = 0;
-        g->n_ranges = 0;
+    for (unsigned i = given; i < b->groups[channel]; i++) {
+        n->drops[DROP_NO_BUFFER] += s->groups[channel][i].n_ranges;
+        n->counters.rx_no_buffer += s->groups[channel][i].n_ranges;
     }
+    if (signal)
+        nic_interrupt(s, n, channel, false);
+}
+
+static void give_all(struct net *s, struct nic *n, struct batch *b)
+{
+    for (unsigned i = 0; i < VMBUS_SUBCHANNELS; i++) {
+        if (b->groups[i] > 0)
+            give(s, n, i, b);
+    }
+    *b = (struct batch){.last = -1};
+}
+
+/* Another packet, for messages in sections from first on. */
+static struct line_group *add_group(struct net *s, struct nic *n, struct batch *b, unsigned channel,
+                                    uint32_t first)
+{
+    struct line_group *g;
+
+    if (b->groups[channel] == NET_BATCH)
+        give_all(s, n, b);
+    g = &s->groups[channel][b->groups[channel]++];
+    g->first = (uint16_t)first;
+    g->n = 0;
+    g->n_ranges = 0;
+    return g;
+}
+
+static void add_to_group(struct line_group *g, uint32_t bytes, uint32_t offset)
+{
     g->ranges[g->n_ranges].bytes = bytes;
     g->ranges[g->n_ranges].offset = offset;
     g->n_ranges++;
     g->n++;
+}
+
+/* The packet that a frame in that section may be in, too. */
+static struct line_group *group_for(struct net *s, struct nic *n, struct batch *b, unsigned channel,
+                                    uint32_t section)
+{
+    unsigned groups = b->groups[channel];
+    struct line_group *g = groups > 0 ? &s->groups[channel][groups - 1] : NULL;
+
+    return g == NULL || g->n >= GROUP_MAX || (uint32_t)g->first + g->n != section
+               ? add_group(s, n, b, channel, section)
+               : g;
 }
 
 static unsigned channel_for(struct nic *n, const struct rndis_rx *rx)
@@ -125,47 +167,162 @@ static int read_header(struct net *s, const struct nic *n, uint32_t at,
     return (header[0] & VNET_NEEDS_CSUM) != 0 ? complete(s, n, at, header, rx->frame_len) : 0;
 }
 
+static uint32_t place_of(const struct nic *n, uint32_t section)
+{
+    return section * n->nvsp.receive.section_bytes + RNDIS_RX_HEAD_MAX;
+}
+
+static uint32_t room_of(const struct nic *n)
+{
+    return n->nvsp.receive.section_bytes - RNDIS_RX_HEAD_MAX;
+}
+
+/* What is in that section, rx->frame_len bytes, becomes a message of the packet. */
+static void finish_message(struct nic *n, struct line_group *g, uint32_t section,
+                           const struct rndis_rx *rx)
+{
+    uint8_t head[RNDIS_RX_HEAD_MAX];
+    uint32_t len = rndis_rx_head(rx, head);
+    uint32_t at = place_of(n, section) - len;
+
+    gmem_pages_copy_out(&n->receive.pages, n->receive.offset + at, head, len);
+    add_to_group(g, len + rx->frame_len, at);
+}
+
+static void count(struct nic *n, uint32_t bytes)
+{
+    n->counters.rx_frames++;
+    n->counters.rx_bytes += bytes;
+}
+
 /* A frame of len bytes is in its section, RNDIS_RX_HEAD_MAX bytes behind its beginning. */
 static void take_frame(struct net *s, struct nic *n, struct batch *b, uint32_t section,
                        const uint8_t header[VNET_HEADER_BYTES], uint32_t len)
 {
-    uint32_t base = section * n->nvsp.receive.section_bytes;
     uint32_t have = len < FRAME_HEAD_BYTES ? len : FRAME_HEAD_BYTES;
     struct rndis_rx rx = {.frame_len = len};
-    uint8_t at[FRAME_HEAD_BYTES], head[RNDIS_RX_HEAD_MAX];
-    uint32_t head_len;
-    uint32_t frame_at = n->receive.offset + base + RNDIS_RX_HEAD_MAX;
+    uint32_t at = n->receive.offset + place_of(n, section);
+    uint8_t head[FRAME_HEAD_BYTES];
 
-    gmem_pages_copy_in(&n->receive.pages, frame_at, at, have);
-    if (!frame_is_wanted(&n->nvsp, at, have))
+    gmem_pages_copy_in(&n->receive.pages, at, head, have);
+    if (!frame_is_wanted(&n->nvsp, head, have))
         return;
-    if (read_header(s, n, frame_at, header, at, &rx) < 0) {
+    if (read_header(s, n, at, header, head, &rx) < 0) {
         drop(n, DROP_BAD_FRAME);
         return;
     }
-    rx.has_hash = frame_hash(&n->nvsp.rss, at, have, &rx.hash);
-    head_len = rndis_rx_head(&rx, head);
-    base += RNDIS_RX_HEAD_MAX - head_len;
-    gmem_pages_copy_out(&n->receive.pages, n->receive.offset + base, head, head_len);
-    add_to_group(s, b, channel_for(n, &rx), section, head_len + len, base);
-    n->counters.rx_frames++;
-    n->counters.rx_bytes += len;
+    rx.has_hash = frame_hash(&n->nvsp.rss, head, have, &rx.hash);
+    finish_message(n, group_for(s, n, b, channel_for(n, &rx), section), section, &rx);
+    count(n, len);
 }
 
-static void give(struct net *s, struct nic *n, unsigned channel, const struct batch *b)
-{
-    uint8_t payload[NVSP_HEAD_BYTES];
-    uint32_t len = nvsp_rndis_packet(&n->nvsp, NVSP_CHANNEL_DATA, payload);
-    bool signal = false;
-    unsigned given = line_give(&n->lines[channel], s->groups[channel], b->groups[channel],
-                               (uint16_t)n->nvsp.receive.id, payload, len, 0, &signal);
+/* --- frames of several segments --- */
 
-    for (unsigned i = given; i < b->groups[channel]; i++) {
-        n->drops[DROP_NO_BUFFER] += s->groups[channel][i].n_ranges;
-        n->counters.rx_no_buffer += s->groups[channel][i].n_ranges;
+/* So many sections that follow one another and were not chosen before; the first, or -ENOBUFS. */
+static int take_sections(struct net *s, struct nic *n, struct batch *b, unsigned wanted)
+{
+    int first = rx_sections(n, wanted, false);
+
+    if (first >= 0 && first <= b->last) {
+        give_all(s, n, b); /* what was chosen is the guest's then */
+        first = rx_sections(n, wanted, false);
     }
-    if (signal)
-        nic_interrupt(s, n, channel, false);
+    if (first >= 0)
+        b->last = first + (int)wanted - 1;
+    return first;
+}
+
+static bool may_stay_whole(const struct nic *n)
+{
+    uint32_t wanted =
+        n->large.segments.is_v6 ? NIC_RSC_V6 | NIC_RX_CHECKSUM_V6 : NIC_RSC_V4 | NIC_RX_CHECKSUM_V4;
+
+    return (n->nvsp.offloads & wanted) == wanted && n->large.len <= PARTS_MAX * room_of(n);
+}
+
+/* In parts, each a message in a section, all in one packet. False: there are no sections for it now. */
+static bool give_whole(struct net *s, struct nic *n, struct batch *b)
+{
+    struct large *l = &n->large;
+    unsigned parts = (l->len + room_of(n) - 1) / room_of(n);
+    int first = take_sections(s, n, b, parts);
+    struct rndis_rx rx = {.has_checksum = true, .checksum_is_tcp = true};
+    struct line_group *g;
+
+    if (first < 0)
+        return false;
+    rx.has_hash = frame_hash(&n->nvsp.rss, l->bytes, l->len, &rx.hash);
+    g = add_group(s, n, b, channel_for(n, &rx), (uint32_t)first);
+    for (unsigned i = 0; i < parts; i++) {
+        uint32_t section = (uint32_t)first + i;
+        uint32_t from = i * room_of(n);
+
+        rx.frame_len = l->len - from < room_of(n) ? l->len - from : room_of(n);
+        rx.part = (uint8_t)(RNDIS_PART | (i == 0 ? RNDIS_PART_FIRST : 0) |
+                            (i == parts - 1 ? RNDIS_PART_LAST : 0));
+        gmem_pages_copy_out(&n->receive.pages, n->receive.offset + place_of(n, section),
+                            l->bytes + from, rx.frame_len);
+        finish_message(n, g, section, &rx);
+        rx.has_checksum = rx.has_hash = false; /* that was said of the first one */
+    }
+    count(n, l->len);
+    return true;
+}
+
+/* False: there is no section for the next segment now. */
+static bool give_segments(struct net *s, struct nic *n, struct batch *b)
+{
+    struct large *l = &n->large;
+    struct rndis_rx rx = {0};
+
+    rx.has_hash = frame_hash(&n->nvsp.rss, l->bytes, l->len, &rx.hash);
+    for (; l->done < l->segments.n; l->done++) {
+        int section = take_sections(s, n, b, 1);
+
+        if (section < 0)
+            return false;
+        rx.frame_len = segments_cut(&l->segments, l->done, s->frame);
+        gmem_pages_copy_out(&n->receive.pages, n->receive.offset + place_of(n, (uint32_t)section),
+                            s->frame, rx.frame_len);
+        finish_message(n, group_for(s, n, b, channel_for(n, &rx), (uint32_t)section),
+                       (uint32_t)section, &rx);
+        count(n, rx.frame_len);
+    }
+    return true;
+}
+
+/* What finds no sections that follow one another is cut. False: some of it waits for a section. */
+static bool give_large(struct net *s, struct nic *n, struct batch *b)
+{
+    struct large *l = &n->large;
+
+    if (l->len != 0 && !(l->is_whole && give_whole(s, n, b)) && !give_segments(s, n, b)) {
+        l->is_whole = false;
+        n->rx_is_full = true;
+        return false;
+    }
+    l->len = 0;
+    return true;
+}
+
+/* Its beginning is in a section, what was beyond it is in its place. */
+static void take_large(struct nic *n, uint32_t section, const uint8_t header[VNET_HEADER_BYTES],
+                       uint32_t len)
+{
+    struct large *l = &n->large;
+    uint32_t have = len < room_of(n) ? len : room_of(n);
+
+    gmem_pages_copy_in(&n->receive.pages, n->receive.offset + place_of(n, section), l->bytes, have);
+    if (!frame_is_wanted(&n->nvsp, l->bytes, have))
+        return;
+    if (segments_of(header, l->bytes, len, &l->segments) < 0 ||
+        l->segments.headers + l->segments.mss > room_of(n)) {
+        drop(n, header[1] == VNET_GSO_NONE ? DROP_TOO_LONG : DROP_BAD_FRAME);
+        return;
+    }
+    l->len = len;
+    l->done = 0;
+    l->is_whole = may_stay_whole(n) && frame_complete(header, l->bytes, len) == 0;
 }
 
 /* What cannot be shown stays where it is: whoever sends it learns that the guest is slow. */
@@ -203,12 +360,31 @@ bool rx_can_wait(const struct nic *n)
 
 static bool discard(struct nic *n)
 {
-    unsigned gone = 0;
+    unsigned gone = n->large.len != 0;
 
+    n->large.len = 0;
     while (gone < NET_BATCH && backend_discard(&n->backend))
         gone++;
     n->drops[DROP_LINK] += gone;
     return gone > 0;
+}
+
+static bool is_of_segments(const uint8_t header[VNET_HEADER_BYTES])
+{
+    return header[1] == VNET_GSO_TCPV4 || header[1] == VNET_GSO_TCPV6;
+}
+
+/* One that is as long as its driver expects frames to be needs not be cut: it is one segment then. */
+static bool is_large(const struct nic *n, uint8_t header[VNET_HEADER_BYTES], uint32_t len)
+{
+    if (len > room_of(n))
+        return true;
+    if (!is_of_segments(header))
+        return false;
+    if (len > n->nvsp.mtu + NIC_HEAD_BYTES + NIC_VLAN_BYTES)
+        return true;
+    header[1] = VNET_GSO_NONE;
+    return false;
 }
 
 /* False: there is none, or no room for it. */
@@ -216,7 +392,6 @@ static bool receive_one(struct net *s, struct nic *n, struct batch *b)
 {
     uint8_t header[VNET_HEADER_BYTES];
     int section = rx_sections(n, 1, false);
-    uint32_t room = n->nvsp.receive.section_bytes - RNDIS_RX_HEAD_MAX;
     int len;
 
     if (section < 0) {
@@ -229,15 +404,16 @@ static bool receive_one(struct net *s, struct nic *n, struct batch *b)
     }
     b->last = section;
     len = backend_receive(&n->backend, header, &n->receive.pages,
-                          n->receive.offset + (uint32_t)section * n->nvsp.receive.section_bytes +
-                              RNDIS_RX_HEAD_MAX,
-                          room);
+                          n->receive.offset + place_of(n, (uint32_t)section), room_of(n),
+                          n->large.bytes + room_of(n));
     if (len == -EMSGSIZE)
         drop(n, DROP_TOO_LONG);
     else if (len == -EBADMSG)
         drop(n, DROP_BAD_FRAME);
     else if (len < 0)
         return false;
+    else if (is_large(n, header, (uint32_t)len))
+        take_large(n, (uint32_t)section, header, (uint32_t)len);
     else
         take_frame(s, n, b, (uint32_t)section, header, (uint32_t)len);
     return true;
@@ -254,11 +430,9 @@ bool rx_work(struct net *s, struct nic *n)
         return discard(n);
     if (!can_receive(n))
         return false;
-    for (unsigned i = 0; i < NET_BATCH && receive_one(s, n, &b); i++)
+    any = n->large.len != 0;
+    for (unsigned i = 0; i < NET_BATCH && give_large(s, n, &b) && receive_one(s, n, &b); i++)
         any = true;
-    for (unsigned i = 0; i < VMBUS_SUBCHANNELS; i++) {
-        if (b.groups[i] > 0)
-            give(s, n, i, &b);
-    }
+    give_all(s, n, &b);
     return any;
 }

@@ -232,11 +232,13 @@ static void show(struct net *s, uint64_t now_ns)
     board_set(s->rows.spin_ns, s->spin_ns);
 }
 
-/* Between two rounds nothing is lost by going but what was read ahead in a stream. */
+/* Between two rounds nothing is lost by going but what was taken from a back end and not given. */
 static bool may_leave(const struct net *s)
 {
     for (unsigned i = 0; i < NETS_MAX; i++) {
-        if (s->nics[i].present && backend_has_more(&s->nics[i].backend))
+        const struct nic *n = &s->nics[i];
+
+        if (n->present && (backend_has_more(&n->backend) || n->large.len != 0))
             return false;
     }
     return true;
