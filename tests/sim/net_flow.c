@@ -101,6 +101,14 @@ void flow_unmake(struct flow *f)
     f->sent--;
 }
 
+bool flow_is_numbered(const uint8_t *frame, uint32_t len)
+{
+    struct rd r = rd_over(frame, len);
+
+    (void)rd_span(&r, HEAD_BYTES);
+    return rd_le32(&r) == MAGIC;
+}
+
 static uint32_t crc_of(const uint8_t *frame, uint32_t len)
 {
     struct rd r = rd_over(frame + len - CRC_BYTES, CRC_BYTES);

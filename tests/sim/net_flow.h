@@ -52,6 +52,8 @@ void flow_make(struct flow *f, uint8_t *frame, uint32_t len, uint32_t note);
 /* It was not sent after all; the last one that was made. */
 void flow_unmake(struct flow *f);
 
+/* Does it claim to be one of them, whole or not? */
+bool flow_is_numbered(const uint8_t *frame, uint32_t len);
 /* Whose frame is it, and is it whole? NULL, or what is wrong with it. */
 const char *flow_look(const struct flow flows[FLOWS], const uint8_t *frame, uint32_t len,
                       struct flow_frame *ret);

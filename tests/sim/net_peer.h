@@ -2,7 +2,7 @@
  * tests/sim/net_peer.h - what the simulated guest's NIC is plugged into: the other end of its socket.
  *
  * A thread of run-sim: sends numbered frames as fast as the guest acknowledges them, and checks those that the guest
- * sends. Before each frame is a struct virtio_net_hdr_mrg_rxbuf of zeros.
+ * sends. Before each frame is a struct virtio_net_hdr_mrg_rxbuf of zeros, in a stream its length (net_stream.h).
  */
 #pragma once
 
@@ -12,21 +12,29 @@
 
 #include "base/macro.h"
 #include "tests/sim/net_flow.h"
+#include "tests/sim/net_stream.h"
 
 struct net_peer {
-    int fd;        /* of a datagram socket, non-blocking; owned */
+    int fd;        /* of a socket, non-blocking; owned */
+    bool tolerant; /* of frames that are no numbered ones: the guest sends others besides */
+    bool is_stream;
+    struct net_stream stream;
     uint64_t rate; /* frames a second, at most; 0: any */
     pthread_t thread;
     bool running;
     _Atomic bool stop;
     uint64_t began_ns, random;
     uint64_t violations;
-    uint32_t note; /* the guest's last: kills so far */
+    uint64_t others; /* frames that are no numbered ones */
+    uint32_t note;   /* the guest's last: kills so far */
     struct flow flows[FLOWS];
 };
 
-/* Both ends of its socket: the peer's is p->fd; room: bytes for what the guest sends, 0: plenty. 0 or negative errno. */
-int MUST_USE net_peer_open(struct net_peer *p, int room, int *ret_guest_fd);
+/*
+ * Both ends of its socket, of datagrams or a stream: the peer's is p->fd; room: bytes for what the guest sends, 0: plenty. 0
+ * or negative errno.
+ */
+int MUST_USE net_peer_open(struct net_peer *p, bool is_stream, int room, int *ret_guest_fd);
 /* Serve it, or leave it alone: then nothing is ever heard. */
 int MUST_USE net_peer_start(struct net_peer *p, uint64_t rate);
 /* End it, say what it saw. False: there was a violation. */
