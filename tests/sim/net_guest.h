@@ -112,6 +112,9 @@ struct net_guest_way {
 
 struct net_guest {
     struct vmbus_guest *vmbus;
+    unsigned device; /* which NIC */
+    bool tolerant;   /* of frames that are no numbered ones, which are counted */
+    _Atomic uint64_t others;
     struct net_guest_way way;
     unsigned n_queues;
     struct net_queue queues[NET_GUEST_CHANNELS];
@@ -135,6 +138,8 @@ struct net_guest {
 };
 
 /* --- net_guest.c --- */
+
+extern const uint8_t net_interface[16]; /* what such a device is called */
 
 /* Once, before all else. */
 void net_guest_init(struct net_guest *n, struct vmbus_guest *g);

@@ -10,6 +10,8 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/wr.h"
+#include "tests/sim/net_garbage.h"
 
 enum {
     VNET_BYTES = 12,
@@ -17,6 +19,8 @@ enum {
     TAKEN_AT_ONCE = 256,
     LOOK_MS = 1,
     VIOLATIONS_TOLD = 10,
+    ENDS_AFTER = 2000, /* frames sent */
+    GARBAGE_EVERY = 4, /* frames */
 };
 
 int net_peer_open(struct net_peer *p, bool is_stream, int room, int *ret_guest_fd)
@@ -27,7 +31,7 @@ int net_peer_open(struct net_peer *p, bool is_stream, int room, int *ret_guest_f
     if (socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
         return -errno;
     p->is_stream = is_stream;
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 2 && !p->manner.deaf; i++) {
         int bytes = i == 1 && room > 0 ? room : SOCKET_BYTES;
 
         /* What is in the socket counts as the sender's; more than the limit for all needs root. */
@@ -59,7 +63,7 @@ static void take(struct net_peer *p, const uint8_t *frame, size_t len)
     struct flow_frame f = {0};
     const char *wrong;
 
-    if (p->tolerant && !flow_is_numbered(frame, (uint32_t)len)) {
+    if (p->manner.tolerant && !flow_is_numbered(frame, (uint32_t)len)) {
         p->others++;
         return;
     }
@@ -78,7 +82,7 @@ static void take_datagram(struct net_peer *p, const uint8_t *bytes, size_t len)
 
     if (len >= VNET_BYTES && memcmp(bytes, zeros, 10) == 0)
         take(p, bytes + VNET_BYTES, len - VNET_BYTES);
-    else if (p->tolerant)
+    else if (p->manner.tolerant)
         p->others++;
     else
         tell_violation(p, &nothing, len, "no vnet header of zeros");
@@ -110,7 +114,7 @@ static bool take_some(struct net_peer *p)
 {
     unsigned n = 0;
 
-    while (n < TAKEN_AT_ONCE && take_one(p))
+    while (n < TAKEN_AT_ONCE && !p->manner.deaf && take_one(p))
         n++;
     return n > 0;
 }
@@ -132,6 +136,29 @@ static bool send_one(struct net_peer *p, struct flow *f)
     return false;
 }
 
+static void send_garbage(struct net_peer *p)
+{
+    static uint8_t bytes[GARBAGE_MAX];
+
+    if (p->is_stream)
+        (void)net_stream_send(&p->stream, p->fd, bytes, garbage_frame(&p->random, bytes));
+    else
+        (void)send(p->fd, bytes, garbage_datagram(&p->random, bytes), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Of a stream: the last that is ever sent. False: there is no room now. */
+static bool send_end(struct net_peer *p)
+{
+    uint8_t bytes[100] = {0};
+    struct wr w = wr_over(bytes, sizeof(bytes));
+
+    wr_be32(&w, p->manner.tears ? 1514 : p->manner.end);
+    if (!net_stream_flush(&p->stream, p->fd) ||
+        send(p->fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        return false;
+    return !p->manner.tears || shutdown(p->fd, SHUT_RDWR) == 0;
+}
+
 static bool has_rate(const struct net_peer *p, uint64_t now_ns)
 {
     return p->rate == 0 ||
@@ -143,7 +170,13 @@ static bool send_some(struct net_peer *p)
     uint64_t now_ns = clock_now_ns();
     bool any = false;
 
+    if (p->manner.ends && flows_sum(p->flows).sent >= ENDS_AFTER) {
+        p->silent = p->silent || send_end(p);
+        return false;
+    }
     for (unsigned i = 0; i < FLOWS; i++) {
+        if (p->manner.garbage && next_random(&p->random) % GARBAGE_EVERY == 0)
+            send_garbage(p);
         if (has_rate(p, now_ns) && flow_may_send(&p->flows[i], now_ns))
             any |= send_one(p, &p->flows[i]);
     }
@@ -191,11 +224,13 @@ bool net_peer_stop(struct net_peer *p)
     p->running = false;
     fd_closep(&p->fd);
     s = flows_sum(p->flows);
+    if (p->manner.exact)
+        p->violations += s.lost;
     printf("peer: %" PRIu64 " frames sent, %" PRIu64 " received, %" PRIu64 " lost in %" PRIu64
            " gaps, %.1f a kill; %" PRIu64 " violations\n",
            s.sent, s.received, s.lost, s.gaps, p->note > 0 ? (double)s.lost / p->note : 0.0,
            p->violations);
-    if (p->tolerant)
+    if (p->manner.tolerant)
         printf("peer: %" PRIu64 " other frames\n", p->others);
     return p->violations == 0;
 }

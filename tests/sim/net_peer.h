@@ -14,15 +14,27 @@
 #include "tests/sim/net_flow.h"
 #include "tests/sim/net_stream.h"
 
-struct net_peer {
-    int fd;        /* of a socket, non-blocking; owned */
+/* How it behaves; all false: as a network that loses some. */
+struct net_manner {
     bool tolerant; /* of frames that are no numbered ones: the guest sends others besides */
+    bool exact;    /* what is lost is a violation */
+    bool garbage;  /* it sends what is no frame besides (net_garbage.h) */
+    bool deaf;     /* it reads nothing */
+    /* Of a stream, after a while: a length that none has, or half a frame and no more. */
+    bool ends, tears;
+    uint32_t end; /* that length */
+};
+
+struct net_peer {
+    int fd; /* of a socket, non-blocking; owned */
+    struct net_manner manner;
     bool is_stream;
     struct net_stream stream;
     uint64_t rate; /* frames a second, at most; 0: any */
     pthread_t thread;
     bool running;
     _Atomic bool stop;
+    bool silent; /* it has come to its end */
     uint64_t began_ns, random;
     uint64_t violations;
     uint64_t others; /* frames that are no numbered ones */

@@ -11,8 +11,8 @@
 #include "base/macro.h"
 
 enum {
-    NET_STREAM_IN = 64 * 1024,
-    NET_STREAM_FRAME_MAX = 2048,
+    NET_STREAM_IN = 2 * 65568,
+    NET_STREAM_FRAME_MAX = 65568,
 };
 
 struct net_stream {

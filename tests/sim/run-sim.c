@@ -8,9 +8,9 @@
  * COM1 goes to stdout. Exit status 0 when the simulator says that it passed. With --pss the
  * proportional memory of all processes is printed when they have started. --as runs PROGRAM in the
  * place of a worker. DISK is as `bulkhead run --disk` has it. --net gives the guest a NIC, up to four times, and NET is
- * what it is plugged into: echo, a peer that answers (net_peer.h), with N frames a second at most, a socket with room for
- * BYTES of the guest's, and what it finds wrong fails the run; any, the same, and it does not mind other frames; stream, the same over a stream; flood=BYTES, somebody
- * who only sends (net_flood.h); none, nobody; discard; or tap=NAME. Needs root, as init does.
+ * what it is plugged into: a peer that answers (net_peer.h), with N frames a second at most and a socket with room for
+ * BYTES of the guest's, and what it finds wrong fails the run: echo, stream, or one of other manners (run_net.c); flood=BYTES, somebody who only sends (net_flood.h);
+ * none, nobody; discard; or tap=NAME. Needs root, as init does.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -408,7 +408,7 @@ static int usage(void)
         stderr,
         "usage: run-sim [--timeout SECONDS] [--socket PATH] [--pss] "
         "[--as WORKER PROGRAM] [--vcpus N] [--memory MIB] [--disk DISK]... "
-        "[--net echo|any|stream|flood=BYTES|none|discard|tap=NAME]... [--net-rate N] [--net-room BYTES] "
+        "[--net echo|stream|flood=BYTES|none|discard|tap=NAME|...]... [--net-rate N] [--net-room BYTES] "
         "INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
     return EXIT_USAGE;
 }

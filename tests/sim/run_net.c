@@ -13,13 +13,22 @@
 static const struct {
     const char *name;
     enum net_kind kind;
-    bool has_peer, tolerant;
+    bool has_peer;
+    struct net_manner manner;
 } kinds[] = {
-    {"echo",    NET_DATAGRAM, true,  false},
-    {"any",     NET_DATAGRAM, true,  true },
-    {"stream",  NET_STREAM,   true,  false},
-    {"none",    NET_DATAGRAM, false, false},
-    {"discard", NET_DISCARD,  false, false},
+    {"none",           NET_DATAGRAM, false, {0}                              },
+    {"discard",        NET_DISCARD,  false, {0}                              },
+    {"echo",           NET_DATAGRAM, true,  {0}                              },
+    {"exact",          NET_DATAGRAM, true,  {.exact = true}                  },
+    {"any",            NET_DATAGRAM, true,  {.tolerant = true}               },
+    {"garbage",        NET_DATAGRAM, true,  {.garbage = true}                },
+    {"deaf",           NET_DATAGRAM, true,  {.deaf = true}                   },
+    {"stream",         NET_STREAM,   true,  {0}                              },
+    {"stream-garbage", NET_STREAM,   true,  {.garbage = true}                },
+    {"stream-deaf",    NET_STREAM,   true,  {.deaf = true}                   },
+    {"stream-zero",    NET_STREAM,   true,  {.ends = true, .end = 0}         },
+    {"stream-huge",    NET_STREAM,   true,  {.ends = true, .end = UINT32_MAX}},
+    {"stream-torn",    NET_STREAM,   true,  {.ends = true, .tears = true}    },
 };
 
 int run_net_parse(struct run_net *n, const char *text)
@@ -31,7 +40,7 @@ int run_net_parse(struct run_net *n, const char *text)
             continue;
         n->kind = kinds[i].kind;
         n->has_peer = kinds[i].has_peer;
-        n->peer.tolerant = kinds[i].tolerant;
+        n->peer.manner = kinds[i].manner;
         return 0;
     }
     if (strncmp(text, flood, strlen(flood)) == 0) {
