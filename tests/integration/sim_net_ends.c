@@ -41,6 +41,8 @@ static bool plug_in(struct story *s, unsigned i)
     net_guest_init(n, &s->vmbus);
     n->device = i;
     n->tolerant = i > 0;
+    if (i == 0)
+        flows_set_patient(n->flows);
     net_load_init(&s->loads[i], n, i);
     return net_connect(n, &way) && net_load_begin(&s->loads[i]);
 }

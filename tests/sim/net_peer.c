@@ -208,6 +208,8 @@ int net_peer_start(struct net_peer *p, uint64_t rate)
     p->random = 1;
     p->began_ns = clock_now_ns();
     flows_init(p->flows, false);
+    if (p->manner.exact)
+        flows_set_patient(p->flows);
     r = pthread_create(&p->thread, NULL, serve, p);
     p->running = r == 0;
     return -r;
