@@ -267,6 +267,18 @@ static bool set(struct net_guest *n, uint32_t oid, struct span value)
     return request(n, RNDIS_SET, oid, value) && is_good(n, oid);
 }
 
+bool net_try_query(struct net_guest *n, uint32_t oid, uint32_t *ret_status)
+{
+    struct rd r;
+
+    if (!request(n, RNDIS_QUERY, oid, (struct span){0}))
+        return false;
+    r = rd_over(n->reply, n->reply_len);
+    (void)rd_span(&r, REPLY_STATUS_AT);
+    *ret_status = rd_le32(&r);
+    return rd_ok(&r);
+}
+
 bool net_set_filter(struct net_guest *n, bool open)
 {
     uint8_t value[4] = {open ? FILTER_DIRECTED : 0};
