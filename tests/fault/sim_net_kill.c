@@ -7,8 +7,9 @@
  *
  * At the end of a phase the guest keeps all sections of its receive buffer until it has every one, then all
  * is drained, and channels are closed and opened with other numbers, or the whole connection begins anew; during it
- * channels are moved to other vCPUs, and requests are made. What frames must be like is in net_guest.h, and in the peer
- * that run-sim plays.
+ * channels are moved to other vCPUs, and requests are made. After kills there is a phase without any, which finds out
+ * whether one has left a stream out of step. What frames must be like is in net_guest.h, and in the peer that
+ * run-sim plays.
  */
 #include <string.h>
 
@@ -173,7 +174,8 @@ static void guest(struct sim *sim)
         if (!reconnect(t) || !run_phase(t))
             return;
     } while (!is_over(t, end));
-    finish(t);
+    if (t->kills == 0 || (reconnect(t) && run_phase(t)))
+        finish(t);
 }
 
 static void vcpu(struct sim *sim, unsigned index)

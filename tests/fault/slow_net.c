@@ -1,6 +1,8 @@
 /*
  * tests/fault/slow_net.c - the net worker, slow between the stores that a successor relies on: see dawdle.h.
  */
+#include <sys/socket.h>
+
 #include "base/filters.h"
 #include "tests/fault/dawdle.h"
 #include "workers/journal.h"
@@ -20,6 +22,8 @@ int __real_gmem_set_bit(const struct gmem *m, struct gpa word, unsigned bit);
 int __wrap_gmem_set_bit(const struct gmem *m, struct gpa word, unsigned bit);
 void __real_journal_commit(struct worker *w);
 void __wrap_journal_commit(struct worker *w);
+ssize_t __real_recv(int fd, void *bytes, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *bytes, size_t len, int flags);
 
 bool __wrap_vmring_produced(const struct vmring *r, uint32_t before, uint32_t write)
 {
@@ -80,6 +84,17 @@ void __wrap_journal_commit(struct worker *w)
     dawdle();
     __real_journal_commit(w);
     dawdle();
+}
+
+/* Of a stream: looked at, then taken out. */
+ssize_t __wrap_recv(int fd, void *bytes, size_t len, int flags)
+{
+    ssize_t n;
+
+    dawdle();
+    n = __real_recv(fd, bytes, len, flags);
+    dawdle();
+    return n;
 }
 
 static const struct worker_ops ops = {

@@ -17,6 +17,7 @@
 #include "base/wr.h"
 #include "supervisor/hyperv/hv.h"
 #include "tests/sim/disk_load.h"
+#include "tests/sim/ring_attacks.h"
 
 enum {
     RING_PAGES = 9,
@@ -120,106 +121,38 @@ static bool await_raw(struct hostile *h)
 
 /* --- rings --- */
 
-static const uint32_t bad_indices[] = {4, 7, 0x7ffffff8, 0xfffffff8, UINT32_MAX, 8 * 4096};
+static struct ring_attacks rings(struct hostile *h)
+{
+    return (struct ring_attacks){
+        .vmbus = &h->vmbus, .channel = &h->raw, .relid = RELID, .random = &h->random};
+}
 
-/* Nothing may come of it, and closing must work. */
 static bool attack_indices(struct hostile *h)
 {
-    for (size_t i = 0; i < COUNT_OF(bad_indices); i++) {
-        for (unsigned field = 0; field < 4; field++) {
-            struct vring *r = field < 2 ? &h->raw.out : &h->raw.in;
+    const struct ring_attacks a = rings(h);
 
-            if (!open_raw(h, RING_PAGES, false))
-                return false;
-            *vring_field(r, field % 2 == 0 ? VRING_AT_WRITE : VRING_AT_READ) = bad_indices[i];
-            vmbus_kick(&h->raw);
-            pause_a_little(h);
-            if (!vmbus_close(&h->vmbus, &h->raw))
-                return false;
-        }
-    }
-    return true;
+    return ring_attack_indices(&a);
 }
 
-/* Descriptors: {type, offset / 8, length / 8, flags}, in a ring that says there is a lot. */
 static bool attack_packets(struct hostile *h)
 {
-    static const uint16_t packets[][4] = {
-        {6,    2,      1,      1},
-        {6,    3,      2,      1},
-        {6,    0,      4,      1},
-        {6,    2,      0xffff, 1},
-        {0,    2,      10,     1},
-        {0xff, 2,      10,     1},
-        {7,    2,      10,     1},
-        {9,    0xffff, 1,      1},
-        {9,    2,      0,      1},
-        {0,    0,      0,      0},
-    };
+    const struct ring_attacks a = rings(h);
 
-    for (size_t i = 0; i < COUNT_OF(packets); i++) {
-        if (!open_raw(h, SMALL_RING, false))
-            return false;
-        memcpy(h->raw.out.page[1], packets[i], sizeof(packets[i]));
-        *vring_field(&h->raw.out, VRING_AT_WRITE) = 8 * (3 + chance(h, 300));
-        vmbus_kick(&h->raw);
-        pause_a_little(h);
-        if (!vmbus_close(&h->vmbus, &h->raw))
-            return false;
-    }
-    return true;
+    return ring_attack_packets(&a);
 }
 
-/* All of the ring's memory changes all the time, as on another vCPU. */
 static bool attack_races(struct hostile *h)
 {
-    uint64_t end = clock_now_ns() + 300 * NS_PER_MS;
+    const struct ring_attacks a = rings(h);
 
-    if (!open_raw(h, SMALL_RING, false))
-        return false;
-    while (clock_now_ns() < end) {
-        for (unsigned i = 0; i < 64; i++) {
-            struct vring *r = chance(h, 2) == 0 ? &h->raw.out : &h->raw.in;
-            uint32_t at = chance(h, 3) == 0 ? chance(h, 17) * 4 : 4096;
-
-            if (at < 4096)
-                *vring_field(r, at) = chance(h, 2) == 0 ? chance(h, 513) * 8 : chance(h, 5000);
-            else
-                ((volatile uint8_t *)r->page[1])[chance(h, 4096)] = (uint8_t)chance(h, 12);
-        }
-        vmbus_kick(&h->raw);
-    }
-    return vmbus_close(&h->vmbus, &h->raw);
+    return ring_attack_races(&a);
 }
 
-/* Both rings are one and the same page of the guest, over and over. */
 static bool attack_one_page(struct hostile *h)
 {
-    uint64_t page = vmbus_page(&h->vmbus);
-    uint32_t gpadl = ++h->vmbus.last_id;
-    uint64_t pfns[4] = {page, page, page, page};
-    struct received m;
-    const uint32_t open[] = {MSG_OPEN, 0, RELID, gpadl, gpadl, 0, 2};
-    const uint32_t close[] = {MSG_CLOSE, 0, RELID};
-    uint8_t bytes[148] = {0};
+    const struct ring_attacks a = rings(h);
 
-    memset(vmbus_host(&h->vmbus, page * GUEST_PAGE), 0, GUEST_PAGE);
-    if (vmbus_lend(&h->vmbus, RELID, gpadl, pfns, COUNT_OF(pfns)) != 0) {
-        vmbus_fail(&h->vmbus, "one page four times cannot be lent");
-        return false;
-    }
-    memcpy(bytes, open, sizeof(open));
-    (void)vmbus_post(&h->vmbus, h->vmbus.connection, bytes, sizeof(bytes));
-    if (!vmbus_await(&h->vmbus, MSG_OPEN_RESULT, RELID, gpadl, &m))
-        return false;
-    h->raw.relid = RELID;
-    for (unsigned i = 0; i < 200; i++) {
-        *(volatile uint32_t *)(void *)vmbus_host(&h->vmbus, page * GUEST_PAGE) = chance(h, 600) * 8;
-        vmbus_kick(&h->raw);
-    }
-    pause_a_little(h);
-    (void)vmbus_post(&h->vmbus, h->vmbus.connection, close, sizeof(close));
-    return vmbus_take_back(&h->vmbus, RELID, gpadl);
+    return ring_attack_one_page(&a);
 }
 
 /* --- storvsp --- */

@@ -30,6 +30,12 @@ void flows_init(struct flow flows[FLOWS], bool of_guest)
     }
 }
 
+void flows_set_patient(struct flow flows[FLOWS])
+{
+    for (unsigned i = 0; i < FLOWS; i++)
+        flows[i].patient = true;
+}
+
 bool flow_may_send(struct flow *f, uint64_t now_ns)
 {
     uint64_t acknowledged = f->acknowledged;
@@ -40,6 +46,8 @@ bool flow_may_send(struct flow *f, uint64_t now_ns)
     }
     if (f->sent < f->base + WINDOW)
         return true;
+    if (f->patient)
+        return f->seen > f->told;
     if (now_ns < f->moved_ns + PATIENCE_NS)
         return false;
     f->base = f->sent - WINDOW + PROBE;
@@ -90,7 +98,8 @@ void flow_make(struct flow *f, uint8_t *frame, uint32_t len, uint32_t note)
     wr_le32(&w, note);
     wr_le32(&w, len);
     wr_le64(&w, ++f->sent);
-    wr_le64(&w, f->seen);
+    f->told = f->seen;
+    wr_le64(&w, f->told);
     memset(frame + filled, (int)(f->sent * 31 + f->index), len - filled - CRC_BYTES);
     w = wr_over(frame + len - CRC_BYTES, CRC_BYTES);
     wr_le32(&w, crc32c(0, frame, len - CRC_BYTES));
@@ -99,6 +108,15 @@ void flow_make(struct flow *f, uint8_t *frame, uint32_t len, uint32_t note)
 void flow_unmake(struct flow *f)
 {
     f->sent--;
+    f->told = 0;
+}
+
+bool flow_is_numbered(const uint8_t *frame, uint32_t len)
+{
+    struct rd r = rd_over(frame, len);
+
+    (void)rd_span(&r, HEAD_BYTES);
+    return rd_le32(&r) == MAGIC;
 }
 
 static uint32_t crc_of(const uint8_t *frame, uint32_t len)

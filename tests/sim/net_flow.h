@@ -26,9 +26,11 @@ enum {
 struct flow {
     unsigned index;
     bool of_guest; /* this end is the guest */
+    bool patient;  /* nothing is lost on the way: it waits for an answer for ever */
     /* sending */
     uint64_t sent, base; /* numbers; the window begins after base */
     uint64_t moved_ns;   /* when it did */
+    uint64_t told;       /* what was seen, in the last frame that was sent */
     _Atomic uint64_t acknowledged;
     /* receiving */
     _Atomic uint64_t seen;
@@ -43,8 +45,12 @@ struct flow_frame {
 };
 
 void flows_init(struct flow flows[FLOWS], bool of_guest);
+void flows_set_patient(struct flow flows[FLOWS]);
 
-/* Is there room in the window? After a while without an answer there is: what was in it was lost. */
+/*
+ * Is there room in the window? After a while without an answer there is: what was in it was lost. Or else one more is
+ * sent for those that have come, so that both ends do not wait for each other.
+ */
 bool flow_may_send(struct flow *f, uint64_t now_ns);
 
 /* The next frame of len bytes, FLOW_FRAME_MIN to FLOW_FRAME_MAX. */
@@ -52,6 +58,8 @@ void flow_make(struct flow *f, uint8_t *frame, uint32_t len, uint32_t note);
 /* It was not sent after all; the last one that was made. */
 void flow_unmake(struct flow *f);
 
+/* Does it claim to be one of them, whole or not? */
+bool flow_is_numbered(const uint8_t *frame, uint32_t len);
 /* Whose frame is it, and is it whole? NULL, or what is wrong with it. */
 const char *flow_look(const struct flow flows[FLOWS], const uint8_t *frame, uint32_t len,
                       struct flow_frame *ret);

@@ -29,8 +29,8 @@ enum {
 };
 
 /* f8615163-df3e-46c5-913f-f2d2f965ed0e */
-static const uint8_t net_interface[16] = {0x63, 0x51, 0x61, 0xf8, 0x3e, 0xdf, 0xc5, 0x46,
-                                          0x91, 0x3f, 0xf2, 0xd2, 0xf9, 0x65, 0xed, 0x0e};
+const uint8_t net_interface[16] = {0x63, 0x51, 0x61, 0xf8, 0x3e, 0xdf, 0xc5, 0x46,
+                                   0x91, 0x3f, 0xf2, 0xd2, 0xf9, 0x65, 0xed, 0x0e};
 static const uint64_t LOOK_NS = 5 * NS_PER_MS;
 static const uint64_t WAIT_NS = 20 * NS_PER_S;
 
@@ -267,6 +267,18 @@ static bool set(struct net_guest *n, uint32_t oid, struct span value)
     return request(n, RNDIS_SET, oid, value) && is_good(n, oid);
 }
 
+bool net_try_query(struct net_guest *n, uint32_t oid, uint32_t *ret_status)
+{
+    struct rd r;
+
+    if (!request(n, RNDIS_QUERY, oid, (struct span){0}))
+        return false;
+    r = rd_over(n->reply, n->reply_len);
+    (void)rd_span(&r, REPLY_STATUS_AT);
+    *ret_status = rd_le32(&r);
+    return rd_ok(&r);
+}
+
 bool net_set_filter(struct net_guest *n, bool open)
 {
     uint8_t value[4] = {open ? FILTER_DIRECTED : 0};
@@ -388,7 +400,7 @@ static bool start_rndis(struct net_guest *n)
 static bool open_queue(struct net_guest *n, unsigned i)
 {
     struct net_queue *q = &n->queues[i];
-    uint32_t relid = vmbus_await_offer(n->vmbus, net_interface, 0, i);
+    uint32_t relid = vmbus_await_offer(n->vmbus, net_interface, n->device, i);
 
     if (relid == 0)
         return false;

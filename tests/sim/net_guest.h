@@ -112,6 +112,9 @@ struct net_guest_way {
 
 struct net_guest {
     struct vmbus_guest *vmbus;
+    unsigned device; /* which NIC */
+    bool tolerant;   /* of frames that are no numbered ones, which are counted */
+    _Atomic uint64_t others;
     struct net_guest_way way;
     unsigned n_queues;
     struct net_queue queues[NET_GUEST_CHANNELS];
@@ -136,6 +139,8 @@ struct net_guest {
 
 /* --- net_guest.c --- */
 
+extern const uint8_t net_interface[16]; /* what such a device is called */
+
 /* Once, before all else. */
 void net_guest_init(struct net_guest *n, struct vmbus_guest *g);
 
@@ -148,6 +153,9 @@ bool net_disconnect(struct net_guest *n);
 bool net_set_filter(struct net_guest *n, bool open);
 /* A look at something, for its own sake. */
 bool net_look_at_link(struct net_guest *n);
+
+/* A query, whatever becomes of it: the status in its answer. */
+bool net_try_query(struct net_guest *n, uint32_t oid, uint32_t *ret_status);
 
 /* Copy to or from pages, from at on. */
 void net_pages_put(const struct net_guest *n, const uint64_t *pfns, uint32_t at, const void *from,
@@ -176,6 +184,9 @@ uint32_t net_rndis_message(const struct net_tag *tag, bool control, uint8_t mess
 /* The next frames of a flow, count at most; how they are put into a packet is random's. False: there is no room. */
 bool net_send(struct net_guest *n, unsigned channel, struct flow *f, unsigned count, uint32_t note,
               uint64_t random);
+
+/* Another frame, of at most FLOW_FRAME_MAX bytes. False: there is no room. */
+bool net_send_frame(struct net_guest *n, unsigned channel, const uint8_t *frame, uint32_t len);
 
 /* A completion: on the channel's interrupt. */
 void net_completed(struct net_guest *n, struct net_queue *q, const struct vring_packet *p);

@@ -90,14 +90,24 @@ static void check_channel(struct net_guest *n, unsigned channel, const struct rn
         wrong(n, channel, "a flow that came on another channel before", flow, (uint64_t)was);
 }
 
+static bool is_other(const struct net_guest *n, const struct rndis_frame *f)
+{
+    return n->tolerant && !flow_is_numbered(f->frame.at, (uint32_t)f->frame.len);
+}
+
 static void take_frame(struct net_guest *n, unsigned channel, const uint8_t *bytes, uint32_t len)
 {
     struct flow_frame said = {0};
     struct rndis_frame f;
     const char *why = "no RNDIS frame";
 
-    if (parse_packet(bytes, len, &f))
+    if (parse_packet(bytes, len, &f)) {
+        if (is_other(n, &f)) {
+            n->others++;
+            return;
+        }
         why = flow_take(n->flows, f.frame.at, (uint32_t)f.frame.len, &said);
+    }
     if (why != NULL) {
         wrong(n, channel, why, said.flow, said.number);
         return;
@@ -240,7 +250,8 @@ static void check_and_spoil(struct net_guest *n, unsigned channel, const struct 
     read_section(n, s, bytes);
     if (bytes[0] == RNDIS_PACKET && bytes[3] == 0) {
         if (parse_packet(bytes, s->bytes, &f))
-            why = flow_look(n->flows, f.frame.at, (uint32_t)f.frame.len, &said);
+            why = is_other(n, &f) ? NULL
+                                  : flow_look(n->flows, f.frame.at, (uint32_t)f.frame.len, &said);
         if (why != NULL)
             wrong(n, channel, why, s->offset, s->bytes);
     }

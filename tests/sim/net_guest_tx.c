@@ -237,6 +237,27 @@ bool net_send(struct net_guest *n, unsigned channel, struct flow *f, unsigned co
     return false;
 }
 
+bool net_send_frame(struct net_guest *n, unsigned channel, const uint8_t *frame, uint32_t len)
+{
+    struct net_tag *tag = net_take(n, channel);
+    uint8_t head[RNDIS_HEAD] = {RNDIS_PACKET}, message[40];
+    struct wr w = wr_over(head, sizeof(head));
+
+    if (tag == NULL)
+        return false;
+    wr_le32(&w, RNDIS_PACKET);
+    wr_le32(&w, RNDIS_HEAD + len);
+    wr_le32(&w, RNDIS_HEAD - RNDIS_OFFSETS_FROM);
+    wr_le32(&w, len);
+    tag->bytes = RNDIS_HEAD + len;
+    net_pages_put(n, tag->pfns, 0, head, sizeof(head));
+    net_pages_put(n, tag->pfns, RNDIS_HEAD, frame, len);
+    if (net_submit(n, channel, tag, message, net_rndis_message(tag, false, message), 0) == 0)
+        return true;
+    net_put(n, channel, tag);
+    return false;
+}
+
 /* --- completions --- */
 
 /* The packet that it is of, taken out of those on their way; NULL, and the run has failed. */

@@ -29,6 +29,9 @@ void net_load_init(struct net_load *l, struct net_guest *n, uint64_t random);
 /* Some work of a vCPU. */
 void net_load_step(struct net_load *l, unsigned vp);
 
+/* The same, of all channels: no other vCPU has a part in it. */
+void net_load_step_alone(struct net_load *l, unsigned vp);
+
 /* Frames may come from here on, and to here. */
 bool net_load_begin(struct net_load *l);
 bool net_load_end(struct net_load *l);

@@ -2,15 +2,15 @@
  * tests/sim/run-sim.c - runs one simulator program as the supervisor under the real init.
  *
  *   run-sim [--timeout SECONDS] [--socket PATH] [--pss] [--as WORKER PROGRAM] [--vcpus N]
- *           [--memory MIB] [--disk DISK]... [--net NET] [--net-rate N] [--net-room BYTES]
+ *           [--memory MIB] [--disk DISK]... [--net NET]... [--net-rate N] [--net-room BYTES]
  *           INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]
  *
  * COM1 goes to stdout. Exit status 0 when the simulator says that it passed. With --pss the
  * proportional memory of all processes is printed when they have started. --as runs PROGRAM in the
- * place of a worker. DISK is as `bulkhead run --disk` has it. --net gives the guest a NIC, and NET is what it is
- * plugged into: echo, a peer that answers (net_peer.h), with N frames a second at most, and a socket with room
- * for BYTES of the guest's; what it finds wrong fails the run; flood=BYTES, somebody who only sends (net_flood.h); none, nobody; discard; or tap=NAME. Needs root, as
- * init does.
+ * place of a worker. DISK is as `bulkhead run --disk` has it. --net gives the guest a NIC, up to four times, and NET is
+ * what it is plugged into: a peer that answers (net_peer.h), with N frames a second at most and a socket with room for
+ * BYTES of the guest's, and what it finds wrong fails the run: echo, stream, or one of other manners (run_net.c); flood=BYTES, somebody who only sends (net_flood.h);
+ * none, nobody; discard; or tap=NAME. Needs root, as init does.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -36,23 +36,19 @@
 #include "base/fd.h"
 #include "base/rd.h"
 #include "cli/disks.h"
-#include "cli/net_tap.h"
 #include "cli/payload_disks.h"
 #include "control.pb-c.h"
 #include "ipc/manifest.h"
-#include "ipc/nets.h"
-#include "tests/sim/net_flood.h"
-#include "tests/sim/net_peer.h"
+#include "tests/sim/run_net.h"
 
 enum {
     FD_CONFIG = 3,
     FD_REPORT = 4,
     FD_COM = 5,
     FD_VTL2 = FD_COM + COM_COUNT,
-    FD_NET,                       /* if there is one */
+    FD_NET,                       /* the first one, if there is one */
     STREAMS = FD_NET - FD_REPORT, /* report, COM1 to COM4, vtl2 */
-    INHERITED_MAX = 1 + STREAMS + 1,
-    NET_MTU = 1500,
+    INHERITED_MAX = 1 + STREAMS + NETS_MAX,
     REPORT_MAX = 1 << 16,
     EXIT_USAGE = 2,
     EXIT_TIMEOUT = 124,
@@ -69,15 +65,10 @@ struct run {
     bool pss;
     struct pool pool; /* of disks */
     struct disk_list disks;
-    enum net_kind net_kind; /* NET_NONE: no NIC */
-    const char *tap;        /* NULL: another one */
-    bool has_peer;
+    struct run_net nets[NETS_MAX];
+    int n_nets;
     uint64_t net_rate;
     int net_room;
-    uint32_t flood_bytes; /* 0: no flood */
-    struct net_flood flood;
-    struct net_peer peer;
-    int net_fd;   /* the guest's end */
     char dir[32]; /* of links to the programs */
     pid_t pid;
     int ours[STREAMS];
@@ -147,19 +138,22 @@ static int put_disks(struct run *run, Bulkhead__VmConfig *c)
     return payload_disks(&plan, false, &run->pool, c);
 }
 
-static void put_net(const struct run *run, Bulkhead__Net *net, Bulkhead__Net **list,
-                    Bulkhead__VmConfig *c)
+/* They have one address: what is numbered may go over any of them. */
+static void put_nets(const struct run *run, Bulkhead__Net nets[NETS_MAX],
+                     Bulkhead__Net *list[NETS_MAX], Bulkhead__VmConfig *c)
 {
     static uint8_t mac[] = {2, 0, 0, 0, 0, 1};
 
-    bulkhead__net__init(net);
-    net->kind = run->net_kind;
-    net->mac = (ProtobufCBinaryData){.data = mac, .len = sizeof(mac)};
-    net->mtu = NET_MTU;
-    net->channels = VMBUS_SUBCHANNELS;
-    list[0] = net;
+    for (int i = 0; i < run->n_nets; i++) {
+        bulkhead__net__init(&nets[i]);
+        nets[i].kind = run->nets[i].kind;
+        nets[i].mac = (ProtobufCBinaryData){.data = mac, .len = sizeof(mac)};
+        nets[i].mtu = RUN_NET_MTU;
+        nets[i].channels = VMBUS_SUBCHANNELS;
+        list[i] = &nets[i];
+    }
     c->nets = list;
-    c->n_nets = 1;
+    c->n_nets = (size_t)run->n_nets;
 }
 
 static int make_config(struct run *run)
@@ -170,7 +164,7 @@ static int make_config(struct run *run)
     char socket_path[PATH_MAX];
     static uint8_t packed[32768];
     Bulkhead__VmConfig c;
-    Bulkhead__Net net, *nets[1];
+    Bulkhead__Net nets[NETS_MAX], *net_list[NETS_MAX];
     size_t len;
     int r;
 
@@ -185,8 +179,7 @@ static int make_config(struct run *run)
     c.append = run->append;
     c.programs_dir = run->dir;
     c.operator_socket = socket_path;
-    if (run->net_kind != NET_NONE)
-        put_net(run, &net, nets, &c);
+    put_nets(run, nets, net_list, &c);
     r = put_disks(run, &c);
     if (r < 0)
         return r;
@@ -222,35 +215,38 @@ static _Noreturn void child(const struct run *run, int config, const int theirs[
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)snprintf(path, sizeof(path), "%s/bulkhead-init", run->dir);
     memcpy(&fds[1], theirs, STREAMS * sizeof(*theirs));
-    fds[1 + STREAMS] = run->net_fd;
-    hand_on(fds, 1 + STREAMS + (run->net_kind != NET_NONE));
+    for (int i = 0; i < run->n_nets; i++)
+        fds[1 + STREAMS + i] = run->nets[i].fd;
+    hand_on(fds, 1 + STREAMS + run->n_nets);
     (void)execve(path, argv, envp);
     _exit(127);
 }
 
-static int open_net(struct run *run)
+static int open_nets(struct run *run)
 {
-    char why[256];
     int r = 0;
 
-    if (run->tap != NULL) {
-        r = net_tap_open(run->tap, NET_MTU, &run->net_fd, why, sizeof(why));
-        if (r < 0)
-            fprintf(stderr, "run-sim: --net tap=%s: %s\n", run->tap, why);
-    } else if (run->net_kind == NET_DISCARD) {
-        run->net_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    } else if (run->net_kind == NET_DATAGRAM) {
-        r = net_peer_open(&run->peer, run->net_room, &run->net_fd);
-    }
+    for (int i = 0; r == 0 && i < run->n_nets; i++)
+        r = run_net_open(&run->nets[i], run->net_room);
     return r;
 }
 
-static int start_net(struct run *run)
+static int start_nets(struct run *run)
 {
-    fd_closep(&run->net_fd); /* init has it */
-    if (run->flood_bytes > 0)
-        return net_flood_start(&run->flood, run->peer.fd, run->flood_bytes);
-    return run->has_peer ? net_peer_start(&run->peer, run->net_rate) : 0;
+    int r = 0;
+
+    for (int i = 0; r == 0 && i < run->n_nets; i++)
+        r = run_net_start(&run->nets[i], run->net_rate);
+    return r;
+}
+
+static bool stop_nets(struct run *run)
+{
+    bool good = true;
+
+    for (int i = 0; i < run->n_nets; i++)
+        good &= run_net_stop(&run->nets[i]);
+    return good;
 }
 
 static int start(struct run *run)
@@ -412,7 +408,8 @@ static int usage(void)
         stderr,
         "usage: run-sim [--timeout SECONDS] [--socket PATH] [--pss] "
         "[--as WORKER PROGRAM] [--vcpus N] [--memory MIB] [--disk DISK]... "
-        "[--net echo|flood=BYTES|none|discard|tap=NAME] [--net-rate N] [--net-room BYTES] INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
+        "[--net echo|stream|flood=BYTES|none|discard|tap=NAME|...]... [--net-rate N] [--net-room BYTES] "
+        "INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
     return EXIT_USAGE;
 }
 
@@ -428,24 +425,7 @@ static int add_disk(struct run *run, const char *text)
 
 static int add_net(struct run *run, const char *text)
 {
-    static const char tap[] = "tap=", flood[] = "flood=";
-
-    if (run->net_kind != NET_NONE)
-        return -EINVAL;
-    run->net_kind = NET_DATAGRAM;
-    if (strcmp(text, "echo") == 0) {
-        run->has_peer = true;
-    } else if (strncmp(text, flood, strlen(flood)) == 0) {
-        run->flood_bytes = (uint32_t)strtoul(text + strlen(flood), NULL, 10);
-    } else if (strncmp(text, tap, strlen(tap)) == 0) {
-        run->net_kind = NET_TAP;
-        run->tap = text + strlen(tap);
-    } else if (strcmp(text, "discard") == 0) {
-        run->net_kind = NET_DISCARD;
-    } else if (strcmp(text, "none") != 0) {
-        return -EINVAL;
-    }
-    return 0;
+    return run->n_nets == NETS_MAX ? -ENOBUFS : run_net_parse(&run->nets[run->n_nets++], text);
 }
 
 static int take_option(struct run *run, int c, int argc, char **argv)
@@ -526,24 +506,24 @@ static int parse(struct run *run, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static struct run run = {
-        .timeout_s = 120, .vcpus = 1, .memory_mib = 64, .status = -1, .net_fd = -1, .peer.fd = -1};
+    static struct run run = {.timeout_s = 120, .vcpus = 1, .memory_mib = 64, .status = -1};
     int r;
 
+    for (int i = 0; i < NETS_MAX; i++)
+        run.nets[i].fd = run.nets[i].peer.fd = -1;
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     if (parse(&run, argc, argv) < 0)
         return usage();
     r = link_programs(&run);
     if (r == 0)
-        r = open_net(&run);
+        r = open_nets(&run);
     if (r == 0)
         r = start(&run);
     if (r == 0)
-        r = start_net(&run);
+        r = start_nets(&run);
     if (r == 0)
         pump(&run);
-    net_flood_stop(&run.flood);
-    if (!net_peer_stop(&run.peer) && run.status == 0)
+    if (!stop_nets(&run) && run.status == 0)
         run.status = 1;
     if (run.pid > 0) {
         (void)kill(run.pid, SIGKILL);

@@ -158,8 +158,8 @@ bool sim_faultless(struct sim *sim, enum process process)
     unsigned faults = sim->super.registry.rows[process].health.n_faults;
 
     if (faults > 0)
-        sim_fail(sim, "%s died %u times of itself: see its log, and the kernel's",
-                 manifest[process].name, faults);
+        sim_fail(sim, "%s died %u times of itself: %s", manifest[process].name, faults,
+                 sim->super.registry.rows[process].shown.last_death->text);
     return faults == 0;
 }
 

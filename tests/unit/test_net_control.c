@@ -162,6 +162,21 @@ START_TEST(control_packets_behind_a_frame_are_all_answered)
 }
 END_TEST
 
+/* Whoever died of it twice: it changes nothing, and its sender waits for an answer of this form. */
+START_TEST(a_request_that_is_poison_is_refused)
+{
+    worker.poison = UINT64_C(1) << 56 | UINT64_C(5) << 32 | 2;
+    send_init(1, NVSP_VERSION_6_1);
+    send_init(2, NVSP_VERSION_5);
+    run();
+    expect_completion(1, NVSP_INIT_COMPLETE);
+    expect_completion(2, NVSP_INIT_COMPLETE);
+    expect_nothing();
+    ck_assert_uint_eq(net->nics[0].nvsp.version, NVSP_VERSION_6_1);
+    ck_assert_uint_eq(region_executing(region, 1), 0);
+}
+END_TEST
+
 START_TEST(an_answer_that_was_not_told_is_told_by_a_successor_once)
 {
     send_init(2, NVSP_VERSION_6_1);
@@ -492,6 +507,7 @@ int main(void)
     tcase_add_test(t, a_successor_tells_of_the_link_what_was_not_told);
     tcase_add_test(t, where_there_is_no_room_the_link_is_told_later);
     tcase_add_loop_test(t, what_comes_while_the_link_is_down_is_gone, 0, COUNT_OF(kinds));
+    tcase_add_test(t, a_request_that_is_poison_is_refused);
     tcase_add_test(t, a_link_that_is_down_keeps_nothing_for_later);
     tcase_add_test(t, frames_for_a_link_that_is_down_are_completed_and_dropped);
     suite_add_tcase(s, t);

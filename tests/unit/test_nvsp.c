@@ -95,6 +95,31 @@ static void lend_both(void)
     ck_assert_uint_eq(answer_at(4), NVSP_SUCCESS);
 }
 
+/* Type of the answer, and where its status is. */
+START_TEST(what_is_not_executed_is_refused_in_its_own_form)
+{
+    static const uint32_t forms[][3] = {
+        {NVSP_INIT,                NVSP_INIT_COMPLETE,                12},
+        {NVSP_SEND_RECEIVE_BUFFER, NVSP_SEND_RECEIVE_BUFFER_COMPLETE, 4 },
+        {NVSP_SEND_SEND_BUFFER,    NVSP_SEND_SEND_BUFFER_COMPLETE,    4 },
+        {NVSP_SUBCHANNEL,          NVSP_SUBCHANNEL,                   4 },
+        {NVSP_SWITCH_DATA_PATH,    NVSP_SWITCH_DATA_PATH,             4 },
+        {77,                       0,                                 4 },
+    };
+
+    before = nic;
+    for (size_t i = 0; i < COUNT_OF(forms); i++) {
+        const uint32_t message[10] = {forms[i][0], NVSP_VERSION_1, NVSP_VERSION_1};
+
+        answer_len = nvsp_refuse(&nic, (const uint8_t *)message, sizeof(message), answer);
+        ck_assert_uint_ge(answer_len, 28);
+        ck_assert_uint_eq(answer_at(0), forms[i][1]);
+        ck_assert_uint_eq(answer_at(forms[i][2]), NVSP_FAILURE);
+    }
+    must_be_unchanged();
+}
+END_TEST
+
 START_TEST(a_nic_begins_as_its_configuration_says)
 {
     ck_assert_uint_eq(nic.version, 0);
@@ -598,6 +623,7 @@ int main(void)
 
     tcase_add_checked_fixture(c, set_up, NULL);
     tcase_add_test(c, a_nic_begins_as_its_configuration_says);
+    tcase_add_test(c, what_is_not_executed_is_refused_in_its_own_form);
     tcase_add_test(c, every_known_version_is_agreed_on);
     tcase_add_test(c, an_unknown_version_is_refused_and_a_known_one_may_follow);
     tcase_add_test(c, no_version_changes_while_a_buffer_is_lent);

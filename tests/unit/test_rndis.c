@@ -18,6 +18,7 @@ enum {
 };
 
 static const uint32_t COMPLETE = 0x80000000;
+static const uint32_t FAILURE = 0xc0000001;
 static const uint32_t NOT_SUPPORTED = 0xc00000bb;
 static const uint32_t INVALID_LENGTH = 0xc0010014;
 static const uint32_t INVALID_DATA = 0xc0010015;
@@ -686,6 +687,43 @@ START_TEST(multicast_addresses_and_encapsulation_are_accepted)
 }
 END_TEST
 
+/* As long as an answer to it is, with its id and no value. */
+START_TEST(what_is_not_executed_is_refused_in_its_own_form)
+{
+    static const uint32_t forms[][2] = {
+        {INITIALIZE, 52},
+        {QUERY,      24},
+        {SET,        16},
+        {KEEPALIVE,  16},
+        {RESET,      16},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(forms); i++) {
+        const uint32_t request[] = {forms[i][0], 12, ID};
+
+        answer_len = rndis_refuse((const uint8_t *)request, sizeof(request), answer);
+        ck_assert_uint_eq(answer_len, forms[i][1]);
+        ck_assert_uint_eq(answer_at(0), forms[i][0] | COMPLETE);
+        ck_assert_uint_eq(answer_at(4), answer_len);
+        ck_assert_uint_eq(answer_at(8), forms[i][0] == RESET ? FAILURE : ID);
+        ck_assert_uint_eq(answer_at(12), forms[i][0] == RESET ? 0 : FAILURE);
+    }
+}
+END_TEST
+
+START_TEST(what_wants_no_answer_is_not_refused)
+{
+    static const uint32_t types[] = {0, 1, HALT, 7, 9, UINT32_MAX};
+
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        const uint32_t request[] = {types[i], 12, ID};
+
+        ck_assert_uint_eq(rndis_refuse((const uint8_t *)request, sizeof(request), answer), 0);
+        ck_assert_uint_eq(rndis_refuse((const uint8_t *)request, 11, answer), 0);
+    }
+}
+END_TEST
+
 START_TEST(the_link_is_told)
 {
     config.link_up = false;
@@ -713,6 +751,8 @@ int main(void)
     tcase_add_checked_fixture(c, set_up, NULL);
     tcase_add_test(c, initialize_says_what_we_can);
     tcase_add_test(c, halt_forgets_what_the_driver_has_set_and_has_no_answer);
+    tcase_add_test(c, what_is_not_executed_is_refused_in_its_own_form);
+    tcase_add_test(c, what_wants_no_answer_is_not_refused);
     tcase_add_test(c, keepalive_and_reset_are_answered);
     tcase_add_test(c, what_is_no_request_is_not_answered);
     tcase_add_test(c, a_request_that_is_cut_off_is_answered_with_a_refusal);

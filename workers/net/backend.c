@@ -128,6 +128,15 @@ static uint32_t whole_frames(const struct backend *b)
     return at;
 }
 
+/* The first bytes of a frame are there, n of them, and the others never come. */
+static bool has_hung_up(const struct backend *b, ssize_t n)
+{
+    struct pollfd fd = {.fd = b->fd, .events = POLLRDHUP};
+
+    return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP)) != 0 &&
+           recv(b->fd, b->stream, NET_STREAM_BYTES, MSG_DONTWAIT | MSG_PEEK) == n;
+}
+
 /* Look at what there is, then take the whole frames of it out of the socket. */
 static int fill_stream(struct backend *b)
 {
@@ -139,8 +148,8 @@ static int fill_stream(struct backend *b)
     if (n < 0)
         return failed(b);
     whole = whole_frames(b);
-    if (n == 0 ||
-        next_in_stream(b, whole) < 0) { /* out of step: nothing that follows makes sense */
+    if (n == 0 || next_in_stream(b, whole) < 0 ||
+        (whole == 0 && has_hung_up(b, n))) { /* out of step: nothing that follows makes sense */
         b->is_gone = true;
         return -EPIPE;
     }

@@ -4,6 +4,10 @@
 #include "workers/journal.h"
 #include "workers/net/net.h"
 
+enum {
+    ID_NIC_SHIFT = 56,
+};
+
 static void ring(int fd)
 {
     static const uint64_t one = 1;
@@ -14,7 +18,7 @@ static void ring(int fd)
 /* --- executing --- */
 
 static void execute_rndis(struct net *s, struct nic *n, const struct vmring_packet *p,
-                          const struct nvsp_rndis_packet *rndis, struct control *c)
+                          const struct nvsp_rndis_packet *rndis, bool refuse, struct control *c)
 {
     static uint8_t message[RNDIS_CONTROL_MAX];
     struct carried *in = &s->carried[NET_BATCH - 1];
@@ -25,14 +29,16 @@ static void execute_rndis(struct net *s, struct nic *n, const struct vmring_pack
         len = in->len < sizeof(message) ? in->len : (uint32_t)sizeof(message);
         if (carried_copy(s, n, in, 0, message, len) == 0) {
             c->reply_len =
-                rndis_control(&n->nvsp, &n->config, &n->counters, message, len, c->reply);
+                refuse ? rndis_refuse(message, len, c->reply)
+                       : rndis_control(&n->nvsp, &n->config, &n->counters, message, len, c->reply);
             status = NVSP_SUCCESS;
         }
     }
     c->answer_len = nvsp_rndis_complete(&n->nvsp, status, c->answer);
 }
 
-static void execute(struct net *s, struct nic *n, const struct vmring_packet *p, struct control *c)
+static void execute(struct net *s, struct nic *n, const struct vmring_packet *p, bool refuse,
+                    struct control *c)
 {
     struct nic_lookup look = {s, n};
     struct nvsp_rndis_packet rndis;
@@ -42,12 +48,37 @@ static void execute(struct net *s, struct nic *n, const struct vmring_packet *p,
 
     line_copy(nic_primary(n), p->head_bytes, message, len);
     if (nvsp_parse_rndis_packet(message, len, &rndis))
-        execute_rndis(s, n, p, &rndis, c);
+        execute_rndis(s, n, p, &rndis, refuse, c);
+    else if (refuse)
+        c->answer_len = nvsp_refuse(&n->nvsp, message, len, c->answer);
     else
         c->answer_len =
             nvsp_message(&n->nvsp, &n->config, message, len, nic_lent_bytes, &look, c->answer);
     if ((p->flags & VMRING_WANTS_COMPLETION) == 0)
         c->answer_len = 0;
+}
+
+/* The same for a successor that tries it again: which packet of which opening it was. */
+static uint64_t id_of(const struct nic *n)
+{
+    const struct control *c = &n->control;
+
+    return (uint64_t)(n->index + 1) << ID_NIC_SHIFT | (uint64_t)(c->opening & 0xffffff) << 32 |
+           c->number;
+}
+
+static void execute_once(struct net *s, struct nic *n, const struct vmring_packet *p)
+{
+    uint64_t id = id_of(n);
+    bool refuse = id == s->worker->poison;
+
+    region_set_executing(&s->worker->region, id);
+    if (refuse)
+        board_log(&s->worker->board, LOG_LEVEL_WARN,
+                  "nic %u: a request that net has died of is refused", n->index);
+    execute(s, n, p, refuse, &n->control);
+    region_set_executing(&s->worker->region, 0);
+    journal_commit(s->worker);
 }
 
 /*
@@ -61,8 +92,7 @@ void control_execute(struct net *s, struct nic *n, const struct vmring_packet *p
 
     if (c->opening != l->log->opening || c->number != l->taken + 1) {
         *c = (struct control){.opening = l->log->opening, .number = l->taken + 1};
-        execute(s, n, p, c);
-        journal_commit(s->worker);
+        execute_once(s, n, p);
     }
     nic_take_buffers(s, n);
     atomic_store(&s->acks->subchannels[NET_FIRST_DEVICE + n->index], n->nvsp.channels - 1);

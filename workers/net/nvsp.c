@@ -229,6 +229,26 @@ uint32_t nvsp_message(struct nvsp *n, const struct nic_config *c, const uint8_t 
     return padded(n, &call.w, answer);
 }
 
+uint32_t nvsp_refuse(const struct nvsp *n, const uint8_t *message, uint32_t len, uint8_t *answer)
+{
+    struct rd r = rd_over(message, len);
+    struct wr w = wr_over(answer, NVSP_MESSAGE_MAX);
+    uint32_t type = rd_le32(&r);
+    uint32_t answered = 0;
+
+    for (size_t i = 0; rd_ok(&r) && i < COUNT_OF(rows); i++) {
+        if ((uint32_t)rows[i].type == type)
+            answered = rows[i].answer;
+    }
+    wr_le32(&w, answered);
+    if (answered == NVSP_INIT_COMPLETE) {
+        wr_le32(&w, REFUSED_VERSION);
+        wr_le32(&w, MAX_MDL_CHAIN);
+    }
+    wr_le32(&w, NVSP_FAILURE);
+    return padded(n, &w, answer);
+}
+
 /* Spread over all channels; the guest picks one by a hash. */
 uint32_t nvsp_indirection_table(const struct nvsp *n, uint8_t *message)
 {

@@ -153,6 +153,9 @@ void nvsp_reset(struct nvsp *n, const struct nic_config *c);
 uint32_t nvsp_message(struct nvsp *n, const struct nic_config *c, const uint8_t *message,
                       uint32_t len, nvsp_gpadl_bytes *gpadl_bytes, void *self, uint8_t *answer);
 
+/* The answer to a message that is not executed: failure, in the form that its sender waits for. */
+uint32_t nvsp_refuse(const struct nvsp *n, const uint8_t *message, uint32_t len, uint8_t *answer);
+
 /* The message that tells the guest of the channels of its indirection table, NVSP_MESSAGE_MAX at most. */
 uint32_t nvsp_indirection_table(const struct nvsp *n, uint8_t *message);
 

@@ -9,6 +9,7 @@
 
 enum rndis_status {
     RNDIS_SUCCESS = 0,
+    RNDIS_FAILURE = (int)0xc0000001,
     RNDIS_NOT_SUPPORTED = (int)0xc00000bb,
     RNDIS_INVALID_LENGTH = (int)0xc0010014,
     RNDIS_INVALID_DATA = (int)0xc0010015,

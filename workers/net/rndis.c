@@ -22,6 +22,9 @@ enum {
     ALIGNMENT_SHIFT = 3,
     VALUE_MAX = RNDIS_ANSWER_MAX - 24, /* of a query, behind the head of its answer */
     VALUE_OFFSET = 16,                 /* of a query's answer: id, status, length, offset */
+    REFUSAL_BYTES = 16,                /* of an answer with nothing but its status */
+    QUERY_ANSWER_BYTES = 24,
+    INITIALIZE_ANSWER_BYTES = 52,
     INFO_HEAD_BYTES = 12,
     INFO_CHECKSUM = 0,
     INFO_LSO = 2,
@@ -188,6 +191,29 @@ uint32_t rndis_control(struct nvsp *n, const struct nic_config *c,
         return before + rest;
     }
     return 0;
+}
+
+uint32_t rndis_refuse(const uint8_t *message, uint32_t len, uint8_t *answer)
+{
+    struct rd r = rd_over(message, len);
+    struct wr w = wr_over(answer, RNDIS_ANSWER_MAX);
+    uint32_t type = rd_le32(&r);
+    uint32_t id, bytes;
+
+    (void)rd_le32(&r);
+    id = rd_le32(&r);
+    bytes = type == RNDIS_INITIALIZE ? INITIALIZE_ANSWER_BYTES
+            : type == RNDIS_QUERY    ? QUERY_ANSWER_BYTES
+                                     : REFUSAL_BYTES;
+    if (!rd_ok(&r) || type < RNDIS_INITIALIZE || type == RNDIS_HALT || type == RNDIS_INDICATE ||
+        type > RNDIS_KEEPALIVE)
+        return 0;
+    begin(&w, type | RNDIS_COMPLETE, bytes);
+    wr_le32(&w, type == RNDIS_RESET ? (uint32_t)RNDIS_FAILURE : id);
+    wr_le32(&w, type == RNDIS_RESET ? 0 : (uint32_t)RNDIS_FAILURE);
+    for (uint32_t at = REFUSAL_BYTES; at < bytes; at += 4)
+        wr_le32(&w, 0);
+    return length_of(&w);
 }
 
 uint32_t rndis_indicate_link(struct nvsp *n, const struct nic_config *c, uint8_t *message)

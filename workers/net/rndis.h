@@ -34,6 +34,9 @@ uint32_t rndis_control(struct nvsp *n, const struct nic_config *c,
                        const struct nic_counters *counters, const uint8_t *message, uint32_t len,
                        uint8_t *answer);
 
+/* The answer to a request that is not executed: failure. 0: it wants none. */
+uint32_t rndis_refuse(const uint8_t *message, uint32_t len, uint8_t *answer);
+
 /* INDICATE of the link as c has it; told_link_up follows. At most RNDIS_ANSWER_MAX bytes; the length. */
 uint32_t rndis_indicate_link(struct nvsp *n, const struct nic_config *c, uint8_t *message);
 

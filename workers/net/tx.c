@@ -237,13 +237,18 @@ static void send_taken(struct net *s, struct nic *n, struct line *l, unsigned pa
     }
 }
 
-/* What the guest gives back is not held up by what it sends. */
+/* What the guest gives back is not held up by what it sends, nor by an answer that has no room. */
+static void free_ahead(struct nic *n, struct line *l)
+{
+    if (line_free_ahead(l) > 0)
+        n->rx_is_full = false;
+}
+
 static bool is_held(struct nic *n, struct line *l)
 {
     if (!tx_is_held(n) || backend_has_room(&n->backend))
         return false;
-    if (line_free_ahead(l) > 0)
-        n->rx_is_full = false;
+    free_ahead(n, l);
     return true;
 }
 
@@ -255,6 +260,8 @@ bool tx_work(struct net *s, struct nic *n, unsigned channel)
 
     if (!l->open || l->stopped || is_held(n, l))
         return false;
+    if (channel == 0 && control_is_due(n))
+        free_ahead(n, l);
     for (unsigned i = 0; i < NET_BATCH && !(channel == 0 && control_is_due(n)); i++) {
         enum looked looked = look_at(s, n, channel, &s->carried[frames], frames == 0);
 
