@@ -11,8 +11,12 @@ router=$(cat /root/router)
 fetched=0
 wrong=0
 until [ -e /run/vtl2-exec.status ] && [ "$fetched" -gt 0 ]; do
-    got=$(wget -q -O - "http://$router:$PORT/file" | hash)
-    [ "$got" = "$HASH" ] || wrong=$((wrong + 1))
+    wget -O /root/file "http://$router:$PORT/file" 2>/root/wget
+    if [ "$(hash </root/file)" != "$HASH" ]; then
+        wrong=$((wrong + 1))
+        sed 's/^/# /' /root/wget
+        echo "# $(wc -c </root/file) of $BYTES bytes after $(cut -d ' ' -f 1 /proc/uptime) s"
+    fi
     fetched=$((fetched + 1))
 done
 echo "# fetched $fetched times"
