@@ -331,6 +331,18 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     control_read(arg);
 }
 
+/* A NIC is there from the start or never comes. The first disk may come later: the supervisor, which asks for it, knows. */
+static uint32_t idle_with(const Bulkhead__VmConfig *config)
+{
+    uint32_t idle = 0;
+
+    if (config->n_nets == 0)
+        idle |= 1u << PROCESS_NET;
+    if (config->n_disks == 0)
+        idle |= 1u << PROCESS_STORAGE;
+    return idle;
+}
+
 int control_open(struct vm *vm)
 {
     Bulkhead__Configure body;
@@ -342,6 +354,7 @@ int control_open(struct vm *vm)
     body.memory_bytes = vm->config->memory_bytes;
     body.append = vm->config->append;
     body.has_initrd = vm->config->initrd_path[0] != '\0';
+    body.idle = idle_with(vm->config);
     e.body_case = BULKHEAD__ENVELOPE__BODY_CONFIGURE;
     e.configure = &body;
     vm->on_control = event_new(vm->base, vm->control_fd, EV_READ | EV_PERSIST, on_readable, vm);

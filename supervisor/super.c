@@ -129,6 +129,12 @@ static int take_config(const Bulkhead__Envelope *e, struct super_config *ret)
     return 0;
 }
 
+static void note_idle(struct super *s, uint32_t idle)
+{
+    for (enum process p = 0; p < PROCESS_COUNT; p++)
+        s->registry.rows[p].idle = (idle & 1u << p) != 0;
+}
+
 int super_await_config(struct super *s, struct super_config *ret)
 {
     struct pollfd p = {.fd = FD_CONTROL, .events = POLLIN};
@@ -137,6 +143,8 @@ int super_await_config(struct super *s, struct super_config *ret)
 
     if (r == 0)
         r = take_config(m.envelope, ret);
+    if (r == 0)
+        note_idle(s, m.envelope->configure->idle);
     channel_msg_done(&m);
     if (r < 0)
         board_log(&s->board, LOG_LEVEL_ERROR, "no configuration from init: %s", strerror(-r));
