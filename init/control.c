@@ -136,6 +136,8 @@ static int on_verify(void *self, struct channel_msg *m)
     if (p != NULL)
         shows_verified(&vm->shows, p, why.text);
     say_verified(vm, rq, why.text, p == NULL ? none : p->sandbox);
+    if (vm->started) /* it was a spare or a successor, and most likely the last for long */
+        code_forget();
     return 0;
 }
 
@@ -276,7 +278,6 @@ static int on_started(void *self, struct channel_msg *m)
     }
     shows_verified(&vm->shows, p, "");
     report_started(vm, rq->ready_ns);
-    code_forget();
     start_vtl2(vm);
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/code.h"
 #include "base/fd.h"
 #include "supervisor/admin.h"
 #include "supervisor/lifecycle.h"
@@ -92,6 +93,8 @@ static int on_verified(void *self, struct channel_msg *m)
     }
     (void)snprintf(g->sandbox, sizeof(g->sandbox), "%s", v->sandbox);
     lifecycle_verified(reg, g);
+    if (reg->announced) /* a spare or a successor, and most likely the last for long */
+        code_forget();
     return 0;
 }
 

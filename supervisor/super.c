@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/code.h"
 #include "base/filters.h"
 #include "base/heap.h"
 #include "base/shm.h"
@@ -300,7 +299,6 @@ static void on_all_running(void *self)
     e.body_case = BULKHEAD__ENVELOPE__BODY_STARTED;
     e.started = &started;
     registry_tell_init(&s->registry, &e, -1);
-    code_forget();
     s->all_running(s->self);
 }
 
