@@ -43,10 +43,11 @@ static int get(const struct cli_args *args, uint32_t nic, char ret[QUERY_TEXT_BY
 
     (void)snprintf(path, sizeof(path), "supervisor/nic%u/link", nic);
     status = query_text(args, path, ret);
-    if (status == 0 && ret[0] == '\0')
-        status =
-            say(EXIT_FAILED, "no NIC of that number: `bulkhead inspect net` shows which there are");
-    return status;
+    if (status != 0 || ret[0] != '\0')
+        return status;
+    if (nic == 0) /* the first one */
+        return say(EXIT_FAILED, "this VM has no NIC");
+    return say(EXIT_FAILED, "no NIC of that number: `bulkhead inspect net` shows which there are");
 }
 
 int link_command(const struct cli_args *args)

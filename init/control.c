@@ -136,6 +136,8 @@ static int on_verify(void *self, struct channel_msg *m)
     if (p != NULL)
         shows_verified(&vm->shows, p, why.text);
     say_verified(vm, rq, why.text, p == NULL ? none : p->sandbox);
+    if (vm->started) /* it was a spare or a successor, and most likely the last for long */
+        code_forget();
     return 0;
 }
 
@@ -276,7 +278,6 @@ static int on_started(void *self, struct channel_msg *m)
     }
     shows_verified(&vm->shows, p, "");
     report_started(vm, rq->ready_ns);
-    code_forget();
     start_vtl2(vm);
     return 0;
 }
@@ -331,6 +332,18 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     control_read(arg);
 }
 
+/* A NIC is there from the start or never comes. The first disk may come later: the supervisor, which asks for it, knows. */
+static uint32_t idle_with(const Bulkhead__VmConfig *config)
+{
+    uint32_t idle = 0;
+
+    if (config->n_nets == 0)
+        idle |= 1u << PROCESS_NET;
+    if (config->n_disks == 0)
+        idle |= 1u << PROCESS_STORAGE;
+    return idle;
+}
+
 int control_open(struct vm *vm)
 {
     Bulkhead__Configure body;
@@ -342,6 +355,7 @@ int control_open(struct vm *vm)
     body.memory_bytes = vm->config->memory_bytes;
     body.append = vm->config->append;
     body.has_initrd = vm->config->initrd_path[0] != '\0';
+    body.idle = idle_with(vm->config);
     e.body_case = BULKHEAD__ENVELOPE__BODY_CONFIGURE;
     e.configure = &body;
     vm->on_control = event_new(vm->base, vm->control_fd, EV_READ | EV_PERSIST, on_readable, vm);

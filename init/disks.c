@@ -254,7 +254,8 @@ static void publish(struct disks *d, struct disk_row *at, const struct disk_row 
 
 /* --- changes --- */
 
-static int add(struct disks *d, const struct wish *w)
+/* flags: DISK_ADDED, or none. */
+static int add(struct disks *d, const struct wish *w, uint32_t flags)
 {
     const Bulkhead__Disk *disk = w->disk;
     uint32_t i = empty_row(d);
@@ -266,6 +267,7 @@ static int add(struct disks *d, const struct wish *w)
     if (find_row(d, disk) != NULL)
         return why_say(w->why, -EEXIST, "%s: there is one already", w->name);
     row = row_of(disk);
+    row.flags |= flags;
     r = open_members(d, w, &row);
     if (r < 0)
         return r;
@@ -294,7 +296,7 @@ static int add_given(struct disks *d, const struct wish *w)
 {
     int r = check_given(w);
 
-    return r < 0 ? r : add(d, w);
+    return r < 0 ? r : add(d, w, DISK_ADDED);
 }
 
 /* The disk in a place that is to change; a drive where it has to be one. */
@@ -343,7 +345,7 @@ static int eject(struct disks *d, const Bulkhead__Disk *disk, struct why *why)
         return why_say(why, -ENOENT, "dvd %u:%u: no disc is in it", disk->controller, disk->lun);
     row = *at;
     row.n_members = 0;
-    row.flags = DISK_READ_ONLY | DISK_EMPTY;
+    row.flags = DISK_READ_ONLY | DISK_EMPTY | (at->flags & DISK_ADDED);
     replace(d, at, &row);
     return 0;
 }
@@ -376,7 +378,7 @@ static int insert(struct disks *d, const struct wish *w)
     if (r < 0)
         return r;
     row = *at;
-    row.flags = DISK_READ_ONLY;
+    row.flags = DISK_READ_ONLY | (at->flags & DISK_ADDED);
     r = open_members(d, &whole, &row);
     if (r == 0)
         publish(d, at, &row);
@@ -515,7 +517,7 @@ int disks_open(struct disks *d, const struct objects *objects, const Bulkhead__V
     for (size_t i = 0; r == 0 && i < config->n_disks; i++) {
         const struct wish w = wish_of(config->disks[i], -1, why);
 
-        r = add(d, &w);
+        r = add(d, &w, 0);
     }
     return r < 0 ? r : finish(d, config->vcpus, why);
 }

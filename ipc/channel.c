@@ -18,11 +18,11 @@ int channel_pair(int ret[2])
     return 0;
 }
 
-static int pack(const Bulkhead__Envelope *e, uint8_t *buf, size_t *ret_len)
+static int pack(const Bulkhead__Envelope *e, uint8_t *buf, size_t max, size_t *ret_len)
 {
     size_t len = bulkhead__envelope__get_packed_size(e);
 
-    if (len > CHANNEL_MAX_BYTES)
+    if (len > max)
         return -ENOBUFS;
     *ret_len = bulkhead__envelope__pack(e, buf);
     return 0;
@@ -34,7 +34,7 @@ int channel_send(int fd, const Bulkhead__Envelope *e, const int *fds, unsigned n
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * CHANNEL_MAX_FDS)] = {0};
     struct iovec iov = {.iov_base = buf};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-    int r = pack(e, buf, &iov.iov_len);
+    int r = pack(e, buf, sizeof(buf), &iov.iov_len);
 
     if (r < 0)
         return r;
@@ -120,9 +120,9 @@ int channel_recv(int fd, struct channel_msg *ret)
 
 int channel_write(int fd, const Bulkhead__Envelope *e)
 {
-    uint8_t buf[CHANNEL_MAX_BYTES];
+    uint8_t buf[CHANNEL_SHORT_BYTES];
     size_t len;
-    int r = pack(e, buf, &len);
+    int r = pack(e, buf, sizeof(buf), &len);
 
     if (r < 0)
         return r;
@@ -131,7 +131,7 @@ int channel_write(int fd, const Bulkhead__Envelope *e)
 
 int channel_read(int fd, struct channel_msg *ret)
 {
-    uint8_t buf[CHANNEL_MAX_BYTES];
+    uint8_t buf[CHANNEL_SHORT_BYTES + 1];
     struct channel_msg m = {0};
     ssize_t len = read(fd, buf, sizeof(buf));
     int r;
@@ -140,7 +140,7 @@ int channel_read(int fd, struct channel_msg *ret)
         return -errno;
     if (len == 0)
         return -EPIPE;
-    r = unpack(buf, (size_t)len, &m);
+    r = len > CHANNEL_SHORT_BYTES ? -EBADMSG : unpack(buf, (size_t)len, &m);
     if (r < 0)
         return r;
     *ret = m;

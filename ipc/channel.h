@@ -15,6 +15,7 @@
 enum {
     CHANNEL_MAX_BYTES = 16384,
     CHANNEL_MAX_FDS = 4,
+    CHANNEL_SHORT_BYTES = 1024, /* what channel_write() and channel_read() take, at most */
 };
 
 struct channel_msg {
@@ -49,7 +50,8 @@ int MUST_USE channel_recv(int fd, struct channel_msg *ret);
 
 /*
  * The same with read(2) and write(2) alone, for processes whose filter has no sendmsg:
- * a message with descriptors arrives without them.
+ * a message with descriptors arrives without them. What a worker has to say and hear is short, and so is the stack
+ * that it keeps for it: what is longer than CHANNEL_SHORT_BYTES is -ENOBUFS, and -EBADMSG for its reader.
  */
 int MUST_USE channel_write(int fd, const Bulkhead__Envelope *e);
 int MUST_USE channel_read(int fd, struct channel_msg *ret);

@@ -10,7 +10,7 @@ static bool is_block(uint32_t bytes)
 /* Each number alone. */
 static bool numbers_are_sound(const struct disk_row *row)
 {
-    const uint32_t flags = DISK_READ_ONLY | DISK_BLOCK_DEVICE | DISK_EMPTY;
+    const uint32_t flags = DISK_READ_ONLY | DISK_BLOCK_DEVICE | DISK_EMPTY | DISK_ADDED;
 
     return row->kind <= DISK_DVD && row->format <= DISK_RAM && (row->flags & ~flags) == 0 &&
            row->controller < DISK_CONTROLLERS && row->lun < DISK_LUNS &&

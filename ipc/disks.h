@@ -42,6 +42,7 @@ enum disk_flag {
     DISK_READ_ONLY = 1,
     DISK_BLOCK_DEVICE = 2, /* the files are block devices */
     DISK_EMPTY = 4,        /* a DVD drive without a disc */
+    DISK_ADDED = 8, /* while the VM ran: if its image is none, nothing but this disk is missing */
 };
 
 struct disk_row {

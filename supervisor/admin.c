@@ -78,6 +78,8 @@ int admin_disk_changed(struct registry *reg, const Bulkhead__DiskChanged *change
     if (!asked.waiting || changed->tag != asked.tag)
         return -EPROTO;
     reg->disk_change.waiting = false;
+    if (changed->error[0] == '\0') /* there may have been none before */
+        registry_need(reg, PROCESS_STORAGE);
     if (asked.asker == reg->rows[PROCESS_DIAG].live.number)
         answer(reg, asked.tag, changed->error);
     return 0;
@@ -87,6 +89,8 @@ static const char *change_link(struct registry *reg, const Bulkhead__LinkChange 
 {
     if (change == NULL)
         return "no NIC named";
+    if (!links_has_nic(&reg->links))
+        return "this VM has no NIC";
     if (links_set(&reg->links, change->nic, change->up) < 0)
         return "no NIC of that number: `bulkhead inspect net` shows which there are";
     return "";
@@ -99,8 +103,10 @@ static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, i
         return change_disk(reg, rq, *binary);
     if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__LINK)
         return change_link(reg, rq->link);
-    if (!registry_has(rq->process))
+    if (!registry_can_have(rq->process))
         return "this process cannot be restarted";
+    if (!registry_has(reg, rq->process))
+        return "it has nothing to do in this VM, and does not run";
     switch (rq->action) {
     case BULKHEAD__ADMIN_REQUEST__ACTION__RESTART:
         return restart(reg, rq->process, rq->tag, binary);

@@ -127,7 +127,7 @@ static void show_generation(const struct registry_row *row)
 static void announce_when_all_run(struct registry *reg)
 {
     for (uint32_t p = 0; p < PROCESS_COUNT; p++) {
-        if (registry_has(p) && reg->rows[p].live.active_ns == 0)
+        if (registry_has(reg, p) && reg->rows[p].live.active_ns == 0)
             return;
     }
     if (reg->announced)
@@ -428,7 +428,7 @@ void lifecycle_tick(struct registry *reg, uint64_t now_ns)
     for (uint32_t p = 0; p < PROCESS_COUNT; p++) {
         struct registry_row *row = &reg->rows[p];
 
-        if (!registry_has(p))
+        if (!registry_has(reg, p))
             continue;
         if (row->state == ROW_RESTARTING && now_ns >= row->retry_ns)
             lifecycle_start(reg, p);

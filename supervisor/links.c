@@ -25,6 +25,12 @@ void links_init(struct links *l, struct board *board, struct nets_page *nets, in
     }
 }
 
+/* They are numbered from 0, without a gap. */
+bool links_has_nic(const struct links *l)
+{
+    return is_nic(l, 0);
+}
+
 int links_set(struct links *l, uint32_t nic, bool up)
 {
     static const uint64_t one = 1;

@@ -20,5 +20,8 @@ struct links {
 /* init has written the page: what it has of links is shown. */
 void links_init(struct links *l, struct board *board, struct nets_page *nets, int bell_fd);
 
+/* Is there any? */
+bool links_has_nic(const struct links *l);
+
 /* Set the link of that NIC, and wake net. -ENOENT: there is none of that number. */
 int MUST_USE links_set(struct links *l, uint32_t nic, bool up);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/code.h"
 #include "base/fd.h"
 #include "supervisor/admin.h"
 #include "supervisor/lifecycle.h"
@@ -20,10 +21,15 @@ enum {
     MAX_PER_WAKE = 32, /* messages taken from one peer before others get their turn */
 };
 
-bool registry_has(uint32_t process)
+bool registry_can_have(uint32_t process)
 {
     return process < PROCESS_COUNT && process != PROCESS_SUPERVISOR &&
            manifest[process].program != NULL;
+}
+
+bool registry_has(const struct registry *reg, uint32_t process)
+{
+    return registry_can_have(process) && !reg->rows[process].idle;
 }
 
 void registry_tell_init(struct registry *reg, const Bulkhead__Envelope *e, int fd)
@@ -41,7 +47,7 @@ void registry_tell_init(struct registry *reg, const Bulkhead__Envelope *e, int f
 /* The generation that a message of init's is about; NULL for one that is gone already. */
 static struct generation *about(struct registry *reg, uint32_t process, uint32_t number)
 {
-    return registry_has(process) ? lifecycle_find(&reg->rows[process], number) : NULL;
+    return registry_has(reg, process) ? lifecycle_find(&reg->rows[process], number) : NULL;
 }
 
 static int on_spawned(void *self, struct channel_msg *m)
@@ -87,6 +93,8 @@ static int on_verified(void *self, struct channel_msg *m)
     }
     (void)snprintf(g->sandbox, sizeof(g->sandbox), "%s", v->sandbox);
     lifecycle_verified(reg, g);
+    if (reg->announced) /* a spare or a successor, and most likely the last for long */
+        code_forget();
     return 0;
 }
 
@@ -253,7 +261,7 @@ int registry_init(struct registry *reg, struct event_base *base, struct board *b
         reg->rows[p].standby.channel = -1;
         reg->rows[p].binary = -1;
         reg->rows[p].standby_binary = -1;
-        if (registry_has(p))
+        if (registry_has(reg, p))
             show_row(reg, p);
     }
     reg->from_init = event_new(base, FD_CONTROL, EV_READ | EV_PERSIST, init_readable, reg);
@@ -270,8 +278,19 @@ int registry_start(struct registry *reg)
     if (event_add(reg->ticker, &period) < 0)
         return -ENOMEM;
     for (uint32_t p = 0; p < PROCESS_COUNT; p++) {
-        if (registry_has(p))
+        if (registry_has(reg, p))
             lifecycle_start(reg, p);
     }
     return 0;
+}
+
+void registry_need(struct registry *reg, uint32_t process)
+{
+    struct registry_row *row = &reg->rows[process];
+
+    if (!row->idle)
+        return;
+    row->idle = false;
+    show_row(reg, process);
+    lifecycle_start(reg, process);
 }

@@ -1,7 +1,8 @@
 /*
  * supervisor/registry.h - every process the supervisor knows, as rows, and what happens to them.
  *
- * One row per process that init spawns for us. A row has a live generation, which serves or is
+ * One row per process that init spawns for us. One that is idle has nothing to do in this VM: it is not started, and
+ * nobody sees it. Else a row has a live generation, which serves or is
  * about to, and sometimes a standby, which will replace it. Events come from init (spawned,
  * verified, died), from the generation itself (ready) and from time (tick); each is one function,
  * and none waits for anybody.
@@ -68,6 +69,7 @@ struct waiting_admin {
 };
 
 struct registry_row {
+    bool idle; /* until registry_need(); set before registry_init() */
     enum row_state state;
     struct generation live, standby;
     uint32_t last_number; /* of the newest generation asked for */
@@ -108,7 +110,7 @@ struct registry {
     struct event *from_init;
     struct event *ticker;
     struct board *board;
-    struct registry_row rows[PROCESS_COUNT]; /* used: those with a program, but the supervisor */
+    struct registry_row rows[PROCESS_COUNT]; /* used: those that registry_has() */
     struct registry_callbacks callbacks;
     struct waiting_admin disk_change; /* one at a time; init answers each */
     struct links links;
@@ -117,8 +119,11 @@ struct registry {
     uint64_t awake_ns; /* since when ticks have come in time */
 };
 
-/* Is this a process the registry runs? */
-bool registry_has(uint32_t process);
+/* Is this a process the registry can run: one with a program, but the supervisor? */
+bool registry_can_have(uint32_t process);
+
+/* Is it one that it runs? */
+bool registry_has(const struct registry *reg, uint32_t process);
 
 /* Prepare rows and listen to init on FD_CONTROL. Ports, regions and links are put in before. */
 int MUST_USE registry_init(struct registry *reg, struct event_base *base, struct board *board,
@@ -126,6 +131,9 @@ int MUST_USE registry_init(struct registry *reg, struct event_base *base, struct
 
 /* Ask init for the first generation of every row, and let time run. */
 int MUST_USE registry_start(struct registry *reg);
+
+/* There is something to do for a process: start it, unless it runs already. It never becomes idle again. */
+void registry_need(struct registry *reg, uint32_t process);
 
 /* Send one envelope to init; a failure is fatal and reported through lost_init. */
 void registry_tell_init(struct registry *reg, const Bulkhead__Envelope *e, int fd);

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/code.h"
 #include "base/filters.h"
 #include "base/heap.h"
 #include "base/shm.h"
@@ -129,6 +128,12 @@ static int take_config(const Bulkhead__Envelope *e, struct super_config *ret)
     return 0;
 }
 
+static void note_idle(struct super *s, uint32_t idle)
+{
+    for (enum process p = 0; p < PROCESS_COUNT; p++)
+        s->registry.rows[p].idle = (idle & 1u << p) != 0;
+}
+
 int super_await_config(struct super *s, struct super_config *ret)
 {
     struct pollfd p = {.fd = FD_CONTROL, .events = POLLIN};
@@ -137,6 +142,8 @@ int super_await_config(struct super *s, struct super_config *ret)
 
     if (r == 0)
         r = take_config(m.envelope, ret);
+    if (r == 0)
+        note_idle(s, m.envelope->configure->idle);
     channel_msg_done(&m);
     if (r < 0)
         board_log(&s->board, LOG_LEVEL_ERROR, "no configuration from init: %s", strerror(-r));
@@ -292,7 +299,6 @@ static void on_all_running(void *self)
     e.body_case = BULKHEAD__ENVELOPE__BODY_STARTED;
     e.started = &started;
     registry_tell_init(&s->registry, &e, -1);
-    code_forget();
     s->all_running(s->self);
 }
 

@@ -130,7 +130,7 @@ void watch_tick(struct registry *reg, uint64_t now_ns)
         reg->awake_ns = now_ns;
     reg->tick_ns = now_ns;
     for (uint32_t p = 0; p < PROCESS_COUNT; p++) {
-        if (registry_has(p))
+        if (registry_has(reg, p))
             watch_row(reg, p, now_ns);
     }
 }

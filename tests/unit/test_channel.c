@@ -162,6 +162,31 @@ START_TEST(garbage_is_refused_by_read_too)
 }
 END_TEST
 
+START_TEST(a_long_envelope_is_for_others_than_read_and_write)
+{
+    static char text[CHANNEL_SHORT_BYTES];
+    Bulkhead__Ready ready;
+    Bulkhead__Envelope e = BULKHEAD__ENVELOPE__INIT;
+    struct channel_msg m = {.n_fds = 77};
+
+    bulkhead__ready__init(&ready);
+    memset(text, 'x', sizeof(text) - 1);
+    ready.error = text;
+    e.body_case = BULKHEAD__ENVELOPE__BODY_READY;
+    e.ready = &ready;
+    ck_assert_int_eq(channel_write(pair[0], &e), -ENOBUFS);
+    ck_assert_int_eq(channel_send(pair[0], &e, NULL, 0), 0);
+    ck_assert_int_eq(channel_read(pair[1], &m), -EBADMSG);
+    ck_assert_uint_eq(m.n_fds, 77);
+    text[sizeof(text) - 6] = '\0'; /* with what is around it: as long as may be */
+    ck_assert_uint_eq(bulkhead__envelope__get_packed_size(&e), CHANNEL_SHORT_BYTES);
+    ck_assert_int_eq(channel_write(pair[0], &e), 0);
+    ck_assert_int_eq(channel_read(pair[1], &m), 0);
+    ck_assert_str_eq(m.envelope->ready->error, text);
+    channel_msg_done(&m);
+}
+END_TEST
+
 /* A field of bytes that nobody knows, as long as a datagram may be, and what comes behind it. */
 static void send_long(size_t behind)
 {
@@ -325,6 +350,7 @@ int main(void)
     tcase_add_test(c, sending_to_a_closed_peer_is_an_error_and_no_signal);
     tcase_add_test(c, garbage_is_refused);
     tcase_add_test(c, garbage_is_refused_by_read_too);
+    tcase_add_test(c, a_long_envelope_is_for_others_than_read_and_write);
     tcase_add_test(c, the_longest_datagram_is_taken);
     tcase_add_test(c, a_longer_datagram_is_refused);
     tcase_add_test(c, as_many_descriptors_as_fit_are_taken);

@@ -42,6 +42,19 @@ START_TEST(code_and_constants_are_given_back_and_come_back)
 }
 END_TEST
 
+/* The list of segments is there: looking for them must not be the last thing that happens. */
+START_TEST(the_head_of_the_program_is_given_back_too)
+{
+    extern const uint8_t __ehdr_start[];
+    const volatile uint8_t *head = __ehdr_start;
+
+    ck_assert_uint_eq(head[0], 0x7f);
+    ck_assert(mapped(__ehdr_start));
+    code_forget();
+    ck_assert(!mapped(__ehdr_start));
+}
+END_TEST
+
 START_TEST(variables_stay)
 {
     volatile uint8_t *v = variables;
@@ -61,6 +74,7 @@ int main(void)
     int failed;
 
     tcase_add_test(c, code_and_constants_are_given_back_and_come_back);
+    tcase_add_test(c, the_head_of_the_program_is_given_back_too);
     tcase_add_test(c, variables_stay);
     suite_add_tcase(s, c);
     srunner_run_all(r, CK_NORMAL);

@@ -23,6 +23,7 @@ START_TEST(a_disk_comes_and_goes)
     ck_assert(bell_rang(&one));
     row = page_of(&one)->rows[0];
     ck_assert_uint_eq(row.lun, 7);
+    ck_assert_uint_eq(row.flags, DISK_ADDED);
     ck_assert_int_eq(read_slot(&one, row.members[0], &byte), 1);
     ck_assert_int_eq(change(&one, ADD, &d, fd), -EEXIST);
     expect_line("disk 0:7: there is one already");
@@ -183,6 +184,23 @@ START_TEST(a_disc_is_ejected_and_another_inserted)
 }
 END_TEST
 
+START_TEST(a_drive_that_was_added_stays_that)
+{
+    Bulkhead__Disk d = disk_at(0, NULL), disc = disk_at(0, make_file("a", 4096));
+    AUTO_FD fd = open_given("a", O_RDONLY);
+    uint32_t flags = DISK_READ_ONLY | DISK_ADDED;
+
+    d.kind = DISK_DVD;
+    ck_assert_int_eq(start(&one, NULL, NULL), 0);
+    ck_assert_msg(change(&one, ADD, &d, -1) == 0, "%s", why.text);
+    ck_assert_uint_eq(page_of(&one)->rows[0].flags, flags | DISK_EMPTY);
+    ck_assert_msg(change(&one, INSERT, &disc, fd) == 0, "%s", why.text);
+    ck_assert_uint_eq(page_of(&one)->rows[0].flags, flags);
+    ck_assert_int_eq(change(&one, EJECT, &disc, -1), 0);
+    ck_assert_uint_eq(page_of(&one)->rows[0].flags, flags | DISK_EMPTY);
+}
+END_TEST
+
 START_TEST(what_is_no_drive_has_no_disc)
 {
     Bulkhead__Disk d = disk_at(0, make_file("a", 4096));
@@ -338,6 +356,7 @@ static TCase *changes_case(void)
     tcase_add_test(t, a_disk_grows);
     tcase_add_test(t, an_image_that_grew_is_measured_again);
     tcase_add_test(t, a_disc_is_ejected_and_another_inserted);
+    tcase_add_test(t, a_drive_that_was_added_stays_that);
     tcase_add_test(t, what_is_no_drive_has_no_disc);
     tcase_add_test(t, a_reader_sees_each_change_whole);
     tcase_add_test(t, a_page_that_is_being_written_is_not_read);

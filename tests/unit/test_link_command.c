@@ -155,6 +155,17 @@ START_TEST(a_nic_that_is_not_there_has_no_link)
 }
 END_TEST
 
+START_TEST(a_vm_without_nics_has_no_link)
+{
+    AUTO_FD listener = listen_here();
+    AUTO_FD out = -1;
+    pid_t pid = start("0", NULL, false, &out);
+
+    hear_question(listener, "supervisor/nic0/link", NULL);
+    expect_end(pid, out, EXIT_FAILED, "this VM has no NIC");
+}
+END_TEST
+
 static const struct {
     const char *nic, *word, *says;
 } wrongs[] = {
@@ -190,6 +201,7 @@ int main(void)
     tcase_add_test(tests, a_link_is_told);
     tcase_add_test(tests, a_refusal_is_told);
     tcase_add_test(tests, a_nic_that_is_not_there_has_no_link);
+    tcase_add_test(tests, a_vm_without_nics_has_no_link);
     tcase_add_loop_test(tests, what_is_wrong_is_seen_before_the_vm_is_asked, 0, COUNT_OF(wrongs));
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);

@@ -49,6 +49,27 @@ START_TEST(what_completes_while_a_disk_comes_is_answered)
 }
 END_TEST
 
+/* The VM began without this disk; nothing but it may be missing. One that it began with has to be one. */
+START_TEST(a_first_generation_does_without_an_image_that_was_added)
+{
+    struct disk_row *row;
+
+    world_init(&the, case_ram);
+    world_file_make(&the, CASE_RAW, CASE_RAW_BYTES, CASE_RAW_BYTES);
+    world_file_make(&the, 2, 1 << 20, 1 << 20);
+    (void)world_add_disk(&the, CASE_RAW, DISK_RAW, CASE_RAW);
+    row = world_add_disk(&the, 7, DISK_VHD, 2); /* nothing but zeros */
+    the.random = 1;
+    ck_assert_int_lt(world_run(&the), 0);
+    world_die(&the);
+    row->flags |= DISK_ADDED;
+    world_change_disks(&the);
+    ck_assert_int_eq(world_run(&the), 0);
+    ck_assert(the.storage->units[CASE_RAW].present);
+    ck_assert(!the.storage->units[7].present);
+}
+END_TEST
+
 START_TEST(a_disk_goes_when_its_requests_have_ended)
 {
     case_send(world_rw(0x2a, 0, 8, WORLD_DATA_AT), 0, 1, CASE_RAW);
@@ -249,6 +270,7 @@ int main(void)
     const TTest *const tests[] = {
         a_disk_that_comes_is_told_and_served,
         what_completes_while_a_disk_comes_is_answered,
+        a_first_generation_does_without_an_image_that_was_added,
         a_disk_goes_when_its_requests_have_ended,
         a_disk_that_goes_while_its_worker_dies_is_gone,
         a_new_size_is_told,

@@ -8,6 +8,7 @@
  *   rx.c        frames from the back end into the guest's receive buffer
  *   backend.c   the kinds of back end
  *   state.c     what survives besides the log
+ *   shown.c     what operators see of all that
  *   line.c      a channel's rings and log
  *   nvsp.c rndis.c oid.c frame.c segments.c    the protocol, without I/O
  *
@@ -31,6 +32,7 @@
 #include "workers/net/nvsp.h"
 #include "workers/net/rndis.h"
 #include "workers/net/segments.h"
+#include "workers/net/shown.h"
 #include "workers/worker.h"
 
 enum {
@@ -123,6 +125,7 @@ struct nic {
     struct backend backend;
     struct line lines[VMBUS_SUBCHANNELS];
     struct vmbus_channel opened[VMBUS_SUBCHANNELS]; /* as acknowledged */
+    struct queue_shown queues[VMBUS_SUBCHANNELS];
     struct lent receive, send;
     bool gone_is_logged;
     struct large large;
@@ -133,7 +136,7 @@ struct nic {
     uint64_t held; /* how often the back end had no room, and frames stayed in their ring */
     struct {
         struct board_row *link, *tx_frames, *tx_bytes, *tx_held, *rx_frames, *rx_bytes,
-            *drops[DROPS], *mtu, *version;
+            *drops[DROPS], *mtu, *version, *p50_us, *p99_us;
     } rows;
 };
 
@@ -168,8 +171,10 @@ struct net {
         frame[NIC_MTU_MAX + 512]; /* whose checksum is completed, or that is cut out of another */
     uint64_t spin_ns;             /* how long to look before sleeping: tunes itself */
     uint64_t shown_ns;
+    uint64_t seen_ns; /* when it was about to look at the rings; 0: not known */
+    uint64_t rings;   /* of the bell: guests' signals, completions of others */
     struct {
-        struct board_row *interrupts, *sleeps, *spins, *stopped, *spin_ns;
+        struct board_row *interrupts, *sleeps, *spins, *stopped, *spin_ns, *rings;
     } rows;
 };
 

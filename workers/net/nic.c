@@ -41,6 +41,7 @@ void nic_interrupt(struct net *s, const struct nic *n, unsigned channel, bool an
         if ((was == 0 || anyway) && (flags & SYNIC_UNMASKED) != 0) {
             ring(s->irq_fds[vp]);
             board_inc(s->rows.interrupts);
+            shown_interrupt(s, n, channel);
         }
     }
     port_section_leave(&s->worker->port);
@@ -200,6 +201,7 @@ static void open_channel(struct net *s, struct nic *n, unsigned channel,
     acknowledge(s, n, channel, c, l->open ? 0 : r);
     if (!l->open)
         return;
+    shown_opened(n, channel);
     (void)line_free_sections(l);
     if (channel == 0)
         nic_take_buffers(s, n);

@@ -72,6 +72,7 @@ static void give(struct net *s, struct nic *n, unsigned channel, const struct ba
     unsigned given = line_give(&n->lines[channel], s->groups[channel], b->groups[channel],
                                (uint16_t)n->nvsp.receive.id, payload, len, 0, &signal);
 
+    shown_rx(n, channel, s->groups[channel], b->groups[channel], given);
     for (unsigned i = given; i < b->groups[channel]; i++) {
         n->drops[DROP_NO_BUFFER] += s->groups[channel][i].n_ranges;
         n->counters.rx_no_buffer += s->groups[channel][i].n_ranges;

@@ -12,7 +12,6 @@ enum {
 
 static const uint64_t SPIN_MAX_NS = 50 * NS_PER_US;
 static const uint64_t SPIN_MIN_NS = 1 * NS_PER_US;
-static const uint64_t SHOW_NS = 100 * NS_PER_MS;
 
 /* --- work --- */
 
@@ -48,25 +47,21 @@ static bool work_on(struct net *s, struct nic *n)
     return any | rx_work(s, n);
 }
 
+/* When the next round begins is known if this one ended with telling the guest. */
 bool net_work(struct net *s)
 {
+    uint64_t seen_ns = s->seen_ns;
     bool any = false;
 
     for (unsigned i = 0; i < NETS_MAX; i++) {
         if (s->nics[i].present)
             any |= work_on(s, &s->nics[i]);
     }
+    if (s->seen_ns == seen_ns)
+        s->seen_ns = 0;
     return any;
 }
 
-static void show_link(struct nic *n)
-{
-    board_text(n->rows.link, n->backend.is_gone  ? "back end gone"
-                             : n->config.link_up ? "up"
-                                                 : "down");
-}
-
-/* Shown at once: it may be long until something happens again. */
 static void look_at_link(struct net *s, struct nic *n)
 {
     bool up = atomic_load(&s->nets->rows[n->index].link_up) != 0;
@@ -74,7 +69,7 @@ static void look_at_link(struct net *s, struct nic *n)
     if (up == n->config.link_up)
         return;
     n->config.link_up = up;
-    show_link(n);
+    shown_link(n);
 }
 
 bool net_look(struct net *s)
@@ -177,6 +172,7 @@ static bool spin(struct net *s)
     struct pollfd fds[FDS];
     nfds_t n = waited_for(s, fds);
 
+    s->seen_ns = 0; /* what comes is seen when it has come */
     do {
         if (has_work(s) || poll(fds, n, 0) > 0)
             return true;
@@ -197,39 +193,13 @@ static void sleep_until_rung(struct net *s, bool settled)
     if (!has_work(s)) {
         board_inc(s->rows.sleeps);
         (void)poll(fds, waited_for(s, fds), is_blocked(s) || !settled ? BLOCKED_MS : -1);
-        tune(s, clock_now_ns() - began_ns);
+        s->seen_ns = clock_now_ns();
+        tune(s, s->seen_ns - began_ns);
     }
-    (void)!read(s->bell_fd, &rings, sizeof(rings)); /* empty when it was not rung */
+    if (read(s->bell_fd, &rings, sizeof(rings)) > 0) /* empty when it was not rung */
+        s->rings += rings;
     want_signals(s, false);
     port_sleep_end(&s->worker->port);
-}
-
-/* --- what is shown --- */
-
-static void show_nic(struct nic *n)
-{
-    board_set(n->rows.tx_frames, n->counters.tx_frames);
-    board_set(n->rows.tx_held, n->held);
-    board_set(n->rows.tx_bytes, n->counters.tx_bytes);
-    board_set(n->rows.rx_frames, n->counters.rx_frames);
-    board_set(n->rows.rx_bytes, n->counters.rx_bytes);
-    board_set(n->rows.version, n->nvsp.version);
-    board_set(n->rows.mtu, n->nvsp.mtu);
-    show_link(n);
-    for (unsigned i = 0; i < DROPS; i++)
-        board_set(n->rows.drops[i], n->drops[i]);
-}
-
-static void show(struct net *s, uint64_t now_ns)
-{
-    if (now_ns < s->shown_ns + SHOW_NS)
-        return;
-    s->shown_ns = now_ns;
-    for (unsigned i = 0; i < NETS_MAX; i++) {
-        if (s->nics[i].present)
-            show_nic(&s->nics[i]);
-    }
-    board_set(s->rows.spin_ns, s->spin_ns);
 }
 
 /* Between two rounds nothing is lost by going but what was taken from a back end and not given. */
@@ -258,7 +228,7 @@ void net_serve(struct net *s)
         if (!s->worker->parked && net_work(s) && ++busy % LOOK_EVERY != 0)
             continue;
         settled = s->worker->parked || net_look(s);
-        show(s, clock_now_ns());
+        shown_look(s, clock_now_ns());
         if (!s->worker->parked && (has_work(s) || spin(s)))
             continue;
         sleep_until_rung(s, settled);

@@ -219,8 +219,8 @@ static void tell_frames(struct net *s, struct nic *n, unsigned channel)
         nic_interrupt(s, n, channel, false);
 }
 
-/* Frames of the packets that are taken. What the back end has no room for stays in the ring. */
-static void send_taken(struct net *s, struct nic *n, struct line *l, unsigned packets)
+/* Frames of the packets that are taken. What the back end has no room for stays in the ring. How many are done with. */
+static unsigned send_taken(struct net *s, struct nic *n, struct line *l, unsigned packets)
 {
     for (unsigned i = 0; i < packets; i++) {
         const struct carried *c = &s->carried[i];
@@ -232,9 +232,10 @@ static void send_taken(struct net *s, struct nic *n, struct line *l, unsigned pa
         if (r == -EAGAIN) {
             line_put_back(l, &c->packet, part);
             n->held++;
-            return;
+            return i;
         }
     }
+    return packets;
 }
 
 /* What the guest gives back is not held up by what it sends, nor by an answer that has no room. */
@@ -256,7 +257,7 @@ bool tx_work(struct net *s, struct nic *n, unsigned channel)
 {
     struct line *l = &n->lines[channel];
     struct line_mark before = line_mark(l);
-    unsigned frames = 0;
+    unsigned frames = 0, done;
 
     if (!l->open || l->stopped || is_held(n, l))
         return false;
@@ -269,12 +270,15 @@ bool tx_work(struct net *s, struct nic *n, unsigned channel)
             break;
         frames += looked == LOOKED_FRAME;
     }
+    if (frames > 0)
+        shown_tx_begins(s, n, channel);
     line_taken(l);
-    send_taken(s, n, l, frames);
+    done = send_taken(s, n, l, frames);
     if (line_show_taken(l))
         nic_interrupt(s, n, channel, false);
     if (line_free_sections(l) > 0)
         n->rx_is_full = false;
     tell_frames(s, n, channel);
+    shown_tx_ends(s, n, channel, done, done < frames);
     return l->taken != before.number || l->part != before.part;
 }

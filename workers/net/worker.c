@@ -131,6 +131,8 @@ static void add_nic_rows(struct net *s, struct nic *n)
     n->rows.tx_frames = add_row(s, n, BOARD_COUNTER, "tx/frames");
     n->rows.tx_held = add_row(s, n, BOARD_COUNTER, "tx/held");
     n->rows.tx_bytes = add_row(s, n, BOARD_COUNTER, "tx/bytes");
+    n->rows.p50_us = add_row(s, n, BOARD_GAUGE, "tx/p50_us");
+    n->rows.p99_us = add_row(s, n, BOARD_GAUGE, "tx/p99_us");
     n->rows.rx_frames = add_row(s, n, BOARD_COUNTER, "rx/frames");
     n->rows.rx_bytes = add_row(s, n, BOARD_COUNTER, "rx/bytes");
     for (unsigned i = 0; i < DROPS; i++)
@@ -143,6 +145,7 @@ static void add_rows(struct net *s)
     struct board *b = &s->worker->board;
 
     s->rows.interrupts = board_add(b, BOARD_COUNTER, "interrupts");
+    s->rows.rings = board_add(b, BOARD_COUNTER, "rings");
     s->rows.sleeps = board_add(b, BOARD_COUNTER, "polling/sleeps");
     s->rows.spins = board_add(b, BOARD_COUNTER, "polling/in_vain");
     s->rows.spin_ns = board_add(b, BOARD_GAUGE, "polling/limit_ns");

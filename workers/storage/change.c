@@ -220,7 +220,7 @@ static int look_at_rows(struct storage *s, bool running)
         r = open_unit(s, row, !running && s->succeeds);
         if (running && r == 0)
             tell_guest(s, row->controller);
-        if (running) /* it is not there, and the log says why */
+        if (running || (row->flags & DISK_ADDED) != 0) /* it is not there, and the log says why */
             r = 0;
     }
     return r;

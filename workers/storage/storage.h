@@ -21,6 +21,7 @@
 
 #include "base/board.h"
 #include "base/gmem.h"
+#include "base/latency.h"
 #include "drivers/block.h"
 #include "drivers/uring.h"
 #include "drivers/uring_plain.h"
@@ -45,11 +46,6 @@ enum {
 _Static_assert((int)INFLIGHT_CHANNELS == (int)DISK_CONTROLLERS * (int)VMBUS_SUBCHANNELS,
                "a log for each channel");
 
-/* One bucket per power of two of microseconds: under 1, under 2, ... */
-enum {
-    LATENCY_BUCKETS = 24,
-};
-
 enum unit_op {
     UNIT_READ,
     UNIT_WRITE,
@@ -60,7 +56,7 @@ enum unit_op {
 
 struct unit_stats {
     uint64_t ops[UNIT_OPS], bytes[UNIT_OPS], errors[UNIT_OPS];
-    uint32_t latency[UNIT_OPS][LATENCY_BUCKETS];
+    struct latency latency[UNIT_OPS];
     struct board_row *row_ops[UNIT_OPS], *row_bytes[UNIT_OPS], *row_errors;
     struct board_row *row_p50_us[UNIT_OPS], *row_p99_us[UNIT_OPS];
 };

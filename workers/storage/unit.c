@@ -150,27 +150,10 @@ void unit_add_rows(struct storage *s, struct unit *u)
 
 void unit_count(struct unit *u, enum unit_op op, uint64_t bytes, bool failed, uint64_t took_ns)
 {
-    uint64_t us = took_ns / 1000;
-    unsigned bucket = us == 0 ? 0 : 64 - (unsigned)__builtin_clzll(us);
-
     u->stats.ops[op]++;
     u->stats.bytes[op] += bytes;
     u->stats.errors[op] += failed;
-    u->stats.latency[op][bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1]++;
-}
-
-/* The upper end of the bucket that the part of all lies in. */
-static uint64_t percentile_us(const uint32_t buckets[LATENCY_BUCKETS], uint64_t n, unsigned percent)
-{
-    uint64_t wanted = n * percent / 100;
-    uint64_t seen = 0;
-
-    for (unsigned i = 0; i < LATENCY_BUCKETS; i++) {
-        seen += buckets[i];
-        if (seen > wanted)
-            return UINT64_C(1) << i;
-    }
-    return 0;
+    latency_count(&u->stats.latency[op], took_ns, 1);
 }
 
 static void show(struct unit *u)
@@ -181,8 +164,8 @@ static void show(struct unit *u)
     for (unsigned op = 0; op < UNIT_OPS; op++) {
         board_set(t->row_ops[op], t->ops[op]);
         board_set(t->row_bytes[op], t->bytes[op]);
-        board_set(t->row_p50_us[op], percentile_us(t->latency[op], t->ops[op], 50));
-        board_set(t->row_p99_us[op], percentile_us(t->latency[op], t->ops[op], 99));
+        board_set(t->row_p50_us[op], latency_percentile_us(&t->latency[op], 50));
+        board_set(t->row_p99_us[op], latency_percentile_us(&t->latency[op], 99));
         errors += t->errors[op];
     }
     board_set(t->row_errors, errors);

@@ -132,7 +132,7 @@ static int compare_bytes(const void *a, const void *b)
 /*
  * What would be asked of the kernel once and later is asked now: qsort() wants to know the size of
  * memory, OpenSSL its configuration and its seed. Exports are large and short-lived: the heap keeps
- * what it has.
+ * what it has. The texts of OpenSSL's errors nobody would read.
  */
 static int warm_up(void)
 {
@@ -141,7 +141,8 @@ static int warm_up(void)
     (void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
     (void)mallopt(M_TOP_PAD, HEAP_PAD_BYTES);
     qsort(bytes, sizeof(bytes), 1, compare_bytes);
-    if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+    if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS,
+                            NULL) != 1)
         return -EIO;
     return RAND_bytes(bytes, 1) == 1 ? 0 : -EIO;
 }

@@ -1,5 +1,5 @@
 /*
- * tests/bench/sim_idle.c - a guest that does nothing, so that start and memory can be measured.
+ * tests/sim/sim_idle.c - a guest that does nothing, so that start, processes and memory can be looked at.
  *
  * Arguments: ms=N. Says "idle" when all devices serve, and ends N milliseconds later.
  */
