@@ -26,7 +26,7 @@
 #include "ipc/nets.h"
 
 enum {
-    CAPTURE_RING_BYTES = 4 << 20, /* a power of two */
+    CAPTURE_RING_BYTES = 8 << 20, /* a power of two */
     CAPTURE_ALIGN = 32,
     CAPTURE_FRAME_MAX = NET_FRAME_MAX,
     CAPTURE_NOBODY = UINT16_MAX, /* in the place of a NIC: a record to be passed over */
