@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 
 #include "cli/options.h"
+#include "ipc/capture.h"
 
 /* What every command understands. */
 #define NAME_ROW                                                                                   \
@@ -84,6 +85,19 @@ static const struct option_row restart_options[] = {
     JSON_ROW("JSON instead of text"),
 };
 
+static const struct option_row pcap_options[] = {
+    {"write", 'w', OPTION_TEXT, offsetof(struct cli_args, write), "FILE",
+     "where to, in pcapng; - is stdout (default: stdout, but no terminal)"},
+    {"snaplen", 0, OPTION_NUMBER, offsetof(struct cli_args, snaplen), "N",
+     "bytes of each packet that are kept (default: 65568, all)", 1, CAPTURE_FRAME_MAX},
+    {"filter", 0, OPTION_TEXT, offsetof(struct cli_args, filter), "EXPR",
+     "which packets, as pcap-filter(7) has it"},
+    {"seconds", 0, OPTION_NUMBER, offsetof(struct cli_args, seconds), "N",
+     "end after that time (default: when interrupted)", 1, 1000000},
+    NAME_ROW,
+    SOCKET_ROW,
+};
+
 const struct command commands[] = {
     {"run", NULL, "Start a VM and stay with it: its console is this terminal, Ctrl-A X ends it.",
      run_options, COUNT_OF(run_options), run_command},
@@ -103,6 +117,8 @@ const struct command commands[] = {
     {"link", "NIC [up|down]",
      "Set the link of a running VM's NIC, or tell it; NIC is its number in `inspect net`.",
      query_options, COUNT_OF(query_options), link_command},
+    {"pcap", "NIC", "Capture what a running VM's NIC sends and receives, for Wireshark.",
+     pcap_options, COUNT_OF(pcap_options), pcap_command},
     {"schema", NULL, "Print the JSON Schema of what --config reads.", NULL, 0, schema_command},
     {"help", "[COMMAND]", "Show this, or what a command understands.", NULL, 0, help_command},
     {"version", NULL, "Show the version.", NULL, 0, version_command},

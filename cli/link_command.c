@@ -3,24 +3,11 @@
 
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/nic_argument.h"
 #include "cli/option.h"
 #include "cli/options.h"
 #include "cli/query.h"
 #include "cli/say.h"
-#include "ipc/nets.h"
-
-static int read_nic(const struct cli_args *args, uint32_t *ret)
-{
-    uint64_t nic;
-
-    if (option_number(args->target, &nic) < 0 || nic >= NETS_MAX)
-        return say(
-            EXIT_USAGE,
-            "link %s: the number of a NIC is wanted, 0 to %d, as `bulkhead inspect net` has it",
-            args->target, NETS_MAX - 1);
-    *ret = (uint32_t)nic;
-    return 0;
-}
 
 static int set(const struct cli_args *args, uint32_t nic)
 {
@@ -54,7 +41,7 @@ int link_command(const struct cli_args *args)
 {
     char link[QUERY_TEXT_BYTES];
     uint32_t nic;
-    int status = read_nic(args, &nic);
+    int status = nic_argument("link", args, &nic);
 
     if (status == 0 && args->detail != NULL)
         status = set(args, nic);

@@ -7,6 +7,7 @@
 
 #include "cli/config_file.h"
 #include "cli/json_file.h"
+#include "ipc/capture.h"
 
 enum {
     MAX_OPTIONS = 32,
@@ -19,6 +20,7 @@ static const struct cli_args defaults = {
     .append = "",
     .vcpus = 1,
     .memory_bytes = UINT64_C(512) << 20,
+    .snaplen = CAPTURE_FRAME_MAX,
 };
 
 /* What getopt_long() wants, made from the rows. */

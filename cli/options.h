@@ -60,6 +60,12 @@ struct cli_args {
     bool follow;
     const char *binary;
 
+    /* pcap */
+    const char *write;  /* a file, or "-"; NULL: stdout, unless it is a terminal */
+    const char *filter; /* NULL: none */
+    uint64_t snaplen;   /* bytes */
+    uint64_t seconds;   /* 0: until it is stopped */
+
     const char *target; /* the first positional argument; NULL: none was given */
     const char *detail; /* the second */
     struct pool pool;   /* what was made on the way */

@@ -114,6 +114,28 @@ static int ask_all(struct query *q, Bulkhead__AdminCall call, int file)
     return r;
 }
 
+int query_begin(const struct cli_args *args, const Bulkhead__AdminCall *call, int *ret_fd)
+{
+    struct query q = {.args = args, .fd = -1};
+    int status = ask(&q, *call, -1);
+
+    *ret_fd = q.fd;
+    return status;
+}
+
+int query_next(int fd, Bulkhead__AdminAnswer **ret)
+{
+    struct query q = {.fd = fd};
+    const Bulkhead__AdminAnswer *answer;
+    int status = next_answer(&q, ANSWER_MS, &answer);
+
+    if (status == 0)
+        *ret = q.answers[0];
+    else if (q.n_answers > 0)
+        bulkhead__admin_answer__free_unpacked(q.answers[0], NULL);
+    return status;
+}
+
 int ps_command(const struct cli_args *args)
 {
     struct query q = {.args = args, .fd = -1};

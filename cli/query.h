@@ -8,6 +8,13 @@
 
 struct cli_args;
 
+/*
+ * Ask for what has no end: the caller reads answers, and closes the session. Says what fails; the exit status. query_next()
+ * waits for an answer as long as any may take, and the caller frees it.
+ */
+int MUST_USE query_begin(const struct cli_args *args, const Bulkhead__AdminCall *call, int *ret_fd);
+int MUST_USE query_next(int fd, Bulkhead__AdminAnswer **ret);
+
 /* Ask for a change of a link. Says what fails; the exit status. */
 int MUST_USE query_link(const struct cli_args *args, Bulkhead__LinkChange *change);
 

@@ -180,6 +180,8 @@ static int make(struct maker *m, enum object_kind kind, unsigned index)
         return make_memory(m, "frames", manifest_object_bytes(kind, index));
     case OBJECT_NETS:
         return make_memory(m, "nets", manifest_object_bytes(kind, index));
+    case OBJECT_CAPTURE:
+        return make_memory(m, "capture", manifest_object_bytes(kind, index));
     case OBJECT_NET:
         return take_net(m, index);
     case OBJECT_RING:

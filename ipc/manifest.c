@@ -5,6 +5,7 @@
 
 #include "base/board.h"
 #include "base/num.h"
+#include "ipc/capture.h"
 #include "ipc/disks.h"
 #include "ipc/frames.h"
 #include "ipc/inflight.h"
@@ -44,7 +45,7 @@ static const struct grant supervisor_grants[] = {
     {OBJECT_POSTS,         0,                  true,  "the guest's messages"                   },
     {OBJECT_OUTBOX,        0,                  true,  "messages for the guest"                 },
     {OBJECT_SYNIC,         0,                  true,  "tells where event flags are"            },
-    {OBJECT_NETS,          0,                  true,  "sets links for operators"               },
+    {OBJECT_NETS,          0,                  true,  "sets links and captures for operators"  },
     {OBJECT_VP_IRQ,        0,                  true,  "registers it with the partition"        },
 };
 
@@ -120,6 +121,7 @@ static const struct grant net_grants[] = {
     {OBJECT_CHANNELS, PROCESS_NET,   false, "what is to be open, and where"                   },
     {OBJECT_ACKS,     PROCESS_NET,   true,  "what it has taken note of"                       },
     {OBJECT_BELL,     PROCESS_VMBUS, true,  "wakes it for an acknowledgement"                 },
+    {OBJECT_CAPTURE,  0,             true,  "frames that operators watch"                     },
     {OBJECT_VP_IRQ,   0,             true,  "interrupts the guest"                            },
 };
 
@@ -134,6 +136,7 @@ static const struct grant diag_grants[] = {
     {OBJECT_BOARD,    PROCESS_VMBUS,      false, "shows it to operators"  },
     {OBJECT_BOARD,    PROCESS_STORAGE,    false, "shows it to operators"  },
     {OBJECT_BOARD,    PROCESS_NET,        false, "shows it to operators"  },
+    {OBJECT_CAPTURE,  0,                  false, "shows it to operators"  },
 };
 
 /* clang-format 14 shifts every row of this for a new one, and dies of the result. */
@@ -255,6 +258,8 @@ size_t manifest_object_bytes(enum object_kind kind, unsigned index)
         return whole_pages(sizeof(struct nets_page));
     case OBJECT_FRAMES:
         return whole_pages(sizeof(struct frames_page));
+    case OBJECT_CAPTURE:
+        return whole_pages(sizeof(struct capture_page));
     case OBJECT_NET:
     case OBJECT_BELL:
     case OBJECT_IRQ:

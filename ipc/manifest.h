@@ -65,6 +65,7 @@ enum object_kind {
     OBJECT_RING,     /* io_uring with the disks as fixed files */
     OBJECT_FRAMES,   /* struct frames_page: the net worker's log */
     OBJECT_NETS,     /* struct nets_page */
+    OBJECT_CAPTURE,  /* struct capture_page */
     OBJECT_NET,      /* index: 0 to NETS_MAX - 1; what a NIC's frames come from and go to */
     OBJECT_RAM,      /* the guest's memory */
     OBJECT_KVM,      /* /dev/kvm */

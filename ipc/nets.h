@@ -2,8 +2,8 @@
  * ipc/nets.h - which NICs the VM has: OBJECT_NETS, written by init, read by the net worker.
  *
  * A row's back end is one descriptor, OBJECT_NET of the same index: frames go in and out, nothing else is done
- * with it. Written once, before there is a worker; but for link_up, which the supervisor writes for an operator, and
- * then rings net's bell.
+ * with it. Written once, before there is a worker; but for what the supervisor writes for operators: link_up, after which it
+ * rings net's bell, and whether the NIC's frames are captured (ipc/capture.h), which net sees when there are some.
  */
 #pragma once
 
@@ -35,7 +35,9 @@ struct net_row {
     uint32_t channels; /* at most, 1 to VMBUS_SUBCHANNELS */
     _Atomic uint32_t link_up;
     uint8_t mac[6]; /* unicast */
-    uint8_t pad[10];
+    uint8_t pad[6];
+    _Atomic uint32_t capture_bytes;    /* of each frame, at most */
+    _Atomic uint64_t capture_until_ns; /* CLOCK_MONOTONIC; 0: it is not captured */
 };
 
 struct nets_page {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "supervisor/lifecycle.h"
 
@@ -96,6 +97,19 @@ static const char *change_link(struct registry *reg, const Bulkhead__LinkChange 
     return "";
 }
 
+/* A wish that is told again each second. */
+static const char *change_capture(struct registry *reg, const Bulkhead__CaptureChange *change)
+{
+    int r;
+
+    if (change == NULL)
+        return "no NIC named";
+    r = captures_set(&reg->captures, change->nic, change->bytes, clock_now_ns());
+    if (r == -EPERM)
+        return "what a confidential VM sends and receives is not shown";
+    return r == 0 ? "" : "no NIC of that number: `bulkhead inspect net` shows which there are";
+}
+
 /* NULL: the answer comes later. */
 static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, int *binary)
 {
@@ -103,6 +117,8 @@ static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, i
         return change_disk(reg, rq, *binary);
     if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__LINK)
         return change_link(reg, rq->link);
+    if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__CAPTURE)
+        return change_capture(reg, rq->capture);
     if (!registry_can_have(rq->process))
         return "this process cannot be restarted";
     if (!registry_has(reg, rq->process))
@@ -114,6 +130,7 @@ static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, i
         return lifecycle_revive(reg, rq->process) == 0 ? "" : "it is not parked";
     case BULKHEAD__ADMIN_REQUEST__ACTION__DISK:
     case BULKHEAD__ADMIN_REQUEST__ACTION__LINK:
+    case BULKHEAD__ADMIN_REQUEST__ACTION__CAPTURE:
     case BULKHEAD__ADMIN_REQUEST__ACTION__NONE:
     case _BULKHEAD__ADMIN_REQUEST__ACTION_IS_INT_SIZE:
     default:
@@ -127,8 +144,10 @@ int admin_request(struct registry *reg, struct channel_msg *m)
     AUTO_FD binary = m->n_fds == 1 ? fd_steal(&m->fds[0]) : -1;
     const char *text = act(reg, rq, &binary);
 
-    board_log(reg->board, LOG_LEVEL_INFO, "operator: action %d on process %u", (int)rq->action,
-              rq->process);
+    if (rq->action !=
+        BULKHEAD__ADMIN_REQUEST__ACTION__CAPTURE) /* which says when it begins and ends */
+        board_log(reg->board, LOG_LEVEL_INFO, "operator: action %d on process %u", (int)rq->action,
+                  rq->process);
     if (text != NULL)
         answer(reg, rq->tag, text);
     return 0;

@@ -1,5 +1,6 @@
 /*
- * supervisor/admin.h - what operators ask for through diag: restart, revive, changes of disks and links.
+ * supervisor/admin.h - what operators ask for through diag: restart, revive, changes of disks and links,
+ * captures.
  */
 #pragma once
 

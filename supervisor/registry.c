@@ -231,6 +231,7 @@ static void tick(evutil_socket_t fd, short what, void *self)
     (void)what;
     lifecycle_tick(self, now);
     watch_tick(self, now);
+    captures_tick(&((struct registry *)self)->captures, now);
 }
 
 static void show_row(struct registry *reg, uint32_t process)

@@ -26,6 +26,7 @@
 #include "ipc/dispatch.h"
 #include "ipc/manifest.h"
 #include "ipc/port.h"
+#include "supervisor/captures.h"
 #include "supervisor/health.h"
 #include "supervisor/links.h"
 
@@ -114,6 +115,7 @@ struct registry {
     struct registry_callbacks callbacks;
     struct waiting_admin disk_change; /* one at a time; init answers each */
     struct links links;
+    struct captures captures;
     bool announced;    /* all_running was called */
     uint64_t tick_ns;  /* of the last tick */
     uint64_t awake_ns; /* since when ticks have come in time */
@@ -125,7 +127,7 @@ bool registry_can_have(uint32_t process);
 /* Is it one that it runs? */
 bool registry_has(const struct registry *reg, uint32_t process);
 
-/* Prepare rows and listen to init on FD_CONTROL. Ports, regions and links are put in before. */
+/* Prepare rows and listen to init on FD_CONTROL. Ports, regions, links and captures are put in before. */
 int MUST_USE registry_init(struct registry *reg, struct event_base *base, struct board *board,
                            const struct registry_callbacks *callbacks);
 

@@ -84,10 +84,12 @@ static int map_nets(struct super *s)
     void *nets;
     int r = map_object(OBJECT_NETS, 0, true, &nets);
 
-    if (r == 0)
-        links_init(&s->registry.links, &s->board, nets,
-                   manifest_fd(PROCESS_SUPERVISOR, OBJECT_BELL, PROCESS_NET));
-    return r;
+    if (r < 0)
+        return r;
+    links_init(&s->registry.links, &s->board, nets,
+               manifest_fd(PROCESS_SUPERVISOR, OBJECT_BELL, PROCESS_NET));
+    captures_init(&s->registry.captures, &s->board, nets);
+    return 0;
 }
 
 int super_set_up(struct super *s, int argc, char **argv)
@@ -201,6 +203,7 @@ int super_start_hyperv(struct super *s, const struct super_config *config,
     c->tsc_khz = guest->tsc_khz;
     c->tsc_invariant = guest->tsc_invariant;
     c->board = &s->board;
+    s->registry.captures.refused = c->confidential;
     c->backend = guest->backend;
     c->vmbus = (struct hv_vmbus){
         .post = post_message, .ended = has_ended, .deliver_later = deliver_later, .self = s};

@@ -342,6 +342,37 @@ static void send_links(void)
     }
 }
 
+/* The VM has no NIC, and there is none of such numbers, nor such frames. */
+static void send_captures(void)
+{
+    static const uint32_t rows[][2] = {
+        {0,          100       },
+        {0,          0         },
+        {0,          UINT32_MAX},
+        {3,          65568     },
+        {4,          100       },
+        {UINT32_MAX, 100       },
+    };
+    AUTO_FD none = come();
+
+    send_bytes(none, "\x08\x08", 2, -1, 0);
+    expect_refused("a call for a capture without one", none);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        Bulkhead__AdminCall c;
+        Bulkhead__CaptureChange change = BULKHEAD__CAPTURE_CHANGE__INIT;
+        uint8_t bytes[LONGEST_CALL];
+        AUTO_FD fd = come();
+
+        bulkhead__admin_call__init(&c);
+        change.nic = rows[i][0];
+        change.bytes = rows[i][1];
+        c.verb = BULKHEAD__ADMIN_CALL__VERB__CAPTURE;
+        c.capture = &change;
+        send_bytes(fd, bytes, bulkhead__admin_call__pack(&c, bytes), -1, 0);
+        expect_refused("a capture of a NIC that is not there", fd);
+    }
+}
+
 static void send_no_programs(void)
 {
     int pair[2];
@@ -432,6 +463,7 @@ int main(int argc, char **argv)
     send_no_programs();
     send_disks();
     send_links();
+    send_captures();
     occupy();
     come_and_go();
     talk_out_of_turn();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# tests/guest/test-net-tap.sh - a NIC on a tap in a network namespace, with an MTU of 9000.
+# tests/guest/test-net-tap.sh - a NIC on a tap in a network namespace, with an MTU of 9000; an operator watches its pings.
 set -euo pipefail
 
 # shellcheck source=tests/guest/lib.sh
@@ -29,6 +29,21 @@ serve_iperf3 10.99.0.1 ip netns exec "$namespace"
 
 # The test's programs run where the tap is.
 around=(ip netns exec "$namespace")
-check_in_guest "net, tap" net-tap.sh --vcpus 2 --net tap=tap0,mtu=9000 --add "$work/net-server" \
+check_in_guest "net, tap" net-tap.sh --vcpus 2 --vtl2-exec "$tests/beside/pcap.sh" \
+    --net tap=tap0,mtu=9000 --add "$work/net-server" \
     --add-package ethtool --add-package iperf3
 expect_equal "net, tap: the tap is as it was" 1 "$(ip -n "$namespace" link show tap0 | grep -c 'mtu 9000')"
+
+# The pings as the operator saw them.
+pings() { # FILTER
+    tshark -n -r "$work/pings" -Y "$1" 2>/dev/null | wc -l
+}
+
+expect_equal "net, tap: the operator's command" "" "$(sed -n 's/^.*pcap not: /not /p' "$work/err")"
+sed -n 's/^.*pcap: //p' "$work/err" | base64 --decode >"$work/pings"
+expect_match "net, tap: a capture that Wireshark reads" 'pcapng.*ether.*nanoseconds' "$(capinfos -M "$work/pings")"
+outbound='frame.packet_flags_direction == 2 && ip.src == 10.99.0.2'
+inbound='frame.packet_flags_direction == 1 && ip.dst == 10.99.0.2'
+expect_equal "net, tap: three long pings went out" 3 "$(pings "icmp.type == 8 && frame.len == 8942 && $outbound")"
+expect_equal "net, tap: and came back" 3 "$(pings "icmp.type == 0 && frame.len == 8942 && $inbound")"
+expect_equal "net, tap: what was captured of them" 6 "$(pings 'frame.len == 8942 && frame.cap_len == 200')"

@@ -75,6 +75,15 @@ START_TEST(targets)
     ck_assert_ptr_null(args.detail);
     ck_assert_int_eq(parse("link 1 up", &args, error), 0);
     ck_assert_str_eq(args.detail, "up");
+    ck_assert_int_eq(parse("pcap 1", &args, error), 0);
+    ck_assert_str_eq(args.target, "1");
+    ck_assert_ptr_null(args.write);
+    ck_assert_uint_eq(args.snaplen, 65568);
+    ck_assert_int_eq(parse("pcap -w - --snaplen 96 --filter arp --seconds 5 1", &args, error), 0);
+    ck_assert_str_eq(args.write, "-");
+    ck_assert_uint_eq(args.snaplen, 96);
+    ck_assert_str_eq(args.filter, "arp");
+    ck_assert_uint_eq(args.seconds, 5);
     ck_assert_int_eq(parse("logs --help", &args, error), OPTIONS_HELP);
 }
 END_TEST
@@ -104,6 +113,11 @@ static const struct {
     {"restart vtpm chipset",             "unexpected argument: chipset"                    },
     {"disk add",                         "DISK is missing"                                 },
     {"link",                             "NIC [up|down] is missing"                        },
+    {"pcap",                             "NIC is missing"                                  },
+    {"pcap 0 1",                         "unexpected argument: 1"                          },
+    {"pcap 0 --snaplen 0",               "--snaplen 0: a number from 1 to 65568 is wanted" },
+    {"pcap 0 --snaplen 65569",           "--snaplen 65569: a number from 1 to 65568"       },
+    {"pcap 0 --seconds 0",               "--seconds 0: a number from 1 to 1000000 is"      },
     {"link 0 up down",                   "unexpected argument: down"                       },
 };
 

@@ -195,6 +195,18 @@ START_TEST(only_net_reaches_the_networks)
 }
 END_TEST
 
+/* It shows frames that net writes. */
+START_TEST(captured_frames_have_one_writer_and_one_reader)
+{
+    for (int p = 0; p < PROCESS_COUNT; p++) {
+        const struct grant *capture = find((enum process)p, OBJECT_CAPTURE, 0);
+
+        ck_assert((capture != NULL) == (p == PROCESS_NET || p == PROCESS_DIAG));
+        ck_assert(capture == NULL || capture->writable == (p == PROCESS_NET));
+    }
+}
+END_TEST
+
 /* It sets links; whose they are, net reads. */
 START_TEST(only_the_supervisor_writes_the_page_of_nics)
 {
@@ -295,6 +307,7 @@ int main(void)
     tcase_add_test(c, only_the_vtpm_and_the_guest_share_the_crb);
     tcase_add_test(c, only_storage_reaches_the_disks);
     tcase_add_test(c, only_net_reaches_the_networks);
+    tcase_add_test(c, captured_frames_have_one_writer_and_one_reader);
     tcase_add_test(c, only_the_supervisor_writes_the_page_of_nics);
     tcase_add_test(c, pages_of_vmbus_have_one_writer_each);
     tcase_add_test(c, what_each_vcpu_has_comes_last);

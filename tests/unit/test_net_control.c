@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "tests/fakes/guest_rings.h"
 #include "workers/journal.h"
 #include "workers/net/net.h"
@@ -25,6 +27,7 @@ static struct vmbus_channels channels;
 static struct vmbus_synic synic;
 static struct vmbus_acks acks;
 static struct frames_page frames;
+static struct capture_page capture;
 static struct worker worker;
 static struct net *net;
 
@@ -56,6 +59,7 @@ static void new_worker(uint32_t generation)
     net->synic = &synic;
     net->acks = &acks;
     net->log = &frames;
+    net->capture.page = &capture;
     n = &net->nics[0];
     n->present = true;
     n->config = (struct nic_config){.mac = {2}, .mtu = 1500, .channels = 2, .link_up = true};
@@ -83,6 +87,8 @@ static void set_up(void)
     memset(&acks, 0, sizeof(acks));
     memset(&frames, 0, sizeof(frames));
     nets.rows[0].link_up = 1;
+    nets.rows[0].capture_until_ns = 0;
+    memset(&capture, 0, offsetof(struct capture_page, ring));
     guest_rings_init(&guest, ram);
     memcpy(channels.pool, guest.pfns, sizeof(guest.pfns));
     c.target_vp = UINT32_MAX;
@@ -489,6 +495,144 @@ START_TEST(frames_for_a_link_that_is_down_are_completed_and_dropped)
 }
 END_TEST
 
+/* --- operators who watch --- */
+
+enum {
+    CAPTURED_BYTES = 40,
+    HEAD = 900,
+};
+
+static void watch(uint64_t until_ns)
+{
+    nets.rows[0].capture_bytes = CAPTURED_BYTES;
+    nets.rows[0].capture_until_ns = until_ns;
+}
+
+static void expect_captured(struct capture_reader *r, bool outbound, const void *bytes)
+{
+    uint8_t got[CAPTURED_BYTES];
+    struct capture_record record;
+    struct timespec now;
+
+    ck_assert_int_eq(capture_read(r, &record, got, sizeof(got)), 0);
+    ck_assert_uint_eq(record.len, FRAME_BYTES);
+    ck_assert_uint_eq(record.captured, CAPTURED_BYTES);
+    ck_assert_uint_eq(record.outbound, outbound);
+    ck_assert_mem_eq(got, bytes, CAPTURED_BYTES);
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    ck_assert_uint_le(record.time_ns, (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec);
+    ck_assert_uint_ge(record.time_ns, ((uint64_t)now.tv_sec - 10) * NS_PER_S);
+}
+
+static void expect_not_captured(struct capture_reader *r)
+{
+    struct capture_record record;
+    uint8_t got[CAPTURED_BYTES];
+
+    ck_assert_int_eq(capture_read(r, &record, got, sizeof(got)), -EAGAIN);
+    ck_assert_uint_eq(r->lost, 0);
+}
+
+static void exchange(int other, uint64_t tid)
+{
+    send_real_frame(tid);
+    run();
+    put_frame(other, NET_DATAGRAM);
+    run();
+}
+
+START_TEST(frames_are_captured_while_somebody_watches)
+{
+    struct nic *n = &net->nics[0];
+    const uint8_t *sent = ram + 55 * 4096 + 44;
+    uint8_t received[FRAME_BYTES] = {0};
+    struct capture_reader r;
+    int other;
+
+    begin_driver();
+    memcpy(n->nvsp.mac, n->config.mac, sizeof(n->nvsp.mac));
+    memcpy(received, n->config.mac, 6);
+    for (unsigned i = 0; i < FRAME_BYTES; i++)
+        ram[55 * 4096 + 44 + i] = (uint8_t)i;
+    capture_read_begin(&r, &capture, 0);
+    other = plug(NET_DATAGRAM);
+    exchange(other, 3);
+    expect_not_captured(&r);
+    ck_assert_uint_eq(capture.begun, 0);
+    watch(clock_now_ns() + NS_PER_S);
+    exchange(other, 4);
+    expect_captured(&r, true, sent);
+    expect_captured(&r, false, received);
+    expect_not_captured(&r);
+    watch(clock_now_ns() - 1); /* nobody has asked for it again */
+    exchange(other, 5);
+    expect_not_captured(&r);
+    ck_assert_uint_eq(n->counters.tx_frames, 3);
+    ck_assert_uint_eq(n->counters.rx_frames, 3);
+    unplug(other);
+}
+END_TEST
+
+START_TEST(frames_that_are_dropped_are_not_captured)
+{
+    struct nic *n = &net->nics[0];
+    struct capture_reader r;
+    int other;
+
+    begin_driver();
+    capture_read_begin(&r, &capture, 0);
+    other = plug(NET_DATAGRAM);
+    watch(clock_now_ns() + NS_PER_S);
+    memset(n->nvsp.mac, 4, sizeof(n->nvsp.mac));
+    put_frame(other, NET_DATAGRAM);
+    memset(n->nvsp.mac, 2, sizeof(n->nvsp.mac)); /* it is for somebody else by now */
+    run();
+    set_link(0);
+    (void)net_look(net);
+    expect_indication(DISCONNECT);
+    exchange(other, 3);
+    expect_not_captured(&r);
+    ck_assert_uint_eq(net->nics[0].drops[DROP_LINK], 2);
+    unplug(other);
+}
+END_TEST
+
+/* The ring's end is met in each part of a frame: what precedes it, what is carried, what is lent. */
+START_TEST(captured_frames_may_wrap)
+{
+    struct nic *n = &net->nics[0];
+    const struct carried c = {.len = 4000, .n = 1, .parts = {{.at = 20 * 4096ull, .len = 4000}}};
+    uint8_t whole[3000], got[4096];
+    unsigned wrong = 0;
+    struct capture_reader r;
+    struct capture_record record;
+
+    begin_driver();
+    for (unsigned i = 0; i < sizeof(whole); i++)
+        whole[i] = (uint8_t)(i * 31 + i / 256);
+    memcpy(ram + 20 * 4096 + 100, whole + HEAD, sizeof(whole) - HEAD);
+    gmem_pages_copy_out(&n->receive.pages, 5000, whole, sizeof(whole));
+    n->capture_bytes = CAPTURE_FRAME_MAX;
+    capture_read_begin(&r, &capture, 0);
+    for (unsigned i = 0; i < 40000; i++) {
+        uint32_t len = (uint32_t)sizeof(whole) - i * 37 % 2000;
+
+        capture_sent(net, n, whole, HEAD, &c, 100, len);
+        wrong += capture_read(&r, &record, got, sizeof(got)) != 0 || record.captured != len ||
+                 memcmp(got, whole, len) != 0;
+        capture_received(net, n, 5000, len);
+        wrong += capture_read(&r, &record, got, sizeof(got)) != 0 || record.captured != len ||
+                 memcmp(got, whole, len) != 0;
+    }
+    ck_assert_uint_eq(wrong, 0);
+    n->capture_bytes = 64; /* not even the head */
+    capture_sent(net, n, whole, HEAD, &c, 100, sizeof(whole));
+    ck_assert(capture_read(&r, &record, got, sizeof(got)) == 0 && record.captured == 64);
+    ck_assert_uint_eq(record.len, sizeof(whole));
+    ck_assert_mem_eq(got, whole, 64);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("net_control");
@@ -510,6 +654,9 @@ int main(void)
     tcase_add_test(t, a_request_that_is_poison_is_refused);
     tcase_add_test(t, a_link_that_is_down_keeps_nothing_for_later);
     tcase_add_test(t, frames_for_a_link_that_is_down_are_completed_and_dropped);
+    tcase_add_test(t, frames_are_captured_while_somebody_watches);
+    tcase_add_test(t, frames_that_are_dropped_are_not_captured);
+    tcase_add_test(t, captured_frames_may_wrap);
     suite_add_tcase(s, t);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -253,6 +253,35 @@ START_TEST(another_gets_each_of_them)
 }
 END_TEST
 
+START_TEST(an_operator_sees_what_the_guest_gets)
+{
+    static struct capture_page page;
+    static uint8_t seen[CAPTURE_FRAME_MAX];
+    bool joins = _i != 0;
+    struct capture_record record;
+    struct capture_reader r;
+
+    stage.net->capture.page = &page;
+    stage.nic->capture_bytes = CAPTURE_FRAME_MAX;
+    stage.nic->nvsp.offloads = joins ? ALL_RSC : 0;
+    capture_read_begin(&r, &page, 0);
+    make(false, DATA);
+    send_it();
+    ck_assert(receive());
+    for (unsigned i = 0; i < (joins ? 1 : SEGMENTS); i++) {
+        ck_assert_int_eq(capture_read(&r, &record, seen, sizeof(seen)), 0);
+        ck_assert_uint_eq(record.captured, record.len);
+        ck_assert_uint_eq(record.outbound, 0);
+        expect_good(seen, record.len);
+        if (joins)
+            ck_assert_uint_eq(record.len, len);
+        else
+            expect_segment(i, seen, record.len);
+    }
+    ck_assert_int_eq(capture_read(&r, &record, seen, sizeof(seen)), -EAGAIN);
+}
+END_TEST
+
 /* So many sections that not all segments have room. */
 static void own(unsigned every)
 {
@@ -398,6 +427,7 @@ int main(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_loop_test(t, a_driver_that_joins_segments_gets_them_in_one_packet, 0, 2);
     tcase_add_loop_test(t, another_gets_each_of_them, 0, 2);
+    tcase_add_loop_test(t, an_operator_sees_what_the_guest_gets, 0, 2);
     tcase_add_test(t, what_has_no_section_waits_for_one);
     tcase_add_test(t, what_cannot_stay_whole_is_cut);
     tcase_add_test(t, several_of_them_and_others_keep_their_order);

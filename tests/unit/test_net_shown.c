@@ -19,6 +19,7 @@ static uint8_t ram[RAM_PAGES * 4096] __attribute__((aligned(4096)));
 static struct board_page board;
 static struct guest_rings guest;
 static struct vmbus_synic synic;
+static struct nets_page nets;
 static struct frames_page frames;
 static struct worker worker;
 static struct net *net;
@@ -42,6 +43,7 @@ static void set_up(void)
     net->worker = &worker;
     net->memory = guest.memory;
     net->log = &frames;
+    net->nets = &nets;
     net->synic = &synic;
     nic = &net->nics[0];
     queue = &nic->queues[0];

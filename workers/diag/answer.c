@@ -26,7 +26,7 @@ static char *text_of(const char *text)
     return (char *)(uintptr_t)text;
 }
 
-static void pack(const Bulkhead__AdminAnswer *a, struct datagram *ret)
+void answer_pack(const Bulkhead__AdminAnswer *a, struct datagram *ret)
 {
     assert(bulkhead__admin_answer__get_packed_size(a) <= sizeof(ret->bytes));
     ret->len = bulkhead__admin_answer__pack(a, ret->bytes);
@@ -42,7 +42,7 @@ void answer_end(const char *error, struct datagram *ret)
     bulkhead__admin_answer__init(&a);
     a.error = text;
     a.done = true;
-    pack(&a, ret);
+    answer_pack(&a, ret);
 }
 
 static void answer_ps(const struct board_page *const boards[PROCESS_COUNT], struct datagram *ret)
@@ -73,7 +73,7 @@ static void answer_ps(const struct board_page *const boards[PROCESS_COUNT], stru
         row->uptime_ms = found[i].uptime_ms;
         list[a.n_processes++] = row;
     }
-    pack(&a, ret);
+    answer_pack(&a, ret);
 }
 
 static void answer_inspect(struct inspect_cursor *c,
@@ -100,7 +100,7 @@ static void answer_inspect(struct inspect_cursor *c,
         list[a.n_values++] = row;
     }
     a.done = a.n_values < ANSWER_VALUES;
-    pack(&a, ret);
+    answer_pack(&a, ret);
 }
 
 static void answer_logs(struct question *q, const struct board_page *const boards[PROCESS_COUNT],
@@ -129,7 +129,7 @@ static void answer_logs(struct question *q, const struct board_page *const board
     if (q->follow && a.n_lines == 0)
         return;
     a.done = !q->follow && a.n_lines < ANSWER_LINES;
-    pack(&a, ret);
+    answer_pack(&a, ret);
 }
 
 void answer_next(struct question *q, const struct board_page *const boards[PROCESS_COUNT],
@@ -144,6 +144,9 @@ void answer_next(struct question *q, const struct board_page *const boards[PROCE
         return;
     case BULKHEAD__ADMIN_CALL__VERB__LOGS:
         answer_logs(q, boards, ret);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__CAPTURE:
+        capture_answer_next(&q->capture, ret);
         return;
     case BULKHEAD__ADMIN_CALL__VERB__NONE:
     case BULKHEAD__ADMIN_CALL__VERB__RESTART:

@@ -11,6 +11,7 @@
 
 #include "admin.pb-c.h"
 #include "base/macro.h"
+#include "workers/diag/capture.h"
 #include "workers/diag/inspect.h"
 #include "workers/diag/logs.h"
 
@@ -26,6 +27,7 @@ struct question {
     bool follow;
     struct inspect_cursor inspect;
     struct logs_cursor logs;
+    struct capture_answer capture;
 };
 
 struct datagram {
@@ -35,11 +37,14 @@ struct datagram {
 };
 
 /*
- * Make the next datagram of the answer to a PS, INSPECT or LOGS question. ret->len stays 0 when
+ * Make the next datagram of the answer to a PS, INSPECT, LOGS or CAPTURE question. ret->len stays 0 when
  * there is nothing to say now: only for one that follows.
  */
 void answer_next(struct question *q, const struct board_page *const boards[PROCESS_COUNT],
                  struct datagram *ret);
+
+/* What fits into one datagram, by the sender's account. */
+void answer_pack(const Bulkhead__AdminAnswer *a, struct datagram *ret);
 
 /* A last datagram: "" for success. */
 void answer_end(const char *error, struct datagram *ret);

@@ -16,15 +16,16 @@ enum {
 /* Followers decide how often; without any session the worker sleeps. */
 static void schedule_tick(struct diag *d)
 {
-    static const struct timeval pause = {.tv_usec = DIAG_FOLLOW_MS * 1000};
+    struct timeval pause = {.tv_usec = DIAG_FOLLOW_MS * 1000};
+    bool any = false;
 
     for (unsigned i = 0; i < DIAG_SESSIONS; i++) {
-        if (d->sessions[i].state != SESSION_FREE) {
-            if (event_pending(&d->tick, EV_TIMEOUT, NULL) == 0)
-                (void)event_add(&d->tick, &pause);
-            return;
-        }
+        any |= d->sessions[i].state != SESSION_FREE;
+        if (session_captures(&d->sessions[i]))
+            pause.tv_usec = CAPTURE_LOOK_MS * 1000;
     }
+    if (any && event_pending(&d->tick, EV_TIMEOUT, NULL) == 0)
+        (void)event_add(&d->tick, &pause);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -38,6 +39,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         if (d->sessions[i].state != SESSION_FREE)
             session_tick(&d->sessions[i], now_ns);
     }
+    capture_ask(d, now_ns);
     schedule_tick(d);
 }
 

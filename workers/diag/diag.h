@@ -41,14 +41,17 @@ struct session {
     uint64_t deadline_ns;
     uint32_t tag; /* SESSION_WAITING: of the request */
     struct question question;
-    struct datagram datagram; /* made and not yet taken */
+    struct datagram datagram;         /* made and not yet taken */
+    uint8_t frame[CAPTURE_FRAME_MAX]; /* being told; no page of it is there before one is */
 };
 
 struct diag {
     struct event_base *base;
     struct board *board;                            /* borrowed */
     const struct board_page *boards[PROCESS_COUNT]; /* read-only mappings */
-    int listener, control;                          /* inherited, kept open */
+    const struct capture_page *capture;             /* the same */
+    struct capture_wish wishes[NETS_MAX];
+    int listener, control; /* inherited, kept open */
     struct event accepting, from_supervisor, tick;
     struct session sessions[DIAG_SESSIONS];
     unsigned n_sessions;

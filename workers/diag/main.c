@@ -43,13 +43,18 @@ static int setup(void *self, struct worker *w)
 {
     struct diag *d = self;
     int listener = worker_fd(w, OBJECT_OPERATOR, 0);
+    void *capture;
     int r;
 
     if (listener != DIAG_FD_OPERATOR) /* the filter names it */
         return listener < 0 ? listener : -EPROTO;
     r = map_boards(d, w);
     if (r == 0)
-        r = diag_init(d, listener, FD_CONTROL);
+        r = worker_map(w, OBJECT_CAPTURE, 0, &capture);
+    if (r < 0)
+        return r;
+    d->capture = capture;
+    r = diag_init(d, listener, FD_CONTROL);
     if (r == 0)
         r = heap_take(HEAP_BYTES);
     return r;

@@ -21,6 +21,12 @@ static void become_idle(struct session *s)
     set_deadline(s, DIAG_IDLE_MS);
 }
 
+bool session_captures(const struct session *s)
+{
+    return (s->state == SESSION_WAITING || s->state == SESSION_ANSWERING) &&
+           s->question.verb == BULKHEAD__ADMIN_CALL__VERB__CAPTURE;
+}
+
 void session_close(struct session *s)
 {
     if (s->state == SESSION_FREE)
@@ -52,7 +58,9 @@ static bool send_made(struct session *s)
 /* As far as the operator reads, and not so far that others wait. */
 static void send_answer(struct session *s)
 {
-    for (int budget = DIAG_FOLLOW_DATAGRAMS; budget > 0; budget--) {
+    int budget = session_captures(s) ? CAPTURE_DATAGRAMS : DIAG_FOLLOW_DATAGRAMS;
+
+    for (; budget > 0; budget--) {
         if (s->datagram.len == 0) {
             s->datagram.last = false;
             answer_next(&s->question, s->diag->boards, &s->datagram);
@@ -65,7 +73,7 @@ static void send_answer(struct session *s)
             return;
         }
     }
-    if (!s->question.follow)
+    if (!s->question.follow || session_captures(s))
         (void)event_add(&s->writable, NULL); /* the next turn */
 }
 
@@ -164,6 +172,45 @@ static void ask_for_link(struct session *s, const Bulkhead__AdminCall *call)
     ask_supervisor(s, &request, -1);
 }
 
+/* As above. What it says besides is captured for others, too, so they may have more already. */
+static void ask_for_capture(struct session *s, const Bulkhead__AdminCall *call)
+{
+    const Bulkhead__CaptureChange *change = call->capture;
+    Bulkhead__CaptureChange all;
+    Bulkhead__AdminRequest request;
+    struct diag *d = s->diag;
+
+    if (change == NULL || change->nic >= NETS_MAX || change->bytes == 0 ||
+        change->bytes > CAPTURE_FRAME_MAX) {
+        end_answer(s, change == NULL ? "no NIC named" : "no such NIC, or no such length of frames");
+        return;
+    }
+    s->question.follow = true;
+    s->question.capture = (struct capture_answer){
+        .reader = {.nic = change->nic}, .bytes = change->bytes, .frame_bytes = s->frame};
+    bulkhead__admin_request__init(&request);
+    bulkhead__capture_change__init(&all);
+    all.nic = change->nic;
+    all.bytes = capture_wanted(d, change->nic);
+    request.action = BULKHEAD__ADMIN_REQUEST__ACTION__CAPTURE;
+    request.capture = &all;
+    board_log(d->board, LOG_LEVEL_INFO, "operator: nic %u, capture", change->nic);
+    ask_supervisor(s, &request, -1);
+    d->wishes[all.nic] = (struct capture_wish){.bytes = all.bytes, .asked_ns = clock_now_ns()};
+}
+
+/* It has been begun, or was on already. */
+static void begin_capture(struct session *s)
+{
+    static const struct timeval soon = {.tv_usec = CAPTURE_LOOK_MS * 1000};
+    struct capture_answer *c = &s->question.capture;
+
+    s->state = SESSION_ANSWERING;
+    capture_read_begin(&c->reader, s->diag->capture, c->reader.nic);
+    (void)event_add(&s->diag->tick, &soon);
+    send_answer(s);
+}
+
 static void act(struct session *s, const Bulkhead__AdminCall *call, int fd)
 {
     int process = manifest_find(call->target);
@@ -224,6 +271,9 @@ static void take_call(struct session *s, const Bulkhead__AdminCall *call, int fd
         return;
     case BULKHEAD__ADMIN_CALL__VERB__LINK:
         ask_for_link(s, call);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__CAPTURE:
+        ask_for_capture(s, call);
         return;
     case BULKHEAD__ADMIN_CALL__VERB__NONE:
     case _BULKHEAD__ADMIN_CALL__VERB_IS_INT_SIZE:
@@ -313,6 +363,8 @@ void session_tick(struct session *s, uint64_t now_ns)
     }
     if (now_ns < s->deadline_ns)
         return;
+    if (s->state == SESSION_ANSWERING && session_captures(s))
+        return; /* who watches and does not read loses frames */
     if (s->state == SESSION_WAITING) {
         end_answer(s, "the supervisor did not answer");
         return;
@@ -326,5 +378,8 @@ void session_reply(struct session *s, const char *error)
 {
     if (error[0] != '\0')
         board_log(s->diag->board, LOG_LEVEL_WARN, "refused: %s", error);
-    end_answer(s, error);
+    if (error[0] == '\0' && session_captures(s))
+        begin_capture(s);
+    else
+        end_answer(s, error);
 }

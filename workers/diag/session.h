@@ -15,5 +15,8 @@ void session_close(struct session *s);
 /* Time has passed: look at logs again, and end what takes too long. */
 void session_tick(struct session *s, uint64_t now_ns);
 
+/* Does it watch a NIC, or is about to? */
+bool session_captures(const struct session *s);
+
 /* The supervisor has answered the request that the session waits for. */
 void session_reply(struct session *s, const char *error);

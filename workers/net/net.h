@@ -7,6 +7,7 @@
  *   tx.c        frames from the guest's rings to the back end
  *   rx.c        frames from the back end into the guest's receive buffer
  *   backend.c   the kinds of back end
+ *   capture.c   frames for operators who watch
  *   state.c     what survives besides the log
  *   shown.c     what operators see of all that
  *   line.c      a channel's rings and log
@@ -24,6 +25,7 @@
 #include "base/gmem.h"
 #include "base/rd.h"
 #include "base/wr.h"
+#include "ipc/capture.h"
 #include "ipc/frames.h"
 #include "ipc/nets.h"
 #include "ipc/vmbus.h"
@@ -129,8 +131,9 @@ struct nic {
     struct lent receive, send;
     bool gone_is_logged;
     struct large large;
-    uint32_t section_at; /* where to look for free sections */
-    bool rx_is_full;     /* there were none */
+    uint32_t section_at;    /* where to look for free sections */
+    bool rx_is_full;        /* there were none */
+    uint32_t capture_bytes; /* of each frame of this batch, at most; 0: none is captured */
     struct nic_counters counters;
     uint64_t drops[DROPS];
     uint64_t held; /* how often the back end had no room, and frames stayed in their ring */
@@ -163,6 +166,8 @@ struct net {
     struct vmbus_acks *acks;
     uint32_t seen_memories[VMBUS_MEMORIES]; /* as of vmbus_memory_seq() */
     struct frames_page *log;
+    struct capture_writer capture;
+    uint64_t capture_ns; /* CLOCK_REALTIME of the batch; 0: not looked at yet */
     struct nic nics[NETS_MAX];
     struct carried carried[NET_BATCH]; /* of the packets that are being looked at */
     struct outgoing outgoing;
@@ -285,6 +290,31 @@ bool backend_has_more(const struct backend *b);
 
 /* What of the guest's offloads such a back end can take: mask of enum nic_offload. */
 uint32_t backend_offloads(enum net_kind kind);
+
+/* --- capture.c --- */
+
+void capture_look_at(struct net *s, struct nic *n, uint64_t until_ns);
+
+/* Before a batch: is the NIC captured? */
+static inline void capture_look(struct net *s, struct nic *n)
+{
+    uint64_t until_ns =
+        atomic_load_explicit(&s->nets->rows[n->index].capture_until_ns, memory_order_relaxed);
+
+    n->capture_bytes = 0;
+    if (until_ns != 0)
+        capture_look_at(s, n, until_ns);
+}
+
+/* A frame was sent, len bytes: a head of ours, and what is carried at and after at. */
+void capture_sent(struct net *s, const struct nic *n, const void *head, uint32_t head_len,
+                  const struct carried *c, uint32_t at, uint32_t len);
+
+/* One was received, and is at that place of the receive buffer. */
+void capture_received(struct net *s, const struct nic *n, uint32_t at, uint32_t len);
+
+/* The same, of one that was put together here. */
+void capture_made(struct net *s, const struct nic *n, const uint8_t *bytes, uint32_t len);
 
 /* --- state.c --- */
 

@@ -215,6 +215,8 @@ static void take_frame(struct net *s, struct nic *n, struct batch *b, uint32_t s
     rx.has_hash = frame_hash(&n->nvsp.rss, head, have, &rx.hash);
     finish_message(n, group_for(s, n, b, channel_for(n, &rx), section), section, &rx);
     count(n, len);
+    if (n->capture_bytes != 0)
+        capture_received(s, n, at, len);
 }
 
 /* --- frames of several segments --- */
@@ -267,6 +269,8 @@ static bool give_whole(struct net *s, struct nic *n, struct batch *b)
         rx.has_checksum = rx.has_hash = false; /* that was said of the first one */
     }
     count(n, l->len);
+    if (n->capture_bytes != 0)
+        capture_made(s, n, l->bytes, l->len);
     return true;
 }
 
@@ -288,6 +292,8 @@ static bool give_segments(struct net *s, struct nic *n, struct batch *b)
         finish_message(n, group_for(s, n, b, channel_for(n, &rx), (uint32_t)section),
                        (uint32_t)section, &rx);
         count(n, rx.frame_len);
+        if (n->capture_bytes != 0)
+            capture_made(s, n, s->frame, rx.frame_len);
     }
     return true;
 }

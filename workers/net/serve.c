@@ -41,6 +41,7 @@ static bool work_on(struct net *s, struct nic *n)
 {
     bool any = false;
 
+    capture_look(s, n);
     for (unsigned i = 0; i < VMBUS_SUBCHANNELS; i++)
         any |= tx_work(s, n, i);
     (void)control_tell(s, n);

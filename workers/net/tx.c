@@ -120,6 +120,9 @@ static bool send_frame(struct net *s, struct nic *n, const struct carried *c, st
         return drop(n, DROP_BACKEND);
     n->counters.tx_frames++;
     n->counters.tx_bytes += out->len;
+    if (n->capture_bytes != 0)
+        capture_sent(s, n, outgoing_frame(out), out->copied, c,
+                     at + tx->frame_len - (out->len - out->copied), out->len);
     return true;
 }
 

@@ -14,7 +14,7 @@ static int map(struct net *s, enum object_kind kind, unsigned index, void **ret)
 
 static int map_pages(struct net *s)
 {
-    void *nets, *channels, *synic, *acks, *log;
+    void *nets, *channels, *synic, *acks, *log, *capture;
     int r = map(s, OBJECT_NETS, 0, &nets);
 
     if (r == 0)
@@ -25,6 +25,8 @@ static int map_pages(struct net *s)
         r = map(s, OBJECT_ACKS, PROCESS_NET, &acks);
     if (r == 0)
         r = map(s, OBJECT_FRAMES, 0, &log);
+    if (r == 0)
+        r = map(s, OBJECT_CAPTURE, 0, &capture);
     if (r < 0)
         return r;
     s->nets = nets;
@@ -32,6 +34,7 @@ static int map_pages(struct net *s)
     s->synic = synic;
     s->acks = acks;
     s->log = log;
+    s->capture.page = capture;
     return 0;
 }
 
