@@ -31,15 +31,15 @@ static void tear_down(void)
     net_stage_end(&stage);
 }
 
-/* Packet i, with MESSAGES frames: their numbers go on through all packets. */
-static void send_packet(unsigned i)
+/* Packet i, with so many frames, whose numbers go on through packets of MESSAGES. */
+static void send_messages(unsigned i, unsigned n)
 {
     static const uint32_t nvsp[PACKET_BYTES / 4] = {NVSP_SEND_RNDIS_PACKET, 0, NVSP_NO_SECTION, 0};
     const uint32_t message[] = {DATA_PACKET, MESSAGE, HEAD - 8, FRAME};
     unsigned first = FIRST_PAGE + i * PAGES;
     uint8_t packet[PACKET_BYTES];
 
-    for (unsigned m = 0; m < MESSAGES; m++) {
+    for (unsigned m = 0; m < n; m++) {
         uint8_t *at = stage.ram + first * 4096 + m * MESSAGE;
 
         memset(at, 0, MESSAGE);
@@ -47,7 +47,12 @@ static void send_packet(unsigned i)
         at[HEAD + 20] = (uint8_t)(i * MESSAGES + m + 1);
     }
     memcpy(packet, nvsp, sizeof(packet));
-    ck_assert(guest_request(&stage.guest, 100 + i, first, 0, MESSAGES * MESSAGE, packet));
+    ck_assert(guest_request(&stage.guest, 100 + i, first, 0, n * MESSAGE, packet));
+}
+
+static void send_packet(unsigned i)
+{
+    send_messages(i, MESSAGES);
 }
 
 static void send_packets(void)
@@ -239,6 +244,27 @@ START_TEST(a_control_packet_is_executed_behind_no_frame_that_may_be_put_back)
 }
 END_TEST
 
+/* More frames than we said that a packet may have. */
+START_TEST(one_message_too_many_is_refused)
+{
+    uint8_t payload[PACKET_BYTES];
+    uint32_t status;
+    uint64_t tid;
+    uint16_t type;
+
+    send_messages(0, RNDIS_PACKETS_MAX + 1);
+    for (unsigned i = 0; i < RNDIS_PACKETS_MAX; i++) {
+        (void)tx_work(stage.net, stage.nic, 0);
+        (void)drain();
+    }
+    ck_assert_uint_eq(seen, RNDIS_PACKETS_MAX);
+    ck_assert_uint_eq(stage.nic->drops[DROP_MALFORMED], 1);
+    ck_assert(guest_receive(&stage.guest, &type, &tid, payload));
+    memcpy(&status, payload + 4, sizeof(status));
+    ck_assert_uint_eq(status, NVSP_INVALID_RNDIS);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("net_tx");
@@ -253,6 +279,7 @@ int main(void)
     tcase_add_test(t, what_the_guest_gives_back_is_not_held_up);
     tcase_add_loop_test(t, what_was_given_back_ahead_is_given_back_once_across_a_death, 0, 2);
     tcase_add_test(t, a_control_packet_is_executed_behind_no_frame_that_may_be_put_back);
+    tcase_add_test(t, one_message_too_many_is_refused);
     suite_add_tcase(s, t);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -127,20 +127,20 @@ static bool send_frame(struct net *s, struct nic *n, const struct carried *c, st
 }
 
 /*
- * The RNDIS messages of a packet, one after the other, but for those that are taken. 0, or -EBADMSG: one is wrong, and
- * what follows is not looked at; -EAGAIN: those from *ret_part on are to stay.
+ * The RNDIS messages of a packet, one after the other, but for those that are taken. 0, or -EBADMSG: one is wrong, or
+ * one too many, and what follows is not looked at; -EAGAIN: those from *ret_part on are to stay.
  */
 static int send_all(struct net *s, struct nic *n, const struct carried *c, unsigned *ret_part)
 {
     uint8_t head[RNDIS_HEAD_MAX];
     uint32_t at = 0;
 
-    for (unsigned i = 0; i < RNDIS_PACKETS_MAX && at < c->len; i++) {
+    for (unsigned i = 0; at < c->len; i++) {
         uint32_t left = c->len - at;
         uint32_t have = left < sizeof(head) ? left : (uint32_t)sizeof(head);
         struct rndis_tx tx;
 
-        if (carried_copy(s, n, c, at, head, have) < 0 ||
+        if (i == RNDIS_PACKETS_MAX || carried_copy(s, n, c, at, head, have) < 0 ||
             rndis_parse_tx(head, have, left, &tx) < 0) {
             drop(n, DROP_MALFORMED);
             return -EBADMSG;
