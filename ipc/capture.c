@@ -57,8 +57,8 @@ static void set_begun(struct capture_page *page, uint64_t begun)
 }
 
 /*
- * What the writer before us died in covers some old bytes, and readers know: it is made a record that is nobody's. If it
- * was no honest writer, all begins anew at the next unit.
+ * What the writer before us died in, or we did not end, covers some old bytes, and readers know: it is made a record that is
+ * nobody's. If it was no honest writer, all begins anew at the next unit.
  */
 static void attach(struct capture_writer *w)
 {
@@ -88,7 +88,7 @@ void capture_begin(struct capture_writer *w, const struct capture_record *r)
 
     assert(r->captured > 0 && r->captured <= CAPTURE_FRAME_MAX && r->captured <= r->len &&
            r->nic < NETS_MAX);
-    if (!w->attached)
+    if (!w->attached || w->end != atomic_load_explicit(&w->page->written, memory_order_relaxed))
         attach(w);
     w->at = atomic_load_explicit(&w->page->written, memory_order_relaxed);
     w->end = w->at + record_bytes(r->captured);

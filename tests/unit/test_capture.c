@@ -214,11 +214,9 @@ START_TEST(a_whole_ring_is_there_and_no_more)
     write_frame(NIC, SOME, 7); /* over the first one, which was read */
     expect_frame(SOME, 1);
     ck_assert_uint_eq(reader.lost, 0);
-    begin(NIC, SOME, 8); /* what is being written is over the next one */
-    put(SOME, 8);
     write_frame(NIC, SOME, 8);
     expect_frame(SOME, 2);
-    begin(NIC, 1000, 9);
+    begin(NIC, 1000, 9); /* what is being written is over the next one */
     expect_none();
 }
 END_TEST
@@ -254,12 +252,17 @@ END_TEST
 /* What a dead writer had begun to overwrite is not read as if it were whole. */
 START_TEST(a_successor_hides_no_damage)
 {
+    size_t some;
+
     for (uint64_t i = 0; i < FRAMES_FIT; i++)
         write_frame(NIC, SOME, i);
     expect_frame(SOME, 0);
     begin(NIC, CAPTURE_FRAME_MAX, 2);
-    put(CAPTURE_FRAME_MAX, 2);
-    writer = (struct capture_writer){.page = page};
+    while (writer.at < CAPTURE_RING_BYTES + 2 * (CAPTURE_ALIGN + 128) - 64)
+        (void)capture_room(&writer, 32, &some);
+    put(32, 2);  /* into the second frame's bytes, and nothing else */
+    if (_i == 0) /* else it is its own */
+        writer = (struct capture_writer){.page = page};
     write_frame(NIC, SOME, 9);
     expect_none(); /* all that was there is given up */
     ck_assert_uint_eq(reader.lost, FRAMES_FIT);
@@ -416,7 +419,7 @@ int main(void)
     tcase_add_test(tests, a_whole_ring_is_there_and_no_more);
     tcase_add_test(tests, what_is_not_ended_never_was);
     tcase_add_test(tests, a_successor_goes_on);
-    tcase_add_test(tests, a_successor_hides_no_damage);
+    tcase_add_loop_test(tests, a_successor_hides_no_damage, 0, 2);
     tcase_add_loop_test(tests, a_successor_puts_in_order_what_is_none, 0, COUNT_OF(wrong_ends));
     tcase_add_loop_test(tests, no_record_is_passed_over, 0, COUNT_OF(no_records));
     tcase_add_loop_test(tests, places_may_be_any, 0, COUNT_OF(places));
