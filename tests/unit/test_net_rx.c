@@ -357,6 +357,28 @@ START_TEST(a_short_one_is_a_frame_like_others)
 }
 END_TEST
 
+/* As of a connection whose MTU is the least. */
+START_TEST(segments_may_be_tiny)
+{
+    unsigned seen = 0;
+
+    make(false, 800);
+    vnet[4] = SEGMENTS_MSS_MIN;
+    vnet[5] = 0;
+    stage.nic->nvsp.mtu = NIC_MTU_MIN;
+    send_it();
+    for (unsigned rounds = 0; rounds < 10; rounds++) {
+        (void)receive();
+        while (take_packet()) {
+            for (unsigned i = 0; i < got.n; i++, seen++)
+                ck_assert_uint_eq(got.messages[i].len, 54 + SEGMENTS_MSS_MIN);
+            give_back(got.transaction);
+        }
+    }
+    ck_assert_uint_eq(seen, 100);
+}
+END_TEST
+
 /* What a hostile back end may say of a frame. */
 static const struct {
     unsigned at;
@@ -432,6 +454,7 @@ int main(void)
     tcase_add_test(t, what_cannot_stay_whole_is_cut);
     tcase_add_test(t, several_of_them_and_others_keep_their_order);
     tcase_add_test(t, a_short_one_is_a_frame_like_others);
+    tcase_add_test(t, segments_may_be_tiny);
     tcase_add_loop_test(t, a_header_that_lies_costs_its_frame_alone, 0, COUNT_OF(lies));
     tcase_add_loop_test(t, headers_longer_than_the_frame_cost_it_alone, 0, 0x50);
     tcase_add_test(t, another_buffer_has_nothing_of_the_last_one);

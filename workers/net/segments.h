@@ -13,7 +13,7 @@
 #include "workers/net/frame.h"
 
 enum {
-    SEGMENTS_MSS_MIN = 64,      /* a frame makes a thousand segments at most */
+    SEGMENTS_MSS_MIN = 8,       /* the least that Linux makes (TCP_MIN_GSO_SIZE) */
     SEGMENTS_HEADERS_MAX = 256, /* VLAN, IPv6 with extension headers, TCP with options */
 };
 
