@@ -234,7 +234,6 @@ START_TEST(who_does_not_read_keeps_the_session)
     struct session *s = &diag.sessions[0];
 
     s->diag = &diag;
-    s->fd = -1;
     s->state = SESSION_ANSWERING;
     s->question.verb = BULKHEAD__ADMIN_CALL__VERB__CAPTURE;
     s->question.follow = true;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "ipc/dispatch.h"
+#include "workers/diag/local.h"
 #include "workers/diag/operator.h"
 #include "workers/diag/session.h"
 
@@ -13,8 +14,8 @@ enum {
     PHASE_RUN = 1,
 };
 
-/* Followers decide how often; without any session the worker sleeps. */
-static void schedule_tick(struct diag *d)
+/* Followers decide how often. */
+void diag_schedule(struct diag *d)
 {
     struct timeval pause = {.tv_usec = DIAG_FOLLOW_MS * 1000};
     bool any = false;
@@ -40,7 +41,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
             session_tick(&d->sessions[i], now_ns);
     }
     capture_ask(d, now_ns);
-    schedule_tick(d);
+    diag_schedule(d);
 }
 
 static void on_connect(evutil_socket_t listener, short what, void *arg)
@@ -49,10 +50,8 @@ static void on_connect(evutil_socket_t listener, short what, void *arg)
     int fd = operator_accept(listener);
 
     (void)what;
-    if (fd < 0)
-        return;
-    session_open(d, fd);
-    schedule_tick(d);
+    if (fd >= 0)
+        local_open(d, fd);
 }
 
 /* --- the supervisor --- */

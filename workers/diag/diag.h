@@ -32,17 +32,25 @@ enum session_state {
 };
 
 struct diag;
+struct carrier;
 
 struct session {
     struct diag *diag;
     enum session_state state;
-    int fd; /* owned */
-    struct event readable, writable;
+    const struct carrier *carrier;
+    void *carried; /* the carrier's */
     uint64_t deadline_ns;
     uint32_t tag; /* SESSION_WAITING: of the request */
     struct question question;
     struct datagram datagram;         /* made and not yet taken */
     uint8_t frame[CAPTURE_FRAME_MAX]; /* being told; no page of it is there before one is */
+};
+
+/* A connection of root on this machine. */
+struct local {
+    struct session *session; /* NULL: there is none */
+    int fd;                  /* owned */
+    struct event readable, writable;
 };
 
 struct diag {
@@ -54,6 +62,7 @@ struct diag {
     int listener, control; /* inherited, kept open */
     struct event accepting, from_supervisor, tick;
     struct session sessions[DIAG_SESSIONS];
+    struct local locals[DIAG_SESSIONS];
     unsigned n_sessions;
     uint32_t next_tag;
     int failed; /* why the loop was left; 0: it was not */
@@ -65,5 +74,8 @@ int MUST_USE diag_init(struct diag *d, int listener, int control);
 
 /* Serve until the supervisor is gone; returns why, a negative errno. */
 int MUST_USE diag_run(struct diag *d, struct board *board);
+
+/* A session has come: look at it now and then. Without any the worker sleeps. */
+void diag_schedule(struct diag *d);
 
 void diag_done(struct diag *d);

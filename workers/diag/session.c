@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "ipc/channel.h"
-#include "workers/diag/operator.h"
 
 static void set_deadline(struct session *s, unsigned ms)
 {
@@ -27,24 +26,15 @@ bool session_captures(const struct session *s)
            s->question.verb == BULKHEAD__ADMIN_CALL__VERB__CAPTURE;
 }
 
-void session_close(struct session *s)
-{
-    if (s->state == SESSION_FREE)
-        return;
-    (void)event_del(&s->readable);
-    (void)event_del(&s->writable);
-    fd_closep(&s->fd);
-    s->state = SESSION_FREE;
-    board_set(s->diag->row_sessions, --s->diag->n_sessions);
-}
+/* --- answers --- */
 
-/* Send what was made. False: it waits, or the session is closed. */
+/* Hand over what was made. False: it waits, or the session is closed. */
 static bool send_made(struct session *s)
 {
-    int r = operator_send(s->fd, &s->datagram);
+    int r = s->carrier->send(s, &s->datagram);
 
     if (r == -EAGAIN) {
-        (void)event_add(&s->writable, NULL);
+        s->carrier->wait(s);
         return false;
     }
     if (r < 0) {
@@ -53,6 +43,14 @@ static bool send_made(struct session *s)
     }
     s->datagram.len = 0;
     return true;
+}
+
+/* Whoever carries it may close the session now: nothing is done to it after this. */
+static void finish(struct session *s)
+{
+    become_idle(s);
+    if (s->carrier->answered != NULL)
+        s->carrier->answered(s);
 }
 
 /* As far as the operator reads, and not so far that others wait. */
@@ -69,12 +67,12 @@ static void send_answer(struct session *s)
         if (s->datagram.len == 0 || !send_made(s))
             return;
         if (s->datagram.last) {
-            become_idle(s);
+            finish(s);
             return;
         }
     }
     if (!s->question.follow || session_captures(s))
-        (void)event_add(&s->writable, NULL); /* the next turn */
+        s->carrier->wait(s); /* the next turn */
 }
 
 static void end_answer(struct session *s, const char *error)
@@ -84,20 +82,17 @@ static void end_answer(struct session *s, const char *error)
     answer_end(error, &s->datagram);
     set_deadline(s, DIAG_READ_MS);
     if (send_made(s))
-        become_idle(s);
+        finish(s);
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+void session_resume(struct session *s)
 {
-    struct session *s = arg;
     bool last = s->datagram.len > 0 && s->datagram.last;
 
-    (void)fd;
-    (void)what;
     if (s->datagram.len > 0 && !send_made(s))
         return;
     if (last)
-        become_idle(s);
+        finish(s);
     else
         send_answer(s);
 }
@@ -246,7 +241,7 @@ static void begin_inspect(struct session *s, const Bulkhead__AdminCall *call)
     send_answer(s);
 }
 
-static void take_call(struct session *s, const Bulkhead__AdminCall *call, int fd)
+void session_call(struct session *s, const Bulkhead__AdminCall *call, int fd)
 {
     board_inc(s->diag->row_calls);
     s->question = (struct question){.verb = call->verb};
@@ -282,71 +277,35 @@ static void take_call(struct session *s, const Bulkhead__AdminCall *call, int fd
     }
 }
 
-static void on_readable(evutil_socket_t number, short what, void *arg)
-{
-    struct session *s = arg;
-    Bulkhead__AdminCall *call;
-    AUTO_FD fd = -1;
-    int r = operator_receive(s->fd, &call, &fd);
-
-    (void)number;
-    (void)what;
-    if (r == -EAGAIN)
-        return;
-    if (r < 0 || s->state != SESSION_IDLE) { /* gone, nonsense, or talks while it is our turn */
-        if (r != -EPIPE && r != -ECONNRESET)
-            board_inc(s->diag->row_dropped);
-        if (r == 0)
-            bulkhead__admin_call__free_unpacked(call, NULL);
-        session_close(s);
-        return;
-    }
-    take_call(s, call, fd);
-    bulkhead__admin_call__free_unpacked(call, NULL);
-}
-
 /* --- beginning and end --- */
 
-static struct session *find_free(struct diag *d)
+struct session *session_open(struct diag *d, const struct carrier *carrier, void *carried)
 {
     for (unsigned i = 0; i < DIAG_SESSIONS; i++) {
-        if (d->sessions[i].state == SESSION_FREE)
-            return &d->sessions[i];
+        struct session *s = &d->sessions[i];
+
+        if (s->state != SESSION_FREE)
+            continue;
+        s->diag = d;
+        s->carrier = carrier;
+        s->carried = carried;
+        s->datagram.len = 0;
+        become_idle(s);
+        board_set(d->row_sessions, ++d->n_sessions);
+        diag_schedule(d);
+        return s;
     }
+    board_inc(d->row_refused);
     return NULL;
 }
 
-static void refuse(struct diag *d, int fd, const char *error)
+void session_close(struct session *s)
 {
-    struct datagram answer;
-
-    board_inc(d->row_refused);
-    answer_end(error, &answer);
-    (void)!operator_send(fd, &answer);
-}
-
-void session_open(struct diag *d, int number)
-{
-    AUTO_FD fd = number;
-    struct session *s = find_free(d);
-
-    if (!operator_is_root(fd)) {
-        refuse(d, fd, "only root may do this");
+    if (s->state == SESSION_FREE)
         return;
-    }
-    if (s == NULL) {
-        refuse(d, fd, "too many operators at once");
-        return;
-    }
-    s->diag = d;
-    s->datagram.len = 0;
-    s->fd = fd_steal(&fd);
-    become_idle(s);
-    (void)event_assign(&s->readable, d->base, s->fd, EV_READ | EV_PERSIST, on_readable, s);
-    (void)event_assign(&s->writable, d->base, s->fd, EV_WRITE, on_writable, s);
-    board_set(d->row_sessions, ++d->n_sessions);
-    if (event_add(&s->readable, NULL) < 0)
-        session_close(s);
+    s->state = SESSION_FREE;
+    board_set(s->diag->row_sessions, --s->diag->n_sessions);
+    s->carrier->closed(s);
 }
 
 /* A follower that has all there is waits without a deadline. */

@@ -1,5 +1,7 @@
 /*
- * workers/diag/session.h - one operator's session, from accept to close.
+ * workers/diag/session.h - one operator's session: calls, one at a time, and their answers.
+ *
+ * Whoever carries it (local.h) brings calls and takes answers, one datagram after the other.
  */
 #pragma once
 
@@ -7,8 +9,24 @@
 
 #include "workers/diag/diag.h"
 
-/* Serve a connection; fd is owned from here on, also on failure: no free session, or not root. */
-void session_open(struct diag *d, int fd);
+struct carrier {
+    /* Take a datagram. 0; -EAGAIN: not now; another negative errno: the operator is gone. */
+    int (*send)(struct session *s, const struct datagram *d);
+    /* Call session_resume() when there is room, and others have had their turn. */
+    void (*wait)(struct session *s);
+    /* The answer is complete; may be NULL. */
+    void (*answered)(struct session *s);
+    /* The session is free again. */
+    void (*closed)(struct session *s);
+};
+
+/* A session in state SESSION_IDLE; carried is the carrier's. NULL: there are too many. */
+struct session *session_open(struct diag *d, const struct carrier *carrier, void *carried);
+
+/* Take a call; only in SESSION_IDLE. fd, -1 when none came along, is borrowed. */
+void session_call(struct session *s, const Bulkhead__AdminCall *call, int fd);
+
+void session_resume(struct session *s);
 
 void session_close(struct session *s);
 
