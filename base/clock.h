@@ -1,5 +1,5 @@
 /*
- * base/clock.h - the one clock for deadlines and time stamps: CLOCK_MONOTONIC in nanoseconds.
+ * base/clock.h - the one clock for deadlines and time stamps: CLOCK_MONOTONIC in nanoseconds; and the one on the wall, for records.
  */
 #pragma once
 
@@ -16,6 +16,15 @@ static inline uint64_t clock_now_ns(void)
 
     /* Cannot fail: the clock exists and the pointer is good. Served by the vDSO. */
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* What people call the time, since 1970. */
+static inline uint64_t clock_wall_ns(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_REALTIME, &t);
     return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 

@@ -364,13 +364,20 @@ static int check_nets(const struct cli_args *args, struct run_plan *plan, char *
     return r;
 }
 
+static int check_remote(const struct cli_args *args, struct run_plan *plan, char *error)
+{
+    _Static_assert((int)REMOTE_ERROR_BYTES <= (int)CHECK_ERROR_BYTES, "each line fits");
+
+    return remote_plan(args->operators, args->pki, plan->mode == RUN_NESTED, &plan->remote, error);
+}
+
 int check_run(const struct cli_args *args, const struct machine *m, struct run_plan *ret,
               char error[CHECK_ERROR_BYTES])
 {
     struct run_plan *plan = ret;
     int r;
 
-    *plan = (struct run_plan){0};
+    *plan = (struct run_plan){.remote.listener = -1};
     plan->mode = check_mode((enum run_mode)args->mode, m, plan->why, sizeof(plan->why));
     if (operator_path(args, plan->socket, sizeof(plan->socket), error, CHECK_ERROR_BYTES) < 0)
         return EXIT_USAGE;
@@ -383,12 +390,13 @@ int check_run(const struct cli_args *args, const struct machine *m, struct run_p
         r = check_disks(args, plan, error);
     if (r == 0)
         r = check_nets(args, plan, error);
-    return r;
+    return r == 0 ? check_remote(args, plan, error) : r;
 }
 
 void check_done(struct run_plan *plan)
 {
     disks_done(&plan->disks);
     nets_done(&plan->nets);
+    remote_done(&plan->remote);
     pool_done(&plan->pool);
 }

@@ -11,6 +11,7 @@
 #include "cli/disks.h"
 #include "cli/nets.h"
 #include "cli/options.h"
+#include "cli/remote.h"
 #include "cli/vtl2_settings.h"
 
 struct machine;
@@ -38,6 +39,7 @@ struct run_plan {
     struct disks_plan disks;
     struct nets_plan nets;
     char passt[PATH_MAX]; /* empty: no NIC needs it */
+    struct remote_plan remote;
 };
 
 enum kernel_verdict {

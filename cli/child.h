@@ -31,7 +31,7 @@ enum {
     CHILD_FD_MEMORY = 3,
     CHILD_FD_STREAMS = 4,
     CHILD_FD_EXTRA = CHILD_FD_STREAMS + STREAM_COUNT,
-    CHILD_EXTRA_MAX = 132,
+    CHILD_EXTRA_MAX = 133,
 };
 
 /* Descriptors for CHILD_FD_EXTRA and on; they stay the caller's. */

@@ -10,19 +10,23 @@
 #include "base/mem.h"
 #include "cli/payload.h"
 #include "cli/payload_disks.h"
+#include "ipc/remote.h"
 
 enum {
     DISK_ARGUMENTS = 6, /* of one file */
     DISK_TEXT_BYTES = 384,
     NET_ARGUMENTS = 4,
-    MAX_ARGUMENTS = 64 + DISK_ARGUMENTS * DISKS_NESTED_FILES + NET_ARGUMENTS * NETS_MAX,
+    REMOTE_ARGUMENTS = 4,
+    MAX_ARGUMENTS =
+        64 + REMOTE_ARGUMENTS + DISK_ARGUMENTS * DISKS_NESTED_FILES + NET_ARGUMENTS * NETS_MAX,
     TEXT_BYTES = 2560 + 3 * PATH_MAX + DISK_TEXT_BYTES * DISKS_NESTED_FILES,
     /* PCI slots of the outer VM, eight functions each. Below are those of the machine itself. */
     DISK_FIRST_SLOT = 8,
     SLOT_FUNCTIONS = 8,
 };
 _Static_assert(DISK_FIRST_SLOT + DISKS_NESTED_FILES / SLOT_FUNCTIONS <= 32, "slots of a bus");
-_Static_assert((int)DISKS_NESTED_FILES + NETS_MAX <= (int)CHILD_EXTRA_MAX, "each is handed down");
+_Static_assert((int)DISKS_NESTED_FILES + NETS_MAX + 1 <= (int)CHILD_EXTRA_MAX,
+               "each is handed down");
 
 /* An argument vector whose texts are made on the way. */
 struct arguments {
@@ -66,6 +70,8 @@ static int launch_hosted(const struct cli_args *args, const struct run_plan *pla
         return r;
     for (size_t i = 0; i < nets->n; i++)
         extra.at[extra.n++] = nets->at[i].fd;
+    if (plan->remote.wanted)
+        extra.at[extra.n++] = plan->remote.listener;
     (void)snprintf(program, sizeof(program), "%s/bulkhead-init", plan->programs);
     return child_start(argv, config, true, &extra, ret);
 }
@@ -205,6 +211,21 @@ static void add_nets(struct arguments *a, const struct net_ends *nets, struct ch
         add_net(a, &nets->at[i], i, extra);
 }
 
+/* Operators reach the outer VM by a card of its own. */
+static void add_remote(struct arguments *a, const struct remote_plan *p)
+{
+    static const uint8_t mac[] = REMOTE_MAC;
+
+    if (!p->wanted || p->vsock)
+        return;
+    add(a, "-netdev");
+    add(a, "user,id=operators,restrict=on,hostfwd=tcp:%s%s%s:%u-" REMOTE_ADDRESS ":%u",
+        p->v6 ? "[" : "", p->address, p->v6 ? "]" : "", p->port, p->port);
+    add(a, "-device");
+    add(a, "virtio-net-pci,netdev=operators,mac=%02x:%02x:%02x:%02x:%02x:%02x,romfile=", mac[0],
+        mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
 static void add_outer(struct arguments *a, const struct cli_args *args, const struct run_plan *plan)
 {
     add(a, "%s", plan->qemu);
@@ -234,6 +255,7 @@ static int launch_nested(const struct cli_args *args, const struct run_plan *pla
     add_outer(a, args, plan);
     add_images(a, &plan->disks, &extra);
     add_nets(a, nets, &extra);
+    add_remote(a, &plan->remote);
     if (a->err < 0)
         return a->err;
     return child_start(a->at, initramfs, false, &extra, ret);

@@ -55,6 +55,8 @@ struct cli_args {
     struct net_list nets;
     struct pair_list devices; /* what the settings' devices are here */
     unsigned reboot;          /* enum reboot_mode */
+    const char *operators;    /* where they come in over the network; NULL: nowhere */
+    const char *pki;          /* a folder of certificates; NULL: the usual one */
 
     /* logs, restart */
     bool follow;

@@ -19,6 +19,7 @@
 #include "cli/options.h"
 #include "cli/render.h"
 #include "cli/say.h"
+#include "ipc/admin_json.h"
 
 enum {
     ANSWER_MS = 15 * 1000, /* diag gives the supervisor 10 s */
@@ -213,7 +214,7 @@ static void show_lines(const struct cli_args *args, const Bulkhead__AdminAnswer 
 {
     for (size_t i = 0; i < answer->n_lines; i++) {
         if (args->json)
-            json_line(render_line_json(answer->lines[i]), stdout);
+            json_line(admin_line_json(answer->lines[i]), stdout);
         else
             render_line(answer->lines[i], is_coloured(), stdout);
     }

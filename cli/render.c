@@ -5,6 +5,7 @@
 
 #include "base/board.h"
 #include "base/macro.h"
+#include "ipc/admin_json.h"
 
 enum {
     COLUMNS = 9,
@@ -135,16 +136,8 @@ json_t *render_processes_json(Bulkhead__ProcessRow *const *rows, size_t n)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < n; i++) {
-        const Bulkhead__ProcessRow *p = rows[i];
-
-        (void)json_array_append_new(
-            list,
-            json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:s, s:s, s:s}", "name", p->name, "state",
-                      p->state, "pid", p->pid, "generation", (json_int_t)p->generation, "restarts",
-                      (json_int_t)p->restarts, "uptime_ms", (json_int_t)p->uptime_ms, "build_id",
-                      p->build_id, "last_death", p->last_death, "sandbox", p->sandbox));
-    }
+    for (size_t i = 0; i < n; i++)
+        (void)json_array_append_new(list, admin_process_json(rows[i]));
     return list;
 }
 
@@ -216,15 +209,8 @@ json_t *render_values_json(Bulkhead__ValueRow *const *rows, size_t n)
     json_t *object = json_object();
 
     for (size_t i = 0; i < n; i++)
-        (void)json_object_set_new(object, rows[i]->path,
-                                  rows[i]->is_text ? json_string(rows[i]->text)
-                                                   : json_integer((json_int_t)rows[i]->number));
+        (void)json_object_set_new(object, rows[i]->path, admin_value_json(rows[i]));
     return object;
-}
-
-static const char *level_name(uint32_t level)
-{
-    return level == LOG_LEVEL_ERROR ? "error" : level == LOG_LEVEL_WARN ? "warn" : "info";
 }
 
 static const char *level_colour(uint32_t level)
@@ -238,14 +224,7 @@ void render_line(const Bulkhead__LogRow *row, bool colour, FILE *out)
                   (unsigned long long)(row->time_ns / 1000 % 1000000));
     put_clean(row->process, out);
     (void)fprintf(out, "/%u %s%s%s: ", row->generation, colour ? level_colour(row->level) : "",
-                  level_name(row->level), colour ? PLAIN : "");
+                  admin_level_name(row->level), colour ? PLAIN : "");
     put_clean(row->text, out);
     (void)fputc('\n', out);
-}
-
-json_t *render_line_json(const Bulkhead__LogRow *row)
-{
-    return json_pack("{s:I, s:s, s:I, s:s, s:s}", "time_ns", (json_int_t)row->time_ns, "process",
-                     row->process, "generation", (json_int_t)row->generation, "level",
-                     level_name(row->level), "text", row->text);
 }

@@ -21,9 +21,8 @@ json_t *render_processes_json(Bulkhead__ProcessRow *const *rows, size_t n);
 void render_values(Bulkhead__ValueRow **rows, size_t n, FILE *out);
 json_t *render_values_json(Bulkhead__ValueRow *const *rows, size_t n);
 
-/* One line. */
+/* One line; as JSON: ipc/admin_json.h. */
 void render_line(const Bulkhead__LogRow *row, bool colour, FILE *out);
-json_t *render_line_json(const Bulkhead__LogRow *row);
 
 /* "5.3 s", "12 min", "3 h", "9 d". */
 void render_uptime(uint64_t ms, char *ret, size_t len);

@@ -207,7 +207,7 @@ int run_command(const struct cli_args *args)
 
     if (plan == NULL)
         return say(EXIT_FAILED, "%s", strerror(ENOMEM));
-    *plan = (struct run_plan){0};
+    *plan = (struct run_plan){.remote.listener = -1};
     status = run_planned(&run, plan);
     check_done(plan);
     free(plan);

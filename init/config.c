@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "init/nets.h"
+#include "init/remote.h"
 
 struct text_limit {
     size_t offset; /* of the char pointer in the message */
@@ -78,7 +79,9 @@ static int check(const Bulkhead__VmConfig *c, struct why *why)
 
     for (size_t i = 0; r == 0 && i < COUNT_OF(text_limits); i++)
         r = check_text(c, &text_limits[i], why);
-    return r < 0 ? r : nets_check(c->nets, c->n_nets, why);
+    if (r == 0)
+        r = nets_check(c->nets, c->n_nets, why);
+    return r < 0 ? r : remote_check(c->remote, why);
 }
 
 int config_parse(const void *bytes, size_t len, Bulkhead__VmConfig **ret, struct why *why)

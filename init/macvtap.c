@@ -1,6 +1,5 @@
 #include "init/macvtap.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
@@ -13,17 +12,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
+#include "init/card.h"
 
 enum {
     MESSAGE_BYTES = 512,
-    MAC_TEXT_BYTES = 18,
     VNET_HEADER_BYTES = 12,
-    PATH_BYTES = 64 + IF_NAMESIZE,
     /*
      * Of frames that wait for the worker. What the host side sends from a stream has no congestion control (passt:
      * the receiver's window alone, some 6 MiB for Linux' largest): what is lost here is sent all over again.
@@ -31,49 +27,6 @@ enum {
     QUEUE_BYTES = 12 << 20,
     SENT_BYTES = 8 << 20, /* of the worker's frames on their way; what is more is lost */
 };
-
-static const char CARDS[] = "/sys/class/net";
-
-/* --- finding the card --- */
-
-static bool has_mac(const char *card, const char *mac)
-{
-    char path[PATH_BYTES], text[MAC_TEXT_BYTES];
-    AUTO_FD fd = -1;
-
-    (void)snprintf(path, sizeof(path), "%s/%.15s/address", CARDS, card);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd >= 0 && read(fd, text, sizeof(text)) == (ssize_t)sizeof(text) &&
-           memcmp(text, mac, MAC_TEXT_BYTES - 1) == 0;
-}
-
-static unsigned find_card(const char *mac, char ret_name[IF_NAMESIZE])
-{
-    DIR *dir = opendir(CARDS);
-    unsigned found = 0;
-
-    if (dir == NULL)
-        return 0;
-    for (const struct dirent *d = readdir(dir); d != NULL && found == 0; d = readdir(dir)) {
-        if (d->d_name[0] == '.' || !has_mac(d->d_name, mac))
-            continue;
-        (void)snprintf(ret_name, IF_NAMESIZE, "%.15s", d->d_name);
-        found = if_nametoindex(ret_name);
-    }
-    (void)closedir(dir);
-    return found;
-}
-
-static unsigned wait_for_card(const char *mac, uint64_t wait_ns, char ret_name[IF_NAMESIZE])
-{
-    const struct timespec nap = {.tv_nsec = 2 * 1000 * 1000};
-    uint64_t end_ns = clock_now_ns() + wait_ns;
-    unsigned index;
-
-    while ((index = find_card(mac, ret_name)) == 0 && clock_now_ns() < end_ns)
-        (void)nanosleep(&nap, NULL);
-    return index;
-}
 
 /* --- the link over it --- */
 
@@ -190,16 +143,15 @@ static int open_link(const char *name)
 
 int macvtap_open(const uint8_t mac[6], uint64_t wait_ns, struct why *why)
 {
-    char text[MAC_TEXT_BYTES], card[IF_NAMESIZE], name[IF_NAMESIZE];
+    char card[IF_NAMESIZE], name[IF_NAMESIZE];
     uint32_t queue = 0;
-    unsigned lower;
+    unsigned lower = card_wait(mac, wait_ns, card);
     int r;
 
-    (void)snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-                   mac[3], mac[4], mac[5]);
-    lower = wait_for_card(text, wait_ns, card);
     if (lower == 0)
-        return why_say(why, -ENODEV, "no network card with the address %s", text);
+        return why_say(why, -ENODEV,
+                       "no network card with the address %02x:%02x:%02x:%02x:%02x:%02x", mac[0],
+                       mac[1], mac[2], mac[3], mac[4], mac[5]);
     (void)snprintf(name, sizeof(name), "guest%u", lower);
     r = bring_up(card, &queue);
     if (r == 0)

@@ -18,7 +18,7 @@ _Static_assert((int)COM_COUNT <= (int)OBJECT_MAX_INDEX, "every index fits");
 struct maker {
     const Bulkhead__VmConfig *config;
     int *com_fds;
-    int *net_fds;
+    int *end_fds;
     struct objects *objects;
     struct why *why;
 };
@@ -74,10 +74,10 @@ static int take_com(struct maker *m, unsigned index)
     return why_errno(m->why, -errno, "com%u", index + 1);
 }
 
-/* A NIC that there is not has nothing behind it. Like a line's, its other end must never make the worker wait. */
-static int take_net(struct maker *m, unsigned index)
+/* Without one, nothing is behind it. Like a line's, its other end must never make the worker wait. */
+static int take_end(struct maker *m, bool is_there, size_t place, const char *what)
 {
-    int fd = fd_steal(&m->net_fds[index]);
+    int fd = is_there ? fd_steal(&m->end_fds[place]) : -1;
     int flags;
 
     if (fd < 0)
@@ -86,7 +86,7 @@ static int take_net(struct maker *m, unsigned index)
     if (flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0)
         return fd;
     fd_closep(&fd);
-    return why_errno(m->why, -errno, "network card %u", index);
+    return why_errno(m->why, -errno, "%s %zu", what, place);
 }
 
 static int open_kvm(struct maker *m)
@@ -183,7 +183,13 @@ static int make(struct maker *m, enum object_kind kind, unsigned index)
     case OBJECT_CAPTURE:
         return make_memory(m, "capture", manifest_object_bytes(kind, index));
     case OBJECT_NET:
-        return take_net(m, index);
+        return take_end(m, index < m->config->n_nets, index, "network card");
+    case OBJECT_REMOTE:
+        return take_end(m, m->config->remote != NULL, m->config->n_nets, "operators' socket");
+    case OBJECT_TLS:
+        return make_memory(m, "tls", manifest_object_bytes(kind, index));
+    case OBJECT_AUDIT:
+        return make_memory(m, "audit", manifest_object_bytes(kind, index));
     case OBJECT_RING:
         return make_ring(m);
     case OBJECT_BELL:
@@ -222,13 +228,13 @@ static int make_row(struct objects *o, struct maker *m, enum process process)
     return 0;
 }
 
-int objects_make(struct objects *o, const Bulkhead__VmConfig *config, int *com_fds, int *net_fds,
+int objects_make(struct objects *o, const Bulkhead__VmConfig *config, int *com_fds, int *end_fds,
                  struct why *why)
 {
     struct maker m = {
         .config = config,
         .com_fds = com_fds,
-        .net_fds = net_fds,
+        .end_fds = end_fds,
         .objects = o,
         .why = why,
     };
@@ -238,8 +244,8 @@ int objects_make(struct objects *o, const Bulkhead__VmConfig *config, int *com_f
         r = make_row(o, &m, p);
     for (unsigned i = 0; i < COM_COUNT; i++)
         fd_closep(&com_fds[i]);
-    for (unsigned i = 0; i < NETS_MAX; i++)
-        fd_closep(&net_fds[i]);
+    for (unsigned i = 0; i < PLACE_ENDS; i++)
+        fd_closep(&end_fds[i]);
     return r;
 }
 

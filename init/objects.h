@@ -10,13 +10,14 @@
 #include "base/macro.h"
 #include "control.pb-c.h"
 #include "init/operator.h"
+#include "init/place.h"
 #include "init/why.h"
 #include "ipc/manifest.h"
 #include "ipc/nets.h"
 #include "ipc/ring.h"
 
 enum {
-    OBJECT_KINDS = OBJECT_OPERATOR + 1,
+    OBJECT_KINDS = OBJECT_AUDIT + 1,
     OBJECT_MAX_INDEX = VPS_MAX,
 };
 
@@ -32,11 +33,11 @@ struct objects {
 void objects_init(struct objects *o);
 
 /*
- * Make or open every object that a row of the manifest names. com_fds, COM_COUNT of them, and net_fds,
- * NETS_MAX (-1: no such NIC), are taken over in any case. On failure why says what; objects_done() releases what was made.
+ * Make or open every object that a row of the manifest names. com_fds, COM_COUNT of them, and end_fds,
+ * PLACE_ENDS (-1: none), are taken over in any case. On failure why says what; objects_done() releases what was made.
  */
 int MUST_USE objects_make(struct objects *o, const Bulkhead__VmConfig *config, int *com_fds,
-                          int *net_fds, struct why *why);
+                          int *end_fds, struct why *why);
 
 /*
  * A descriptor for one grant, opened read-only where the grant is not for writing. The caller owns

@@ -7,8 +7,8 @@ void place_init(struct place *p)
     *p = (struct place){.config_fd = -1, .report_fd = -1, .vtl2_fd = -1};
     for (int i = 0; i < COM_COUNT; i++)
         p->com_fds[i] = -1;
-    for (int i = 0; i < NETS_MAX; i++)
-        p->net_fds[i] = -1;
+    for (int i = 0; i < PLACE_ENDS; i++)
+        p->end_fds[i] = -1;
 }
 
 void place_done(struct place *p)
@@ -18,6 +18,6 @@ void place_done(struct place *p)
     fd_closep(&p->vtl2_fd);
     for (int i = 0; i < COM_COUNT; i++)
         fd_closep(&p->com_fds[i]);
-    for (int i = 0; i < NETS_MAX; i++)
-        fd_closep(&p->net_fds[i]);
+    for (int i = 0; i < PLACE_ENDS; i++)
+        fd_closep(&p->end_fds[i]);
 }

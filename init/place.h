@@ -12,13 +12,18 @@
 #include "ipc/manifest.h"
 #include "ipc/nets.h"
 
+enum {
+    PLACE_ENDS = NETS_MAX + 1,
+};
+
 struct place {
     bool nested;
     int config_fd;
     int report_fd;
     int com_fds[COM_COUNT];
-    int net_fds[NETS_MAX]; /* what NICs are plugged into; -1: nothing */
-    int vtl2_fd;           /* where the output of the vtl2 script goes; -1: nowhere */
+    int end_fds
+        [PLACE_ENDS]; /* what NICs are plugged into, then what operators connect to; -1: nothing */
+    int vtl2_fd;      /* where the output of the vtl2 script goes; -1: nowhere */
 };
 
 /* All -1. */
@@ -26,7 +31,7 @@ void place_init(struct place *p);
 
 /*
  * On a plain host: claim what `bulkhead run` hands down (3 configuration, 4 reports, 5 to 8
- * com1 to com4, 9 vtl2 output, from 10 on one for each NIC), make the mounts private and mount a /proc of our own.
+ * com1 to com4, 9 vtl2 output, from 10 on one for each NIC, then what remote operators connect to), make the mounts private and mount a /proc of our own.
  */
 int MUST_USE place_hosted(struct place *p, struct why *why);
 

@@ -14,7 +14,7 @@ enum {
     INHERITED_REPORT = 4,
     INHERITED_COM1 = 5,
     INHERITED_VTL2 = INHERITED_COM1 + COM_COUNT,
-    INHERITED_NET,
+    INHERITED_END,
 };
 
 static int claim(int fd, int *ret)
@@ -38,9 +38,9 @@ static int claim_all(struct place *p, struct why *why)
         r = claim(INHERITED_VTL2, &p->vtl2_fd);
     if (r < 0)
         return why_errno(why, r, "init: descriptors 3 to %d are to be inherited", INHERITED_VTL2);
-    for (int i = 0; i < NETS_MAX && claim(INHERITED_NET + i, &p->net_fds[i]) == 0; i++)
+    for (int i = 0; i < PLACE_ENDS && claim(INHERITED_END + i, &p->end_fds[i]) == 0; i++)
         continue;
-    if (syscall(SYS_close_range, INHERITED_NET + (unsigned)NETS_MAX, ~0u, 0) < 0)
+    if (syscall(SYS_close_range, INHERITED_END + (unsigned)PLACE_ENDS, ~0u, 0) < 0)
         return why_errno(why, -errno, "init: close_range");
     return 0;
 }

@@ -21,8 +21,9 @@ static const char *const diag_links[] = {"anon_inode:[eventpoll]", "anon_inode:[
 
 const struct quota_row quotas[PROCESS_COUNT] = {
     [PROCESS_SUPERVISOR] = {SUPERVISOR_OWN_FDS, supervisor_links, COUNT_OF(supervisor_links),
-                            "the partition's descriptors, channels to workers"                                                    },
-    [PROCESS_DIAG] = {18,                 diag_links,       COUNT_OF(diag_links),       "its loop, and 16 operators at once"},
+                            "the partition's descriptors, channels to workers"                   },
+    [PROCESS_DIAG] = {18 + 48,            diag_links,       COUNT_OF(diag_links),
+                            "its loop, 16 operators at once, and 48 connections over the network"},
 };
 
 unsigned quota_threads(enum process process, unsigned vcpus)

@@ -17,6 +17,7 @@
 #include "init/first_cpu.h"
 #include "init/nested_disks.h"
 #include "init/nets.h"
+#include "init/remote.h"
 #include "init/vtl2.h"
 
 enum {
@@ -228,15 +229,20 @@ int vm_start(struct vm *vm, struct why *why)
     if (r == 0 && vm->place.nested)
         r = nested_disks_find(vm->config, "/sys/block", DISKS_WAIT_S * NS_PER_S, why);
     if (r == 0)
-        r = nets_plug(vm->config, vm->place.nested, vm->place.net_fds, why);
+        r = nets_plug(vm->config, vm->place.nested, vm->place.end_fds, why);
+    if (r == 0)
+        r = remote_listen(vm->config->remote, vm->place.nested,
+                          &vm->place.end_fds[vm->config->n_nets], why);
     if (r == 0)
         r = disk_check_all(vm->config->disks, vm->config->n_disks, why);
     if (r == 0)
         r = procs_open(&vm->procs, vm->config, vm->place.nested, why);
     if (r == 0)
-        r = objects_make(&vm->objects, vm->config, vm->place.com_fds, vm->place.net_fds, why);
+        r = objects_make(&vm->objects, vm->config, vm->place.com_fds, vm->place.end_fds, why);
     if (r == 0)
         r = nets_open(&vm->objects, vm->config, vm->place.nested, why);
+    if (r == 0)
+        r = remote_open(&vm->objects, vm->config->remote, why);
     if (r == 0)
         r = disks_open(&vm->disks, &vm->objects, vm->config, why);
     if (r < 0)

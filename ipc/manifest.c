@@ -5,12 +5,14 @@
 
 #include "base/board.h"
 #include "base/num.h"
+#include "ipc/audit.h"
 #include "ipc/capture.h"
 #include "ipc/disks.h"
 #include "ipc/frames.h"
 #include "ipc/inflight.h"
 #include "ipc/nets.h"
 #include "ipc/port.h"
+#include "ipc/remote.h"
 #include "ipc/ring.h"
 #include "ipc/vmbus.h"
 
@@ -127,16 +129,19 @@ static const struct grant net_grants[] = {
 
 /* The operators' socket stands before all that comes with each new process: the filter names it. */
 static const struct grant diag_grants[] = {
-    {OBJECT_BOARD,    PROCESS_DIAG,       true,  "what it shows of itself"},
-    {OBJECT_OPERATOR, 0,                  true,  "accepts operators"      },
-    {OBJECT_BOARD,    PROCESS_INIT,       false, "shows it to operators"  },
-    {OBJECT_BOARD,    PROCESS_SUPERVISOR, false, "shows it to operators"  },
-    {OBJECT_BOARD,    PROCESS_CHIPSET,    false, "shows it to operators"  },
-    {OBJECT_BOARD,    PROCESS_VTPM,       false, "shows it to operators"  },
-    {OBJECT_BOARD,    PROCESS_VMBUS,      false, "shows it to operators"  },
-    {OBJECT_BOARD,    PROCESS_STORAGE,    false, "shows it to operators"  },
-    {OBJECT_BOARD,    PROCESS_NET,        false, "shows it to operators"  },
-    {OBJECT_CAPTURE,  0,                  false, "shows it to operators"  },
+    {OBJECT_BOARD,    PROCESS_DIAG,       true,  "what it shows of itself"                    },
+    {OBJECT_OPERATOR, 0,                  true,  "accepts operators"                          },
+    {OBJECT_BOARD,    PROCESS_INIT,       false, "shows it to operators"                      },
+    {OBJECT_BOARD,    PROCESS_SUPERVISOR, false, "shows it to operators"                      },
+    {OBJECT_BOARD,    PROCESS_CHIPSET,    false, "shows it to operators"                      },
+    {OBJECT_BOARD,    PROCESS_VTPM,       false, "shows it to operators"                      },
+    {OBJECT_BOARD,    PROCESS_VMBUS,      false, "shows it to operators"                      },
+    {OBJECT_BOARD,    PROCESS_STORAGE,    false, "shows it to operators"                      },
+    {OBJECT_BOARD,    PROCESS_NET,        false, "shows it to operators"                      },
+    {OBJECT_CAPTURE,  0,                  false, "shows it to operators"                      },
+    {OBJECT_REMOTE,   0,                  true,  "accepts operators who come over the network"},
+    {OBJECT_TLS,      0,                  false, "shows them a certificate, and knows theirs" },
+    {OBJECT_AUDIT,    0,                  true,  "keeps in mind who did what"                 },
 };
 
 /* clang-format 14 shifts every row of this for a new one, and dies of the result. */
@@ -260,6 +265,10 @@ size_t manifest_object_bytes(enum object_kind kind, unsigned index)
         return whole_pages(sizeof(struct frames_page));
     case OBJECT_CAPTURE:
         return whole_pages(sizeof(struct capture_page));
+    case OBJECT_TLS:
+        return whole_pages(sizeof(struct tls_page));
+    case OBJECT_AUDIT:
+        return whole_pages(sizeof(struct audit_page));
     case OBJECT_NET:
     case OBJECT_BELL:
     case OBJECT_IRQ:
@@ -271,6 +280,7 @@ size_t manifest_object_bytes(enum object_kind kind, unsigned index)
     case OBJECT_KERNEL:
     case OBJECT_INITRD:
     case OBJECT_OPERATOR:
+    case OBJECT_REMOTE:
         break;
     }
     return 0;

@@ -72,6 +72,9 @@ enum object_kind {
     OBJECT_KERNEL,   /* the guest's kernel image, read-only */
     OBJECT_INITRD,   /* the guest's initrd, read-only; /dev/null when there is none */
     OBJECT_OPERATOR, /* listening socket for operators */
+    OBJECT_REMOTE, /* the same, for those who come over the network; /dev/null when there are none */
+    OBJECT_TLS,    /* struct tls_page */
+    OBJECT_AUDIT,  /* struct audit_page */
 };
 
 struct grant {

@@ -63,6 +63,7 @@ static inline void stage_init(struct stage *s)
         board_take_rows(&s->boards[i]);
         s->diag->boards[i] = s->pages[i];
     }
+    s->diag->audit.page = calloc(1, sizeof(*s->diag->audit.page));
     make_listener(s);
     ck_assert_int_eq(channel_pair(pair), 0);
     s->control = pair[0];
@@ -84,6 +85,7 @@ static inline void stage_done(struct stage *s)
     fd_closep(&s->control);
     for (unsigned i = 0; i < PROCESS_COUNT; i++)
         free(s->pages[i]);
+    free(s->diag->audit.page);
     free(s->diag);
 }
 

@@ -3,11 +3,12 @@
  *
  *   run-sim [--timeout SECONDS] [--socket PATH] [--pss] [--as WORKER PROGRAM] [--vcpus N]
  *           [--memory MIB] [--disk DISK]... [--net NET]... [--net-rate N] [--net-room BYTES]
+ *           [--operators ADDRESS:PORT --pki DIR]
  *           INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]
  *
  * COM1 goes to stdout. Exit status 0 when the simulator says that it passed. With --pss the
  * proportional memory of all processes is printed when they have started. --as runs PROGRAM in the
- * place of a worker. DISK is as `bulkhead run --disk` has it. --net gives the guest a NIC, up to four times, and NET is
+ * place of a worker. DISK is as `bulkhead run --disk` has it, --operators and --pki as there. --net gives the guest a NIC, up to four times, and NET is
  * what it is plugged into: a peer that answers (net_peer.h), with N frames a second at most and a socket with room for
  * BYTES of the guest's, and what it finds wrong fails the run: echo, stream, or one of other manners (run_net.c); flood=BYTES, somebody who only sends (net_flood.h);
  * none, nobody; discard; or tap=NAME. Needs root, as init does.
@@ -37,6 +38,7 @@
 #include "base/rd.h"
 #include "cli/disks.h"
 #include "cli/payload_disks.h"
+#include "cli/remote.h"
 #include "control.pb-c.h"
 #include "ipc/manifest.h"
 #include "tests/sim/run_net.h"
@@ -48,7 +50,7 @@ enum {
     FD_VTL2 = FD_COM + COM_COUNT,
     FD_NET,                       /* the first one, if there is one */
     STREAMS = FD_NET - FD_REPORT, /* report, COM1 to COM4, vtl2 */
-    INHERITED_MAX = 1 + STREAMS + NETS_MAX,
+    INHERITED_MAX = 1 + STREAMS + NETS_MAX + 1,
     REPORT_MAX = 1 << 16,
     EXIT_USAGE = 2,
     EXIT_TIMEOUT = 124,
@@ -69,6 +71,8 @@ struct run {
     int n_nets;
     uint64_t net_rate;
     int net_room;
+    const char *operators, *pki; /* where they come in; NULL: nowhere */
+    struct remote_plan remote;
     char dir[32]; /* of links to the programs */
     pid_t pid;
     int ours[STREAMS];
@@ -162,7 +166,7 @@ static int make_config(struct run *run)
     char name[] = "sim";
     char kernel[] = "/dev/null";
     char socket_path[PATH_MAX];
-    static uint8_t packed[32768];
+    static uint8_t packed[65536];
     Bulkhead__VmConfig c;
     Bulkhead__Net nets[NETS_MAX], *net_list[NETS_MAX];
     size_t len;
@@ -180,6 +184,8 @@ static int make_config(struct run *run)
     c.programs_dir = run->dir;
     c.operator_socket = socket_path;
     put_nets(run, nets, net_list, &c);
+    if (run->remote.wanted)
+        c.remote = &run->remote.message;
     r = put_disks(run, &c);
     if (r < 0)
         return r;
@@ -217,7 +223,9 @@ static _Noreturn void child(const struct run *run, int config, const int theirs[
     memcpy(&fds[1], theirs, STREAMS * sizeof(*theirs));
     for (int i = 0; i < run->n_nets; i++)
         fds[1 + STREAMS + i] = run->nets[i].fd;
-    hand_on(fds, 1 + STREAMS + run->n_nets);
+    if (run->remote.wanted)
+        fds[1 + STREAMS + run->n_nets] = run->remote.listener;
+    hand_on(fds, 1 + STREAMS + run->n_nets + (run->remote.wanted ? 1 : 0));
     (void)execve(path, argv, envp);
     _exit(127);
 }
@@ -408,6 +416,7 @@ static int usage(void)
         stderr,
         "usage: run-sim [--timeout SECONDS] [--socket PATH] [--pss] "
         "[--as WORKER PROGRAM] [--vcpus N] [--memory MIB] [--disk DISK]... "
+        "[--operators ADDRESS:PORT --pki DIR] "
         "[--net echo|stream|flood=BYTES|none|discard|tap=NAME|...]... [--net-rate N] [--net-room BYTES] "
         "INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
     return EXIT_USAGE;
@@ -453,6 +462,12 @@ static int take_option(struct run *run, int c, int argc, char **argv)
     case 'r':
         run->net_rate = strtoull(optarg, NULL, 10);
         return 0;
+    case 'o':
+        run->operators = optarg;
+        return 0;
+    case 'k':
+        run->pki = optarg;
+        return 0;
     case 'R':
         run->net_room = (int)strtoul(optarg, NULL, 10);
         return 0;
@@ -479,6 +494,8 @@ static int parse(struct run *run, int argc, char **argv)
         {"memory", required_argument, NULL, 'm'},
         {"disk", required_argument, NULL, 'd'},
         {"net", required_argument, NULL, 'n'},
+        {"operators", required_argument, NULL, 'o'},
+        {"pki", required_argument, NULL, 'k'},
         {"net-rate", required_argument, NULL, 'r'},
         {"net-room", required_argument, NULL, 'R'},
         {0}
@@ -504,9 +521,20 @@ static int parse(struct run *run, int argc, char **argv)
     return 0;
 }
 
+static int open_remote(struct run *run)
+{
+    char error[REMOTE_ERROR_BYTES];
+
+    if (remote_plan(run->operators, run->pki, false, &run->remote, error) == 0)
+        return 0;
+    fprintf(stderr, "run-sim: %s\n", error);
+    return -EINVAL;
+}
+
 int main(int argc, char **argv)
 {
-    static struct run run = {.timeout_s = 120, .vcpus = 1, .memory_mib = 64, .status = -1};
+    static struct run run = {
+        .timeout_s = 120, .vcpus = 1, .memory_mib = 64, .status = -1, .remote.listener = -1};
     int r;
 
     for (int i = 0; i < NETS_MAX; i++)
@@ -517,6 +545,8 @@ int main(int argc, char **argv)
     r = link_programs(&run);
     if (r == 0)
         r = open_nets(&run);
+    if (r == 0)
+        r = open_remote(&run);
     if (r == 0)
         r = start(&run);
     if (r == 0)

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "workers/diag/audit.h"
 #include "workers/diag/ps.h"
 
 enum {
@@ -147,6 +148,9 @@ void answer_next(struct question *q, const struct board_page *const boards[PROCE
         return;
     case BULKHEAD__ADMIN_CALL__VERB__CAPTURE:
         capture_answer_next(&q->capture, ret);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__AUDIT:
+        audit_answer_next(&q->audit, ret);
         return;
     case BULKHEAD__ADMIN_CALL__VERB__NONE:
     case BULKHEAD__ADMIN_CALL__VERB__RESTART:

@@ -11,6 +11,7 @@
 
 #include "admin.pb-c.h"
 #include "base/macro.h"
+#include "workers/diag/audit.h"
 #include "workers/diag/capture.h"
 #include "workers/diag/inspect.h"
 #include "workers/diag/logs.h"
@@ -28,6 +29,7 @@ struct question {
     struct inspect_cursor inspect;
     struct logs_cursor logs;
     struct capture_answer capture;
+    struct audit_cursor audit;
 };
 
 struct datagram {

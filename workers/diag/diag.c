@@ -18,7 +18,7 @@ enum {
 void diag_schedule(struct diag *d)
 {
     struct timeval pause = {.tv_usec = DIAG_FOLLOW_MS * 1000};
-    bool any = false;
+    bool any = https_has_peers(&d->https);
 
     for (unsigned i = 0; i < DIAG_SESSIONS; i++) {
         any |= d->sessions[i].state != SESSION_FREE;
@@ -41,6 +41,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
             session_tick(&d->sessions[i], now_ns);
     }
     capture_ask(d, now_ns);
+    https_tick(&d->https, now_ns);
     diag_schedule(d);
 }
 
@@ -128,6 +129,18 @@ int diag_init(struct diag *d, int listener, int control)
     return 0;
 }
 
+int diag_let_in(struct diag *d, int listener, const struct tls_page *page, const char **ret_why)
+{
+    return https_init(&d->https, d, listener, page, ret_why);
+}
+
+static void show_audit(struct diag *d)
+{
+    d->audit.generation = d->board->generation;
+    d->audit.row_records = board_add(d->board, BOARD_COUNTER, "audit/records");
+    d->audit.row_hash = board_add(d->board, BOARD_TEXT, "audit/hash");
+}
+
 int diag_run(struct diag *d, struct board *board)
 {
     d->board = board;
@@ -136,6 +149,14 @@ int diag_run(struct diag *d, struct board *board)
     d->row_calls = board_add(board, BOARD_COUNTER, "calls");
     d->row_refused = board_add(board, BOARD_COUNTER, "sessions_refused");
     d->row_dropped = board_add(board, BOARD_COUNTER, "sessions_dropped");
+    d->row_denied = board_add(board, BOARD_COUNTER, "calls_denied");
+    show_audit(d);
+    if (d->https.http != NULL) {
+        d->row_peers = board_add(board, BOARD_GAUGE, "network/connections");
+        d->row_strangers = board_add(board, BOARD_COUNTER, "network/strangers");
+        if (https_start(&d->https) < 0)
+            return -ENOMEM;
+    }
     if (event_add(&d->accepting, NULL) < 0 || event_add(&d->from_supervisor, NULL) < 0)
         return -ENOMEM;
     if (event_base_dispatch(d->base) < 0)
@@ -147,6 +168,7 @@ void diag_done(struct diag *d)
 {
     for (unsigned i = 0; i < DIAG_SESSIONS; i++)
         session_close(&d->sessions[i]);
+    https_done(&d->https);
     if (d->base != NULL)
         event_base_free(d->base);
     d->base = NULL;

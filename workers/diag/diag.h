@@ -14,6 +14,9 @@
 #include "base/macro.h"
 #include "ipc/manifest.h"
 #include "workers/diag/answer.h"
+#include "workers/diag/audit.h"
+#include "workers/diag/caller.h"
+#include "workers/diag/https.h"
 
 enum {
     DIAG_SESSIONS = 16,
@@ -39,6 +42,7 @@ struct session {
     enum session_state state;
     const struct carrier *carrier;
     void *carried; /* the carrier's */
+    struct caller caller;
     uint64_t deadline_ns;
     uint32_t tag; /* SESSION_WAITING: of the request */
     struct question question;
@@ -63,14 +67,22 @@ struct diag {
     struct event accepting, from_supervisor, tick;
     struct session sessions[DIAG_SESSIONS];
     struct local locals[DIAG_SESSIONS];
+    struct https https; /* zeros: nobody comes over the network */
+    struct audit audit;
+    bool confidential;
     unsigned n_sessions;
     uint32_t next_tag;
     int failed; /* why the loop was left; 0: it was not */
-    struct board_row *row_sessions, *row_calls, *row_refused, *row_dropped;
+    struct board_row *row_sessions, *row_calls, *row_refused, *row_dropped, *row_denied,
+        *row_strangers, *row_peers;
 };
 
 /* Before the run filter: make the loop. listener and control are borrowed. 0 or negative errno. */
 int MUST_USE diag_init(struct diag *d, int listener, int control);
+
+/* The same, for those who come over the network. 0, or negative errno and why. */
+int MUST_USE diag_let_in(struct diag *d, int listener, const struct tls_page *page,
+                         const char **ret_why);
 
 /* Serve until the supervisor is gone; returns why, a negative errno. */
 int MUST_USE diag_run(struct diag *d, struct board *board);

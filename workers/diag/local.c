@@ -92,6 +92,7 @@ void local_open(struct diag *d, int number)
 {
     AUTO_FD fd = number;
     struct local *l = find_free(d);
+    static const struct caller root = {.role = ROLE_DEBUGGER, .name = "root"};
     struct session *s;
 
     if (!operator_is_root(fd)) {
@@ -99,7 +100,7 @@ void local_open(struct diag *d, int number)
         refuse(fd, "only root may do this");
         return;
     }
-    s = l == NULL ? NULL : session_open(d, &local_carrier, l);
+    s = l == NULL ? NULL : session_open(d, &local_carrier, l, &root);
     if (s == NULL) {
         refuse(fd, "too many operators at once");
         return;

@@ -39,11 +39,33 @@ static int map_boards(struct diag *d, struct worker *w)
     return 0;
 }
 
+/* Operators who come over the network, if they may. And with them, all of the heap. */
+static int let_in(struct diag *d, struct worker *w)
+{
+    int listener = worker_fd(w, OBJECT_REMOTE, 0);
+    const struct tls_page *page;
+    const char *why = "";
+    void *at;
+    int r = worker_map(w, OBJECT_TLS, 0, &at);
+
+    if (r < 0)
+        return r;
+    page = at;
+    if (listener != DIAG_FD_REMOTE) /* the filter names it */
+        return listener < 0 ? listener : -EPROTO;
+    if (page->len[TLS_CERTIFICATE] == 0)
+        return heap_take(HEAP_BYTES);
+    r = diag_let_in(d, listener, page, &why);
+    if (r < 0)
+        board_log(&w->board, LOG_LEVEL_ERROR, "nobody comes in over the network: %s", why);
+    return r < 0 ? r : heap_take(HEAP_BYTES + HTTPS_HEAP_BYTES);
+}
+
 static int setup(void *self, struct worker *w)
 {
     struct diag *d = self;
     int listener = worker_fd(w, OBJECT_OPERATOR, 0);
-    void *capture;
+    void *capture, *audit;
     int r;
 
     if (listener != DIAG_FD_OPERATOR) /* the filter names it */
@@ -51,13 +73,14 @@ static int setup(void *self, struct worker *w)
     r = map_boards(d, w);
     if (r == 0)
         r = worker_map(w, OBJECT_CAPTURE, 0, &capture);
+    if (r == 0)
+        r = worker_map(w, OBJECT_AUDIT, 0, &audit);
     if (r < 0)
         return r;
     d->capture = capture;
+    d->audit.page = audit;
     r = diag_init(d, listener, FD_CONTROL);
-    if (r == 0)
-        r = heap_take(HEAP_BYTES);
-    return r;
+    return r < 0 ? r : let_in(d, w);
 }
 
 static int run(void *self, struct worker *w)

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "ipc/channel.h"
+#include "workers/diag/audit.h"
 
 static void set_deadline(struct session *s, unsigned ms)
 {
@@ -241,12 +242,15 @@ static void begin_inspect(struct session *s, const Bulkhead__AdminCall *call)
     send_answer(s);
 }
 
-void session_call(struct session *s, const Bulkhead__AdminCall *call, int fd)
+static void begin_audit(struct session *s)
 {
-    board_inc(s->diag->row_calls);
-    s->question = (struct question){.verb = call->verb};
-    s->datagram.len = 0;
-    s->state = SESSION_ANSWERING;
+    s->question.audit.page = s->diag->audit.page;
+    send_answer(s);
+}
+
+/* Who may, does. */
+static void begin(struct session *s, const Bulkhead__AdminCall *call, int fd)
+{
     switch (call->verb) {
     case BULKHEAD__ADMIN_CALL__VERB__PS:
         send_answer(s);
@@ -270,6 +274,9 @@ void session_call(struct session *s, const Bulkhead__AdminCall *call, int fd)
     case BULKHEAD__ADMIN_CALL__VERB__CAPTURE:
         ask_for_capture(s, call);
         return;
+    case BULKHEAD__ADMIN_CALL__VERB__AUDIT:
+        begin_audit(s);
+        return;
     case BULKHEAD__ADMIN_CALL__VERB__NONE:
     case _BULKHEAD__ADMIN_CALL__VERB_IS_INT_SIZE:
     default:
@@ -277,9 +284,67 @@ void session_call(struct session *s, const Bulkhead__AdminCall *call, int fd)
     }
 }
 
+enum decision session_judge(const struct session *s, const struct rule *rule)
+{
+    return rule_judge(rule, s->caller.role, s->diag->confidential);
+}
+
+/* What a call is about, for the record. */
+static void target_of(const Bulkhead__AdminCall *call, char ret[AUDIT_TARGET_BYTES])
+{
+    if (call->disk != NULL && call->disk->disk != NULL)
+        (void)snprintf(ret, AUDIT_TARGET_BYTES, "disk %u:%u, change %d",
+                       call->disk->disk->controller, call->disk->disk->lun,
+                       (int)call->disk->action);
+    else if (call->link != NULL)
+        (void)snprintf(ret, AUDIT_TARGET_BYTES, "nic %u, %s", call->link->nic,
+                       call->link->up ? "up" : "down");
+    else if (call->capture != NULL)
+        (void)snprintf(ret, AUDIT_TARGET_BYTES, "nic %u", call->capture->nic);
+    else
+        (void)snprintf(ret, AUDIT_TARGET_BYTES, "%s", call->target);
+}
+
+static void refuse(struct session *s, const struct rule *rule, enum decision decision)
+{
+    char text[128];
+
+    board_inc(s->diag->row_denied);
+    if (decision == AUDIT_ROLE)
+        (void)snprintf(text, sizeof(text), "%s is for the role %s and above", rule->name,
+                       audit_role_name(rule->role));
+    else
+        (void)snprintf(text, sizeof(text), "%s is closed on a confidential VM", rule->name);
+    end_answer(s, text);
+}
+
+void session_call(struct session *s, const Bulkhead__AdminCall *call, int fd)
+{
+    const struct rule *rule = rule_of(call->verb);
+    char target[AUDIT_TARGET_BYTES];
+    enum decision decision;
+
+    board_inc(s->diag->row_calls);
+    s->question = (struct question){.verb = call->verb};
+    s->datagram.len = 0;
+    s->state = SESSION_ANSWERING;
+    if (rule == NULL) {
+        end_answer(s, "no such call");
+        return;
+    }
+    decision = session_judge(s, rule);
+    target_of(call, target);
+    audit_note(&s->diag->audit, &s->caller, (unsigned)call->verb, target, decision);
+    if (decision == AUDIT_ALLOWED)
+        begin(s, call, fd);
+    else
+        refuse(s, rule, decision);
+}
+
 /* --- beginning and end --- */
 
-struct session *session_open(struct diag *d, const struct carrier *carrier, void *carried)
+struct session *session_open(struct diag *d, const struct carrier *carrier, void *carried,
+                             const struct caller *caller)
 {
     for (unsigned i = 0; i < DIAG_SESSIONS; i++) {
         struct session *s = &d->sessions[i];
@@ -289,6 +354,7 @@ struct session *session_open(struct diag *d, const struct carrier *carrier, void
         s->diag = d;
         s->carrier = carrier;
         s->carried = carried;
+        s->caller = *caller;
         s->datagram.len = 0;
         become_idle(s);
         board_set(d->row_sessions, ++d->n_sessions);

@@ -21,7 +21,11 @@ struct carrier {
 };
 
 /* A session in state SESSION_IDLE; carried is the carrier's. NULL: there are too many. */
-struct session *session_open(struct diag *d, const struct carrier *carrier, void *carried);
+struct session *session_open(struct diag *d, const struct carrier *carrier, void *carried,
+                             const struct caller *caller);
+
+/* May its caller do that? */
+enum decision session_judge(const struct session *s, const struct rule *rule);
 
 /* Take a call; only in SESSION_IDLE. fd, -1 when none came along, is borrowed. */
 void session_call(struct session *s, const Bulkhead__AdminCall *call, int fd);

@@ -1,0 +1,259 @@
+#include "cli/remote.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vm_sockets.h>
+#include <netinet/in.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cli/option.h"
+#include "cli/say.h"
+#include "ipc/remote.h"
+
+enum {
+    BACKLOG = 16, /* what a crowd may add to the connections that diag takes */
+};
+
+static int wrong(char *error, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+static int wrong(char *error, int status, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(error, REMOTE_ERROR_BYTES, fmt, args);
+    va_end(args);
+    return status;
+}
+
+/* --- where --- */
+
+static bool parse_port(const char *text, uint64_t max, uint64_t *ret)
+{
+    return option_number(text, ret) == 0 && *ret >= 1 && *ret <= max;
+}
+
+/* The address is a number: nothing asks a name server before a VM starts. */
+static bool parse_tcp(const char *where, struct remote_plan *p)
+{
+    const char *colon = strrchr(where, ':');
+    size_t len = colon == NULL ? 0 : (size_t)(colon - where);
+    uint8_t bytes[sizeof(struct in6_addr)];
+    uint64_t port;
+
+    if (len == 0 || len >= REMOTE_ADDRESS_BYTES || !parse_port(colon + 1, UINT16_MAX, &port))
+        return false;
+    p->v6 = where[0] == '[' && where[len - 1] == ']';
+    (void)snprintf(p->address, sizeof(p->address), "%.*s", (int)(p->v6 ? len - 2 : len),
+                   where + (p->v6 ? 1 : 0));
+    p->port = (uint16_t)port;
+    return inet_pton(p->v6 ? AF_INET6 : AF_INET, p->address, bytes) == 1;
+}
+
+static int parse_where(const char *where, struct remote_plan *p, char *error)
+{
+    static const char vsock[] = "vsock:";
+    uint64_t port;
+
+    p->vsock = strncmp(where, vsock, sizeof(vsock) - 1) == 0;
+    if (p->vsock && parse_port(where + sizeof(vsock) - 1, UINT32_MAX - 1, &port)) {
+        p->vsock_port = (uint32_t)port;
+        return 0;
+    }
+    if (!p->vsock && parse_tcp(where, p))
+        return 0;
+    return wrong(
+        error, EXIT_USAGE,
+        "--operators %s: ADDRESS:PORT, [ADDRESS]:PORT or vsock:PORT is wanted, with a numeric address",
+        where);
+}
+
+/* --- certificates --- */
+
+/* A missing file that is not needed has no bytes. */
+static int read_file(struct remote_plan *p, const char *pki, const char *name, bool needed,
+                     ProtobufCBinaryData *ret, char *error)
+{
+    char *path = pool_printf(&p->pool, "%s/%s", pki, name);
+    uint8_t *text = pool_alloc(&p->pool, TLS_PART_BYTES + 1);
+    AUTO_FD fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t len;
+
+    if (path == NULL || text == NULL)
+        return wrong(error, EXIT_FAILED, "%s", strerror(ENOMEM));
+    if (fd < 0 && errno == ENOENT && !needed)
+        return 0;
+    if (fd < 0)
+        return wrong(error, EXIT_FAILED,
+                     "--operators: %s: %s: `bulkhead pki init --dir %s` makes it", path,
+                     strerror(errno), pki);
+    len = read(fd, text, TLS_PART_BYTES + 1);
+    if (len <= 0 || len > TLS_PART_BYTES)
+        return wrong(error, EXIT_FAILED, "--operators: %s: %s", path,
+                     len < 0    ? strerror(errno)
+                     : len == 0 ? "it is empty"
+                                : "it is too long to be one");
+    *ret = (ProtobufCBinaryData){.data = text, .len = (size_t)len};
+    return 0;
+}
+
+static X509 *certificate_of(const ProtobufCBinaryData *text)
+{
+    BIO *bio = BIO_new_mem_buf(text->data, (int)text->len);
+    X509 *x = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+    BIO_free(bio);
+    return x;
+}
+
+static EVP_PKEY *key_of(const ProtobufCBinaryData *text)
+{
+    BIO *bio = BIO_new_mem_buf(text->data, (int)text->len);
+    EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+
+    BIO_free(bio);
+    return key;
+}
+
+static int judge(const char *pki, X509 *server, X509 *authority, EVP_PKEY *key, char *error)
+{
+    if (server == NULL)
+        return wrong(error, EXIT_FAILED, "--operators: %s/server.pem is no certificate", pki);
+    if (authority == NULL)
+        return wrong(error, EXIT_FAILED, "--operators: %s/ca.pem is no certificate", pki);
+    if (key == NULL || X509_check_private_key(server, key) != 1)
+        return wrong(error, EXIT_FAILED,
+                     "--operators: %s/server-key.pem is not the key of %s/server.pem", pki, pki);
+    if (X509_cmp_current_time(X509_get0_notAfter(server)) < 0)
+        return wrong(error, EXIT_FAILED,
+                     "--operators: %s/server.pem has expired: make a new one (bulkhead pki)", pki);
+    return 0;
+}
+
+static int check_certificates(const char *pki, const Bulkhead__Remote *m, char *error)
+{
+    X509 *server = certificate_of(&m->certificate);
+    X509 *authority = certificate_of(&m->client_ca);
+    EVP_PKEY *key = key_of(&m->key);
+    int r = judge(pki, server, authority, key, error);
+
+    X509_free(server);
+    X509_free(authority);
+    EVP_PKEY_free(key);
+    ERR_clear_error();
+    return r;
+}
+
+static int read_certificates(struct remote_plan *p, const char *pki, char *error)
+{
+    Bulkhead__Remote *m = &p->message;
+    int r = read_file(p, pki, "server.pem", true, &m->certificate, error);
+
+    if (r == 0)
+        r = read_file(p, pki, "server-key.pem", true, &m->key, error);
+    if (r == 0)
+        r = read_file(p, pki, "ca.pem", true, &m->client_ca, error);
+    if (r == 0)
+        r = read_file(p, pki, "crl.pem", false, &m->revoked, error);
+    return r == 0 ? check_certificates(pki, m, error) : r;
+}
+
+/* --- the socket --- */
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct sockaddr_vm vm;
+};
+
+static socklen_t address_of(const struct remote_plan *p, union address *ret)
+{
+    *ret = (union address){.any = {0}};
+    if (p->vsock) {
+        ret->vm.svm_family = AF_VSOCK;
+        ret->vm.svm_port = p->vsock_port;
+        ret->vm.svm_cid = VMADDR_CID_ANY;
+        return sizeof(ret->vm);
+    }
+    if (p->v6) {
+        ret->v6.sin6_family = AF_INET6;
+        ret->v6.sin6_port = htons(p->port);
+        (void)inet_pton(AF_INET6, p->address, &ret->v6.sin6_addr);
+        return sizeof(ret->v6);
+    }
+    ret->v4.sin_family = AF_INET;
+    ret->v4.sin_port = htons(p->port);
+    (void)inet_pton(AF_INET, p->address, &ret->v4.sin_addr);
+    return sizeof(ret->v4);
+}
+
+static const char *mend(int err)
+{
+    switch (err) {
+    case EADDRINUSE:
+        return "the port is in use: take another, or end what uses it";
+    case EADDRNOTAVAIL:
+        return "this machine has no such address";
+    case EACCES:
+        return "ports below 1024 are root's";
+    case EAFNOSUPPORT:
+        return "this kernel has no such sockets";
+    default:
+        return strerror(err);
+    }
+}
+
+static int listen_here(const char *where, struct remote_plan *p, bool only_look, char *error)
+{
+    const int one = 1;
+    union address a;
+    socklen_t len = address_of(p, &a);
+    AUTO_FD fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0 || (!p->vsock && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0) ||
+        bind(fd, &a.any, len) < 0 || listen(fd, BACKLOG) < 0)
+        return wrong(error, EXIT_FAILED, "--operators %s: %s", where, mend(errno));
+    if (!only_look)
+        p->listener = fd_steal(&fd);
+    return 0;
+}
+
+int remote_plan(const char *where, const char *pki, bool nested, struct remote_plan *ret,
+                char error[REMOTE_ERROR_BYTES])
+{
+    int r;
+
+    *ret = (struct remote_plan){.listener = -1};
+    bulkhead__remote__init(&ret->message);
+    if (where == NULL)
+        return 0;
+    r = parse_where(where, ret, error);
+    if (r == 0)
+        r = read_certificates(ret, pki == NULL ? REMOTE_PKI : pki, error);
+    if (r == 0 && !(nested && ret->vsock))
+        r = listen_here(where, ret, nested, error);
+    ret->message.vsock = ret->vsock;
+    ret->message.port = ret->vsock ? ret->vsock_port : ret->port;
+    ret->wanted = r == 0;
+    return r;
+}
+
+void remote_done(struct remote_plan *plan)
+{
+    if (plan->message.key.data != NULL)
+        explicit_bzero(plan->message.key.data, plan->message.key.len);
+    fd_closep(&plan->listener);
+    pool_done(&plan->pool);
+}

@@ -1,0 +1,61 @@
+#include "ipc/admin_json.h"
+
+#include "base/board.h"
+
+enum {
+    HEX_BYTES = 2 * AUDIT_HASH_BYTES + 1,
+};
+
+json_t *admin_process_json(const Bulkhead__ProcessRow *p)
+{
+    return json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:s, s:s, s:s}", "name", p->name, "state",
+                     p->state, "pid", p->pid, "generation", (json_int_t)p->generation, "restarts",
+                     (json_int_t)p->restarts, "uptime_ms", (json_int_t)p->uptime_ms, "build_id",
+                     p->build_id, "last_death", p->last_death, "sandbox", p->sandbox);
+}
+
+json_t *admin_value_json(const Bulkhead__ValueRow *row)
+{
+    return row->is_text ? json_string(row->text) : json_integer((json_int_t)row->number);
+}
+
+const char *admin_level_name(uint32_t level)
+{
+    return level == LOG_LEVEL_ERROR ? "error" : level == LOG_LEVEL_WARN ? "warn" : "info";
+}
+
+json_t *admin_line_json(const Bulkhead__LogRow *row)
+{
+    return json_pack("{s:I, s:s, s:I, s:s, s:s}", "time_ns", (json_int_t)row->time_ns, "process",
+                     row->process, "generation", (json_int_t)row->generation, "level",
+                     admin_level_name(row->level), "text", row->text);
+}
+
+static void hex_of(const uint8_t hash[AUDIT_HASH_BYTES], char ret[HEX_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (unsigned i = 0; i < AUDIT_HASH_BYTES; i++) {
+        ret[2 * i] = digits[hash[i] >> 4];
+        ret[2 * i + 1] = digits[hash[i] & 15];
+    }
+    ret[HEX_BYTES - 1] = '\0';
+}
+
+static const char *known(const char *name)
+{
+    return name != NULL ? name : "?";
+}
+
+json_t *admin_audit_json(const struct audit_record *r)
+{
+    char hash[HEX_BYTES];
+
+    hex_of(r->hash, hash);
+    return json_pack("{s:I, s:I, s:I, s:s, s:s, s:s, s:i, s:s, s:s, s:s}", "seq",
+                     (json_int_t)r->seq, "time_ns", (json_int_t)r->time_ns, "generation",
+                     (json_int_t)r->generation, "decision", known(audit_decision_name(r->decision)),
+                     "role", known(audit_role_name(r->role)), "via",
+                     r->remote != 0 ? "network" : "local", "verb", r->verb, "who", r->who, "target",
+                     r->target, "hash", hash);
+}

@@ -1,0 +1,34 @@
+/*
+ * ipc/remote.h - what diag needs to let operators in over the network: certificates, made known by init, and a record of
+ * who did what.
+ */
+#pragma once
+
+#include <stdint.h>
+
+enum tls_part {
+    TLS_CERTIFICATE, /* ours, and what signed it */
+    TLS_KEY,         /* its key */
+    TLS_CLIENT_CA,   /* who signs operators' certificates */
+    TLS_REVOKED,     /* which of them count no more */
+    TLS_PARTS,
+};
+
+enum {
+    TLS_PART_BYTES = 32 * 1024,
+};
+
+/* PEM texts, written once by init before the first diag starts. Zero lengths throughout: nobody comes over the network. */
+struct tls_page {
+    uint32_t len[TLS_PARTS];
+    uint8_t text[TLS_PARTS][TLS_PART_BYTES];
+};
+
+/* The card of a VM made for Bulkhead that operators come over; QEMU's user network has one address for it. */
+#define REMOTE_MAC                                                                                 \
+    {                                                                                              \
+        0x52, 0x54, 0x00, 0x62, 0x68, 0x64                                                         \
+    }
+#define REMOTE_ADDRESS "10.0.2.15"
+#define REMOTE_NETMASK "255.255.255.0"
+#define REMOTE_GATEWAY "10.0.2.2"

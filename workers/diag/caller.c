@@ -1,0 +1,32 @@
+#include "workers/diag/caller.h"
+
+#include <stddef.h>
+
+#include "base/macro.h"
+
+/* What is not here, nobody may. */
+static const struct rule rules[] = {
+    [BULKHEAD__ADMIN_CALL__VERB__PS] = {"ps",      ROLE_VIEWER,   true },
+    [BULKHEAD__ADMIN_CALL__VERB__INSPECT] = {"inspect", ROLE_VIEWER,   true },
+    [BULKHEAD__ADMIN_CALL__VERB__LOGS] = {"logs",    ROLE_OPERATOR, true },
+    [BULKHEAD__ADMIN_CALL__VERB__RESTART] = {"restart", ROLE_OPERATOR, true },
+    [BULKHEAD__ADMIN_CALL__VERB__REVIVE] = {"revive",  ROLE_OPERATOR, true },
+    [BULKHEAD__ADMIN_CALL__VERB__DISK] = {"disk",    ROLE_OPERATOR, true },
+    [BULKHEAD__ADMIN_CALL__VERB__LINK] = {"link",    ROLE_OPERATOR, true },
+    [BULKHEAD__ADMIN_CALL__VERB__CAPTURE] = {"pcap",    ROLE_DEBUGGER, false},
+    [BULKHEAD__ADMIN_CALL__VERB__AUDIT] = {"audit",   ROLE_OPERATOR, true },
+};
+
+const struct rule *rule_of(Bulkhead__AdminCall__Verb verb)
+{
+    if ((unsigned)verb >= COUNT_OF(rules) || rules[verb].name == NULL)
+        return NULL;
+    return &rules[verb];
+}
+
+enum decision rule_judge(const struct rule *rule, enum role role, bool confidential)
+{
+    if (role < rule->role)
+        return AUDIT_ROLE;
+    return confidential && !rule->confidential ? AUDIT_CONFIDENTIAL : AUDIT_ALLOWED;
+}

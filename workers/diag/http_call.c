@@ -1,0 +1,336 @@
+#include "workers/diag/http_call.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <jansson.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "workers/diag/audit.h"
+#include "workers/diag/diag.h"
+#include "workers/diag/reply.h"
+#include "workers/diag/routes.h"
+#include "workers/diag/session.h"
+
+enum {
+    HTTP_FORBIDDEN = 403,
+    HTTP_CONFLICT = 409,
+    HTTP_TOO_MANY = 429,
+};
+
+/* --- replies --- */
+
+/* For a browser: nothing here is another site's business, and nothing is kept. */
+static void add_headers(struct evhttp_request *request, const char *type)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+    static const char *const always[][2] = {
+        {"Cache-Control",                "no-store"                                  },
+        {"X-Content-Type-Options",       "nosniff"                                   },
+        {"Cross-Origin-Resource-Policy", "same-origin"                               },
+        {"Content-Security-Policy",      "default-src 'none'; frame-ancestors 'none'"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(always); i++)
+        (void)evhttp_add_header(headers, always[i][0], always[i][1]);
+    (void)evhttp_add_header(headers, "Content-Type", type);
+}
+
+static void refuse(struct evhttp_request *request, int status, const char *text)
+{
+    struct evbuffer *body = evbuffer_new();
+
+    add_headers(request, reply_type(SHAPE_DONE));
+    if (body == NULL || reply_error(text, body) < 0)
+        evhttp_send_reply(request, HTTP_SERVUNAVAIL, NULL, NULL);
+    else
+        evhttp_send_reply(request, status, NULL, body);
+    if (body != NULL)
+        evbuffer_free(body);
+}
+
+static void on_drained(struct evhttp_connection *connection, void *arg)
+{
+    struct http_call *c = arg;
+
+    (void)connection;
+    c->in_flight = false;
+    if (c->session != NULL)
+        session_resume(c->session);
+}
+
+/* One piece is under way at a time. */
+static void send_piece(struct http_call *c, struct evbuffer *piece)
+{
+    if (!c->begun) {
+        add_headers(c->request, reply_type(c->shape));
+        evhttp_send_reply_start(c->request, HTTP_OK, NULL);
+    }
+    c->begun = true;
+    c->in_flight = evbuffer_get_length(piece) > 0;
+    if (c->in_flight)
+        evhttp_send_reply_chunk_with_cb(c->request, piece, on_drained, c);
+}
+
+static int make_piece(struct http_call *c, const Bulkhead__AdminAnswer *a, struct evbuffer *piece)
+{
+    int r = c->begun ? 0 : reply_begin(c->shape, piece);
+
+    if (r == 0)
+        r = reply_elements(c->shape, a, &c->first, piece);
+    if (r == 0 && a->done)
+        r = reply_end(c->shape, piece);
+    return r;
+}
+
+static int send_answer(struct http_call *c, const Bulkhead__AdminAnswer *a)
+{
+    struct evbuffer *piece;
+    int r;
+
+    if (a->error[0] != '\0' && !c->begun) {
+        refuse(c->request, c->refusal, a->error);
+        c->request = NULL;
+        return 0;
+    }
+    piece = evbuffer_new();
+    r = piece == NULL ? -ENOMEM : make_piece(c, a, piece);
+    if (r == 0)
+        send_piece(c, piece);
+    if (piece != NULL)
+        evbuffer_free(piece);
+    return r;
+}
+
+/* --- the carrier of a session --- */
+
+static int call_send(struct session *s, const struct datagram *d)
+{
+    struct http_call *c = s->carried;
+    Bulkhead__AdminAnswer *a;
+    int r;
+
+    if (c->in_flight)
+        return -EAGAIN;
+    a = bulkhead__admin_answer__unpack(NULL, d->len, d->bytes);
+    if (a == NULL)
+        return -ENOMEM;
+    r = send_answer(c, a);
+    bulkhead__admin_answer__free_unpacked(a, NULL);
+    return r;
+}
+
+/* What is under way calls us when it has gone. */
+static void call_wait(struct session *s)
+{
+    static const struct timeval at_once;
+    struct http_call *c = s->carried;
+
+    if (!c->in_flight)
+        (void)event_add(c->turn, &at_once);
+}
+
+static void call_answered(struct session *s)
+{
+    session_close(s);
+}
+
+/* Whether it was answered to its end, or not: nothing more comes. */
+static void call_closed(struct session *s)
+{
+    struct http_call *c = s->carried;
+    struct evhttp_request *request = c->request;
+
+    (void)event_del(c->turn);
+    c->session = NULL;
+    c->request = NULL;
+    if (request == NULL)
+        return;
+    if (c->connection != NULL)
+        evhttp_connection_set_closecb(c->connection, NULL, NULL);
+    if (!c->begun && c->connection != NULL)
+        refuse(request, HTTP_SERVUNAVAIL, "no memory");
+    else
+        evhttp_send_reply_end(request);
+}
+
+static const struct carrier http_carrier = {
+    .send = call_send,
+    .wait = call_wait,
+    .answered = call_answered,
+    .closed = call_closed,
+};
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_call *c = arg;
+
+    (void)fd;
+    (void)what;
+    if (c->session != NULL)
+        session_resume(c->session);
+}
+
+/* The operator has gone. libevent leaves it to us to end the request. */
+static void on_gone(struct evhttp_connection *connection, void *arg)
+{
+    struct http_call *c = arg;
+
+    (void)connection;
+    c->connection = NULL;
+    if (c->session != NULL)
+        session_close(c->session);
+}
+
+/* --- requests --- */
+
+/*
+ * A browser shows the operator's certificate for whatever page asks it to. A page of another site may not: browsers say whose
+ * the page is.
+ */
+static bool is_foreign(struct evhttp_request *request)
+{
+    const struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
+    const char *site = evhttp_find_header(headers, "Sec-Fetch-Site");
+    const char *origin = evhttp_find_header(headers, "Origin");
+    const char *host = evhttp_find_header(headers, "Host");
+    static const char scheme[] = "https://";
+
+    if (site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
+        return true;
+    if (origin == NULL)
+        return false;
+    return host == NULL || strncmp(origin, scheme, sizeof(scheme) - 1) != 0 ||
+           strcmp(origin + sizeof(scheme) - 1, host) != 0;
+}
+
+static struct http_call *find_free(struct https *h, const struct caller *caller)
+{
+    struct http_call *found = NULL;
+    unsigned theirs = 0;
+
+    for (unsigned i = 0; i < HTTPS_CALLS; i++) {
+        struct http_call *c = &h->calls[i];
+
+        if (c->session == NULL)
+            found = c;
+        else if (strcmp(c->session->caller.name, caller->name) == 0)
+            theirs++;
+    }
+    return theirs < HTTPS_CALLS_EACH ? found : NULL;
+}
+
+static void too_many(struct https *h, struct evhttp_request *request, const struct caller *caller,
+                     const struct route *route, const char *text)
+{
+    board_inc(h->diag->row_refused);
+    audit_note(&h->diag->audit, caller, (unsigned)route->verb, text, AUDIT_LIMIT);
+    refuse(request, HTTP_TOO_MANY, text);
+}
+
+static void start(struct https *h, struct evhttp_request *request, const struct caller *caller,
+                  const struct route *route, struct routed *routed)
+{
+    struct http_call *c = find_free(h, caller);
+    struct session *s = c == NULL ? NULL : session_open(h->diag, &http_carrier, c, caller);
+    const struct rule *rule = rule_of(route->verb);
+
+    if (s == NULL) {
+        too_many(h, request, caller, route, "too many calls at once: wait for one to end");
+        return;
+    }
+    c->session = s;
+    c->request = request;
+    c->connection = evhttp_request_get_connection(request);
+    c->shape = routed->shape;
+    c->begun = c->in_flight = false;
+    c->first = true;
+    c->refusal =
+        rule == NULL || session_judge(s, rule) == AUDIT_ALLOWED ? HTTP_CONFLICT : HTTP_FORBIDDEN;
+    evhttp_connection_set_closecb(c->connection, on_gone, c);
+    session_call(s, &routed->call, -1);
+}
+
+static void route(struct https *h, struct evhttp_request *request, const struct caller *caller)
+{
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+    const char *path = uri == NULL ? NULL : evhttp_uri_get_path(uri);
+    const struct route *found;
+    struct routed routed;
+    char part[256];
+    const char *wrong;
+    int status = path == NULL ? HTTP_BADREQUEST
+                              : route_find(evhttp_request_get_command(request), path, &found, part);
+
+    if (status != 0) {
+        refuse(request, status,
+               status == HTTP_BADMETHOD ? "that is not done with it"
+                                        : "there is nothing at this path");
+        return;
+    }
+    if (!https_may_call(h, caller->role, clock_now_ns())) {
+        too_many(h, request, caller, found, "too many calls in a short time: wait a little");
+        return;
+    }
+    wrong = route_fill(found, part, evhttp_uri_get_query(uri),
+                       evhttp_request_get_input_buffer(request), &routed);
+    if (wrong != NULL)
+        refuse(request, HTTP_BADREQUEST, wrong);
+    else
+        start(h, request, caller, found, &routed);
+}
+
+void http_call_begin(struct evhttp_request *request, void *self)
+{
+    struct https *h = self;
+    const struct caller *caller = https_caller(request);
+
+    if (caller == NULL)
+        refuse(request, HTTP_FORBIDDEN,
+               "the certificate names no role: `bulkhead pki issue` makes one that does");
+    else if (is_foreign(request))
+        refuse(request, HTTP_FORBIDDEN, "a page of another site may not ask this");
+    else
+        route(h, request, caller);
+}
+
+/* --- life --- */
+
+/* jansson would open /dev/urandom later. Numbers that an operator cannot foresee, or names could be made to collide. */
+static int seed_json(void)
+{
+    uint32_t seed;
+
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+        return -EIO;
+    json_object_seed(seed | 1);
+    return 0;
+}
+
+int http_calls_init(struct https *h)
+{
+    int r = seed_json();
+
+    if (r < 0)
+        return r;
+    for (unsigned i = 0; i < HTTPS_CALLS; i++) {
+        struct http_call *c = &h->calls[i];
+
+        c->https = h;
+        c->turn = evtimer_new(h->diag->base, on_turn, c);
+        if (c->turn == NULL)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+void http_calls_done(struct https *h)
+{
+    for (unsigned i = 0; i < HTTPS_CALLS; i++) {
+        if (h->calls[i].turn != NULL)
+            event_free(h->calls[i].turn);
+    }
+}

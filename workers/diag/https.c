@@ -1,0 +1,223 @@
+#include "workers/diag/https.h"
+
+#include <errno.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "workers/diag/audit.h"
+#include "workers/diag/diag.h"
+#include "workers/diag/http_call.h"
+#include "workers/diag/tls.h"
+
+/* Calls a second, and at once. */
+static const struct {
+    unsigned rate, burst;
+} allowances[ROLES] = {
+    [ROLE_NONE] = {1,  8 }, /* refusals that are put on record */
+    [ROLE_VIEWER] = {20, 60},
+    [ROLE_OPERATOR] = {20, 60},
+    [ROLE_DEBUGGER] = {20, 60},
+};
+
+static bool take_token(struct bucket *b, enum role role, uint64_t now_ns)
+{
+    uint64_t each_ns = NS_PER_S / allowances[role].rate;
+    uint64_t most_ns = each_ns * allowances[role].burst;
+    uint64_t paid_ns = b->paid_ns > now_ns ? b->paid_ns : now_ns;
+
+    if (paid_ns + each_ns > now_ns + most_ns)
+        return false;
+    b->paid_ns = paid_ns + each_ns;
+    return true;
+}
+
+bool https_may_call(struct https *h, enum role role, uint64_t now_ns)
+{
+    return take_token(&h->buckets[role], role, now_ns);
+}
+
+/* --- connections --- */
+
+static void rest(struct https *h, bool full)
+{
+    struct evconnlistener *l = evhttp_bound_socket_get_listener(h->bound);
+
+    h->is_full = full;
+    if (full)
+        (void)evconnlistener_disable(l);
+    else
+        (void)evconnlistener_enable(l);
+}
+
+/* Whoever floods us with them has the flood counted, and some of it on record. */
+static void note_stranger(struct peer *p)
+{
+    struct https *h = p->https;
+    const char *why = tls_refusal(p->ssl);
+    static const struct caller nobody = {.remote = true};
+
+    board_inc(h->diag->row_strangers);
+    if (take_token(&h->strangers, ROLE_NONE, clock_now_ns()))
+        audit_note(&h->diag->audit, &nobody, 0, why != NULL ? why : "no certificate",
+                   AUDIT_STRANGER);
+}
+
+/* Its connection is being freed: with SSL, whose we are. */
+static void forget_peer(void *parent, void *at, CRYPTO_EX_DATA *data, int index, long arg,
+                        void *more)
+{
+    struct peer *p = at;
+
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)arg;
+    (void)more;
+    if (p == NULL)
+        return;
+    if (!p->is_known)
+        note_stranger(p);
+    *p->at = p->next;
+    if (p->next != NULL)
+        p->next->at = p->at;
+    if (--p->https->n_peers < HTTPS_PEERS && p->https->is_full)
+        rest(p->https, false);
+    board_set(p->https->diag->row_peers, p->https->n_peers);
+    free(p);
+}
+
+static int peer_index =
+    -1; /* of SSL's extra data: OpenSSL hands out numbers for the whole process */
+
+static struct peer *new_peer(struct https *h)
+{
+    struct peer *p = calloc(1, sizeof(*p));
+
+    if (p == NULL)
+        return NULL;
+    p->https = h;
+    p->born_ns = clock_now_ns();
+    p->ssl = SSL_new(h->tls);
+    if (p->ssl == NULL || SSL_set_ex_data(p->ssl, peer_index, p) != 1) {
+        SSL_free(p->ssl);
+        free(p);
+        return NULL;
+    }
+    p->next = h->peers;
+    p->at = &h->peers;
+    if (p->next != NULL)
+        p->next->at = &p->next;
+    h->peers = p;
+    board_set(h->diag->row_peers, ++h->n_peers);
+    return p;
+}
+
+/*
+ * What libevent reads and writes a new connection with. It would take NULL to mean: without TLS. So when there is no memory it
+ * gets one that is at its end.
+ */
+static struct bufferevent *make_end(struct event_base *base, void *self)
+{
+    struct https *h = self;
+    struct peer *p = new_peer(h);
+
+    if (p == NULL)
+        return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    p->bev = bufferevent_openssl_socket_new(base, -1, p->ssl, BUFFEREVENT_SSL_ACCEPTING,
+                                            BEV_OPT_CLOSE_ON_FREE);
+    bufferevent_openssl_set_allow_dirty_shutdown(p->bev, 1);
+    bufferevent_setwatermark(p->bev, EV_READ, 0, HTTPS_READ_BYTES);
+    if (h->n_peers >= HTTPS_PEERS)
+        rest(h, true);
+    diag_schedule(h->diag);
+    return p->bev;
+}
+
+const struct caller *https_caller(struct evhttp_request *request)
+{
+    struct evhttp_connection *c = evhttp_request_get_connection(request);
+    SSL *ssl = bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(c));
+    struct peer *p = ssl == NULL ? NULL : SSL_get_ex_data(ssl, peer_index);
+    X509 *x;
+
+    if (p == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
+        return NULL;
+    if (p->is_known)
+        return &p->caller;
+    x = SSL_get1_peer_certificate(ssl);
+    p->is_known = x != NULL && tls_caller_of(x, &p->caller);
+    X509_free(x);
+    return p->is_known ? &p->caller : NULL;
+}
+
+bool https_has_peers(const struct https *h)
+{
+    return h->n_peers > 0;
+}
+
+/* One that is known has libevent's own limit, HTTPS_IDLE_S. */
+void https_tick(struct https *h, uint64_t now_ns)
+{
+    uint64_t patience_ns = (h->is_full ? HTTPS_CROWD_MS : HTTPS_GREET_MS) * NS_PER_MS;
+
+    for (const struct peer *p = h->peers; p != NULL; p = p->next) {
+        if (!p->is_known && now_ns >= p->born_ns + patience_ns)
+            (void)shutdown(bufferevent_getfd(p->bev), SHUT_RDWR); /* the loop does the rest */
+    }
+}
+
+/* --- life --- */
+
+static int make_server(struct https *h, int listener)
+{
+    h->http = evhttp_new(h->diag->base);
+    if (h->http == NULL)
+        return -ENOMEM;
+    evhttp_set_bevcb(h->http, make_end, h);
+    evhttp_set_gencb(h->http, http_call_begin, h);
+    evhttp_set_allowed_methods(h->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
+    evhttp_set_max_headers_size(h->http, HTTPS_HEAD_BYTES);
+    evhttp_set_max_body_size(h->http, HTTPS_BODY_BYTES);
+    evhttp_set_default_content_type(h->http, NULL);
+    evhttp_set_timeout(h->http, HTTPS_IDLE_S);
+    h->bound = evhttp_accept_socket_with_handle(h->http, listener);
+    if (h->bound == NULL)
+        return -ENOMEM;
+    (void)evconnlistener_disable(evhttp_bound_socket_get_listener(h->bound));
+    return 0;
+}
+
+int https_init(struct https *h, struct diag *d, int listener, const struct tls_page *page,
+               const char **ret_why)
+{
+    int r;
+
+    h->diag = d;
+    if (peer_index < 0)
+        peer_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, forget_peer);
+    r = tls_new(page, &h->tls, ret_why);
+    if (r < 0)
+        return r;
+    *ret_why = "no memory";
+    r = make_server(h, listener);
+    return r < 0 ? r : http_calls_init(h);
+}
+
+int https_start(struct https *h)
+{
+    return evconnlistener_enable(evhttp_bound_socket_get_listener(h->bound)) < 0 ? -EIO : 0;
+}
+
+void https_done(struct https *h)
+{
+    if (h->http != NULL)
+        evhttp_free(h->http);
+    http_calls_done(h);
+    SSL_CTX_free(h->tls);
+    *h = (struct https){0};
+}

@@ -1,0 +1,100 @@
+#include "workers/diag/reply.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ipc/admin_json.h"
+
+static const struct {
+    const char *type;
+    const char *begin, *before, *between, *after, *end;
+} shapes[] = {
+    [SHAPE_DONE] = {"application/json",     "{", "",       "",    "",     "}\n"},
+    [SHAPE_LIST] = {"application/json",     "[", "",       ",\n", "",     "]\n"},
+    [SHAPE_OBJECT] = {"application/json",     "{", "",       ",\n", "",     "}\n"},
+    [SHAPE_LINES] = {"application/x-ndjson", "",  "",       "",    "\n",   ""   },
+    [SHAPE_EVENTS] = {"text/event-stream",    "",  "data: ", "",    "\n\n", ""   },
+};
+
+const char *reply_type(enum shape shape)
+{
+    return shapes[shape].type;
+}
+
+static int add(struct evbuffer *to, const char *text)
+{
+    return evbuffer_add(to, text, strlen(text)) < 0 ? -ENOMEM : 0;
+}
+
+int reply_begin(enum shape shape, struct evbuffer *to)
+{
+    return add(to, shapes[shape].begin);
+}
+
+int reply_end(enum shape shape, struct evbuffer *to)
+{
+    return add(to, shapes[shape].end);
+}
+
+/* value is taken over. */
+static int add_json(struct evbuffer *to, json_t *value)
+{
+    AUTO_FREE char *text = value == NULL ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+
+    json_decref(value);
+    return text == NULL ? -ENOMEM : add(to, text);
+}
+
+static int add_element(enum shape shape, const char *name, json_t *value, bool *first,
+                       struct evbuffer *to)
+{
+    int r = add(to, *first ? "" : shapes[shape].between);
+
+    *first = false;
+    if (r == 0)
+        r = add(to, shapes[shape].before);
+    if (r == 0 && name != NULL) {
+        r = add_json(to, json_string(name));
+        if (r == 0)
+            r = add(to, ":");
+    }
+    if (r < 0) {
+        json_decref(value);
+        return r;
+    }
+    r = add_json(to, value);
+    return r < 0 ? r : add(to, shapes[shape].after);
+}
+
+static json_t *record_of(const ProtobufCBinaryData *bytes)
+{
+    struct audit_record r;
+
+    memcpy(&r, bytes->data, sizeof(r));
+    return admin_audit_json(&r);
+}
+
+int reply_elements(enum shape shape, const Bulkhead__AdminAnswer *a, bool *first,
+                   struct evbuffer *to)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < a->n_processes; i++)
+        r = add_element(shape, NULL, admin_process_json(a->processes[i]), first, to);
+    for (size_t i = 0; r == 0 && i < a->n_values; i++)
+        r = add_element(shape, a->values[i]->path, admin_value_json(a->values[i]), first, to);
+    for (size_t i = 0; r == 0 && i < a->n_lines; i++)
+        r = add_element(shape, NULL, admin_line_json(a->lines[i]), first, to);
+    for (size_t i = 0; r == 0 && i < a->n_audit; i++)
+        r = add_element(shape, NULL, record_of(&a->audit[i]), first, to);
+    return r;
+}
+
+int reply_error(const char *text, struct evbuffer *to)
+{
+    int r = add_json(to, json_pack("{s:s}", "error", text));
+
+    return r < 0 ? r : add(to, "\n");
+}

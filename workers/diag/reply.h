@@ -1,0 +1,25 @@
+/*
+ * workers/diag/reply.h - answers as they go over HTTP: AdminAnswer in, the next piece of the body out.
+ */
+#pragma once
+
+#include <event2/buffer.h>
+#include <stdbool.h>
+
+#include "admin.pb-c.h"
+#include "base/macro.h"
+#include "workers/diag/routes.h"
+
+/* Of a body in that shape. */
+const char *reply_type(enum shape shape);
+
+/* What comes before the first element, and after the last. */
+int MUST_USE reply_begin(enum shape shape, struct evbuffer *to);
+int MUST_USE reply_end(enum shape shape, struct evbuffer *to);
+
+/* The answer's elements. *first: none has been written yet. 0 or -ENOMEM. */
+int MUST_USE reply_elements(enum shape shape, const Bulkhead__AdminAnswer *a, bool *first,
+                            struct evbuffer *to);
+
+/* {"error": text} */
+int MUST_USE reply_error(const char *text, struct evbuffer *to);

@@ -1,0 +1,49 @@
+/*
+ * workers/diag/routes.h - which call a request is: one table of methods and paths (docs/openapi.json).
+ */
+#pragma once
+
+#include <event2/http.h>
+
+#include "admin.pb-c.h"
+#include "base/macro.h"
+
+/* How an answer's elements follow one another. */
+enum shape {
+    SHAPE_DONE,   /* {}: there is nothing to tell */
+    SHAPE_LIST,   /* [a,b] */
+    SHAPE_OBJECT, /* {"path":value} */
+    SHAPE_LINES,  /* one a line */
+    SHAPE_EVENTS, /* the same, as they come: text/event-stream */
+};
+
+/* A call that is being put together; no text outlives it. */
+struct routed {
+    Bulkhead__AdminCall call;
+    Bulkhead__DiskChange disk_change;
+    Bulkhead__Disk disk;
+    Bulkhead__LinkChange link;
+    char target[256];
+    enum shape shape;
+};
+
+struct route {
+    enum evhttp_cmd_type method;
+    const char *path; /* "*" stands for one component */
+    Bulkhead__AdminCall__Verb verb;
+    enum shape shape;
+    /* Fill in the rest. part: the component; query, body: as they came. NULL, or what is wrong. */
+    const char *(*fill)(struct routed *r, const char *part, const struct evkeyvalq *query,
+                        struct evbuffer *body);
+};
+
+/* 0 and *ret, or the status to answer with: 404, 405. part is what "*" stands for, or empty. */
+int MUST_USE route_find(enum evhttp_cmd_type method, const char *path, const struct route **ret,
+                        char part[256]);
+
+/* All of them, ended by one without a path. */
+extern const struct route routes[];
+
+/* NULL, or what is wrong with the request. */
+const char *route_fill(const struct route *route, const char *part, const char *query,
+                       struct evbuffer *body, struct routed *ret);
