@@ -14,6 +14,16 @@
         "socket", 's', OPTION_PATH, offsetof(struct cli_args, socket), "PATH",                     \
             "the operators' socket (default: /run/bulkhead/NAME.sock)"                             \
     }
+#define CONNECT_ROW                                                                                \
+    {                                                                                              \
+        "connect", 0, OPTION_TEXT, offsetof(struct cli_args, connect), "HOST:PORT",                \
+            "a VM elsewhere, that runs with --operators"                                           \
+    }
+#define IDENTITY_ROW                                                                               \
+    {                                                                                              \
+        "identity", 0, OPTION_PATH, offsetof(struct cli_args, identity), "FILE",                   \
+            "who we are there: FILE.pem, FILE-key.pem, and ca.pem beside (bulkhead pki)"           \
+    }
 #define JSON_ROW(help_text)                                                                        \
     {                                                                                              \
         "json", 'j', OPTION_FLAG, offsetof(struct cli_args, json), NULL, help_text                 \
@@ -70,6 +80,8 @@ static const struct option_row run_options[] = {
 static const struct option_row query_options[] = {
     NAME_ROW,
     SOCKET_ROW,
+    CONNECT_ROW,
+    IDENTITY_ROW,
     JSON_ROW("JSON instead of a table"),
 };
 
@@ -78,6 +90,8 @@ static const struct option_row logs_options[] = {
      "stay and show what comes"},
     NAME_ROW,
     SOCKET_ROW,
+    CONNECT_ROW,
+    IDENTITY_ROW,
     JSON_ROW("JSON lines instead of text"),
 };
 
@@ -86,6 +100,8 @@ static const struct option_row restart_options[] = {
      "the new process runs this program"},
     NAME_ROW,
     SOCKET_ROW,
+    CONNECT_ROW,
+    IDENTITY_ROW,
     JSON_ROW("JSON instead of text"),
 };
 
@@ -100,6 +116,18 @@ static const struct option_row pcap_options[] = {
      "end after that time (default: when interrupted)", 1, 1000000},
     NAME_ROW,
     SOCKET_ROW,
+    CONNECT_ROW,
+    IDENTITY_ROW,
+};
+
+static const struct option_row audit_options[] = {
+    {"verify", 0, OPTION_FLAG, offsetof(struct cli_args, verify), NULL,
+     "only see whether the record is whole"},
+    NAME_ROW,
+    SOCKET_ROW,
+    CONNECT_ROW,
+    IDENTITY_ROW,
+    JSON_ROW("JSON lines instead of text"),
 };
 
 const struct command commands[] = {
@@ -123,6 +151,8 @@ const struct command commands[] = {
      query_options, COUNT_OF(query_options), link_command},
     {"pcap", "NIC", "Capture what a running VM's NIC sends and receives, for Wireshark.",
      pcap_options, COUNT_OF(pcap_options), pcap_command},
+    {"audit", NULL, "Show who asked what of a running VM, and what was decided.",
+     audit_options, COUNT_OF(audit_options), audit_command},
     {"schema", NULL, "Print the JSON Schema of what --config reads.", NULL, 0, schema_command},
     {"help", "[COMMAND]", "Show this, or what a command understands.", NULL, 0, help_command},
     {"version", NULL, "Show the version.", NULL, 0, version_command},

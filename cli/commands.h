@@ -11,6 +11,7 @@ int inspect_command(const struct cli_args *args);
 int logs_command(const struct cli_args *args);
 int restart_command(const struct cli_args *args);
 int revive_command(const struct cli_args *args);
+int audit_command(const struct cli_args *args);
 int disk_command(const struct cli_args *args);
 int link_command(const struct cli_args *args);
 int pcap_command(const struct cli_args *args);

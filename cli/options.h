@@ -58,9 +58,16 @@ struct cli_args {
     const char *operators;    /* where they come in over the network; NULL: nowhere */
     const char *pki;          /* a folder of certificates; NULL: the usual one */
 
+    /* for a running VM */
+    const char *connect;  /* where its operators come in over the network; NULL: it is here */
+    const char *identity; /* who we are there */
+
     /* logs, restart */
     bool follow;
     const char *binary;
+
+    /* audit */
+    bool verify;
 
     /* pcap */
     const char *write;  /* a file, or "-"; NULL: stdout, unless it is a terminal */

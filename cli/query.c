@@ -17,6 +17,7 @@
 #include "cli/json.h"
 #include "cli/operator.h"
 #include "cli/options.h"
+#include "cli/remote_link.h"
 #include "cli/render.h"
 #include "cli/say.h"
 #include "ipc/admin_json.h"
@@ -67,7 +68,7 @@ static Bulkhead__AdminCall call_of(Bulkhead__AdminCall__Verb verb)
     return call;
 }
 
-static int ask(struct query *q, Bulkhead__AdminCall call, int file)
+static int connect_here(struct query *q)
 {
     char path[128];
     char error[256];
@@ -76,14 +77,32 @@ static int ask(struct query *q, Bulkhead__AdminCall call, int file)
     if (operator_path(q->args, path, sizeof(path), error, sizeof(error)) < 0)
         return say(EXIT_USAGE, "%s", error);
     r = operator_connect(path, &q->fd);
-    if (r < 0)
-        return not_there(q->args, path, r);
+    return r < 0 ? not_there(q->args, path, r) : 0;
+}
+
+static int connect_query(struct query *q)
+{
+    char error[REMOTE_LINK_ERROR_BYTES];
+
+    if (q->args->connect == NULL)
+        return connect_here(q);
+    if (remote_link_open(q->args->connect, q->args->identity, &q->fd, error) < 0)
+        return say(EXIT_USAGE, "%s", error);
+    return 0;
+}
+
+static int ask(struct query *q, Bulkhead__AdminCall call, int file)
+{
+    int r = connect_query(q);
+
+    if (r != 0)
+        return r;
     if (q->args->target != NULL)
         call.target = (char *)(uintptr_t)q->args->target; /* packing does not change it */
     call.follow = q->args->follow;
     call.has_binary = file >= 0;
     r = operator_call(q->fd, &call, file);
-    return r < 0 ? say(EXIT_FAILED, "socket %s: %s", path, strerror(-r)) : 0;
+    return r < 0 ? say(EXIT_FAILED, "the VM's operators' socket: %s", strerror(-r)) : 0;
 }
 
 /* The next answer, kept in q; it is checked for a refusal. */

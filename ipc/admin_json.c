@@ -31,6 +31,25 @@ json_t *admin_line_json(const Bulkhead__LogRow *row)
                      admin_level_name(row->level), "text", row->text);
 }
 
+/* As the commands are called. */
+const char *admin_verb_name(unsigned verb)
+{
+    static const char *const names[] = {
+        [BULKHEAD__ADMIN_CALL__VERB__NONE] = "connect",
+        [BULKHEAD__ADMIN_CALL__VERB__PS] = "ps",
+        [BULKHEAD__ADMIN_CALL__VERB__INSPECT] = "inspect",
+        [BULKHEAD__ADMIN_CALL__VERB__LOGS] = "logs",
+        [BULKHEAD__ADMIN_CALL__VERB__RESTART] = "restart",
+        [BULKHEAD__ADMIN_CALL__VERB__REVIVE] = "revive",
+        [BULKHEAD__ADMIN_CALL__VERB__DISK] = "disk",
+        [BULKHEAD__ADMIN_CALL__VERB__LINK] = "link",
+        [BULKHEAD__ADMIN_CALL__VERB__CAPTURE] = "pcap",
+        [BULKHEAD__ADMIN_CALL__VERB__AUDIT] = "audit",
+    };
+
+    return verb < sizeof(names) / sizeof(*names) && names[verb] != NULL ? names[verb] : "?";
+}
+
 static void hex_of(const uint8_t hash[AUDIT_HASH_BYTES], char ret[HEX_BYTES])
 {
     static const char digits[] = "0123456789abcdef";
@@ -52,10 +71,10 @@ json_t *admin_audit_json(const struct audit_record *r)
     char hash[HEX_BYTES];
 
     hex_of(r->hash, hash);
-    return json_pack("{s:I, s:I, s:I, s:s, s:s, s:s, s:i, s:s, s:s, s:s}", "seq",
+    return json_pack("{s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "seq",
                      (json_int_t)r->seq, "time_ns", (json_int_t)r->time_ns, "generation",
                      (json_int_t)r->generation, "decision", known(audit_decision_name(r->decision)),
                      "role", known(audit_role_name(r->role)), "via",
-                     r->remote != 0 ? "network" : "local", "verb", r->verb, "who", r->who, "target",
-                     r->target, "hash", hash);
+                     r->remote != 0 ? "network" : "local", "call", admin_verb_name(r->verb), "who",
+                     r->who, "target", r->target, "hash", hash);
 }

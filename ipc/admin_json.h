@@ -21,3 +21,4 @@ json_t *admin_audit_json(const struct audit_record *r);
 
 /* For operators. */
 const char *admin_level_name(uint32_t level);
+const char *admin_verb_name(unsigned verb);

@@ -39,17 +39,23 @@ static void add_headers(struct evhttp_request *request, const char *type)
     (void)evhttp_add_header(headers, "Content-Type", type);
 }
 
-static void refuse(struct evhttp_request *request, int status, const char *text)
+/* value is taken over. */
+static void tell(struct evhttp_request *request, int status, json_t *value)
 {
     struct evbuffer *body = evbuffer_new();
 
     add_headers(request, reply_type(SHAPE_DONE));
-    if (body == NULL || reply_error(text, body) < 0)
+    if (body == NULL || reply_value(value, body) < 0)
         evhttp_send_reply(request, HTTP_SERVUNAVAIL, NULL, NULL);
     else
         evhttp_send_reply(request, status, NULL, body);
     if (body != NULL)
         evbuffer_free(body);
+}
+
+static void refuse(struct evhttp_request *request, int status, const char *text)
+{
+    tell(request, status, json_pack("{s:s}", "error", text));
 }
 
 static void on_drained(struct evhttp_connection *connection, void *arg)
@@ -75,7 +81,16 @@ static void send_piece(struct http_call *c, struct evbuffer *piece)
         evhttp_send_reply_chunk_with_cb(c->request, piece, on_drained, c);
 }
 
-static int make_piece(struct http_call *c, const Bulkhead__AdminAnswer *a, struct evbuffer *piece)
+/* It is answered, whatever becomes of it. */
+static struct evhttp_request *take_request(struct http_call *c)
+{
+    struct evhttp_request *request = c->request;
+
+    c->request = NULL;
+    return request;
+}
+
+static int add_elements(struct http_call *c, const Bulkhead__AdminAnswer *a, struct evbuffer *piece)
 {
     int r = c->begun ? 0 : reply_begin(c->shape, piece);
 
@@ -86,22 +101,22 @@ static int make_piece(struct http_call *c, const Bulkhead__AdminAnswer *a, struc
     return r;
 }
 
-static int send_answer(struct http_call *c, const Bulkhead__AdminAnswer *a)
+/* 1: it was refused, and nothing follows. */
+static int make_piece(struct http_call *c, const struct datagram *d, struct evbuffer *piece)
 {
-    struct evbuffer *piece;
-    int r;
+    Bulkhead__AdminAnswer *a;
+    int r = 1;
 
-    if (a->error[0] != '\0' && !c->begun) {
-        refuse(c->request, c->refusal, a->error);
-        c->request = NULL;
-        return 0;
-    }
-    piece = evbuffer_new();
-    r = piece == NULL ? -ENOMEM : make_piece(c, a, piece);
-    if (r == 0)
-        send_piece(c, piece);
-    if (piece != NULL)
-        evbuffer_free(piece);
+    if (c->shape == SHAPE_FRAMES)
+        return reply_frame(d->bytes, d->len, piece);
+    a = bulkhead__admin_answer__unpack(NULL, d->len, d->bytes);
+    if (a == NULL)
+        return -ENOMEM;
+    if (a->error[0] == '\0' || c->begun)
+        r = add_elements(c, a, piece);
+    else
+        refuse(take_request(c), c->refusal, a->error);
+    bulkhead__admin_answer__free_unpacked(a, NULL);
     return r;
 }
 
@@ -110,17 +125,18 @@ static int send_answer(struct http_call *c, const Bulkhead__AdminAnswer *a)
 static int call_send(struct session *s, const struct datagram *d)
 {
     struct http_call *c = s->carried;
-    Bulkhead__AdminAnswer *a;
+    struct evbuffer *piece;
     int r;
 
     if (c->in_flight)
         return -EAGAIN;
-    a = bulkhead__admin_answer__unpack(NULL, d->len, d->bytes);
-    if (a == NULL)
-        return -ENOMEM;
-    r = send_answer(c, a);
-    bulkhead__admin_answer__free_unpacked(a, NULL);
-    return r;
+    piece = evbuffer_new();
+    r = piece == NULL ? -ENOMEM : make_piece(c, d, piece);
+    if (r == 0)
+        send_piece(c, piece);
+    if (piece != NULL)
+        evbuffer_free(piece);
+    return r < 0 ? r : 0;
 }
 
 /* What is under way calls us when it has gone. */
@@ -142,11 +158,10 @@ static void call_answered(struct session *s)
 static void call_closed(struct session *s)
 {
     struct http_call *c = s->carried;
-    struct evhttp_request *request = c->request;
+    struct evhttp_request *request = take_request(c);
 
     (void)event_del(c->turn);
     c->session = NULL;
-    c->request = NULL;
     if (request == NULL)
         return;
     if (c->connection != NULL)
@@ -224,22 +239,23 @@ static struct http_call *find_free(struct https *h, const struct caller *caller)
 }
 
 static void too_many(struct https *h, struct evhttp_request *request, const struct caller *caller,
-                     const struct route *route, const char *text)
+                     unsigned verb, const char *text)
 {
     board_inc(h->diag->row_refused);
-    audit_note(&h->diag->audit, caller, (unsigned)route->verb, text, AUDIT_LIMIT);
+    audit_note(&h->diag->audit, caller, verb, text, AUDIT_LIMIT);
     refuse(request, HTTP_TOO_MANY, text);
 }
 
 static void start(struct https *h, struct evhttp_request *request, const struct caller *caller,
-                  const struct route *route, struct routed *routed)
+                  const struct routed *routed)
 {
     struct http_call *c = find_free(h, caller);
     struct session *s = c == NULL ? NULL : session_open(h->diag, &http_carrier, c, caller);
-    const struct rule *rule = rule_of(route->verb);
+    const struct rule *rule = rule_of(routed->call.verb);
 
     if (s == NULL) {
-        too_many(h, request, caller, route, "too many calls at once: wait for one to end");
+        too_many(h, request, caller, (unsigned)routed->call.verb,
+                 "too many calls at once: wait for one to end");
         return;
     }
     c->session = s;
@@ -272,7 +288,12 @@ static void route(struct https *h, struct evhttp_request *request, const struct 
         return;
     }
     if (!https_may_call(h, caller->role, clock_now_ns())) {
-        too_many(h, request, caller, found, "too many calls in a short time: wait a little");
+        too_many(h, request, caller, (unsigned)found->verb,
+                 "too many calls in a short time: wait a little");
+        return;
+    }
+    if (found->tell != NULL) {
+        tell(request, HTTP_OK, found->tell(h->diag, caller));
         return;
     }
     wrong = route_fill(found, part, evhttp_uri_get_query(uri),
@@ -280,7 +301,8 @@ static void route(struct https *h, struct evhttp_request *request, const struct 
     if (wrong != NULL)
         refuse(request, HTTP_BADREQUEST, wrong);
     else
-        start(h, request, caller, found, &routed);
+        start(h, request, caller, &routed);
+    routed_done(&routed);
 }
 
 void http_call_begin(struct evhttp_request *request, void *self)

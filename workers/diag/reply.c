@@ -1,5 +1,6 @@
 #include "workers/diag/reply.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
@@ -7,16 +8,19 @@
 #include "base/mem.h"
 #include "ipc/admin_json.h"
 
+/* clang-format off */
 static const struct {
     const char *type;
     const char *begin, *before, *between, *after, *end;
 } shapes[] = {
-    [SHAPE_DONE] = {"application/json",     "{", "",       "",    "",     "}\n"},
-    [SHAPE_LIST] = {"application/json",     "[", "",       ",\n", "",     "]\n"},
-    [SHAPE_OBJECT] = {"application/json",     "{", "",       ",\n", "",     "}\n"},
-    [SHAPE_LINES] = {"application/x-ndjson", "",  "",       "",    "\n",   ""   },
-    [SHAPE_EVENTS] = {"text/event-stream",    "",  "data: ", "",    "\n\n", ""   },
+    [SHAPE_DONE] = {"application/json", "{", "", "", "", "}\n"},
+    [SHAPE_LIST] = {"application/json", "[", "", ",\n", "", "]\n"},
+    [SHAPE_OBJECT] = {"application/json", "{", "", ",\n", "", "}\n"},
+    [SHAPE_LINES] = {"application/x-ndjson", "", "", "", "\n", ""},
+    [SHAPE_EVENTS] = {"text/event-stream", "", "data: ", "", "\n\n", ""},
+    [SHAPE_FRAMES] = {"application/x-protobuf", "", "", "", "", ""},
 };
+/* clang-format on */
 
 const char *reply_type(enum shape shape)
 {
@@ -92,9 +96,18 @@ int reply_elements(enum shape shape, const Bulkhead__AdminAnswer *a, bool *first
     return r;
 }
 
-int reply_error(const char *text, struct evbuffer *to)
+int reply_value(json_t *value, struct evbuffer *to)
 {
-    int r = add_json(to, json_pack("{s:s}", "error", text));
+    int r = add_json(to, value);
 
     return r < 0 ? r : add(to, "\n");
+}
+
+int reply_frame(const uint8_t *bytes, size_t len, struct evbuffer *to)
+{
+    uint32_t head = htole32((uint32_t)len);
+
+    if (evbuffer_add(to, &head, sizeof(head)) < 0 || evbuffer_add(to, bytes, len) < 0)
+        return -ENOMEM;
+    return 0;
 }

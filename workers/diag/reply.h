@@ -4,6 +4,7 @@
 #pragma once
 
 #include <event2/buffer.h>
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "admin.pb-c.h"
@@ -21,5 +22,11 @@ int MUST_USE reply_end(enum shape shape, struct evbuffer *to);
 int MUST_USE reply_elements(enum shape shape, const Bulkhead__AdminAnswer *a, bool *first,
                             struct evbuffer *to);
 
+/* A value, which is taken over, alone on its line. */
+int MUST_USE reply_value(json_t *value, struct evbuffer *to);
+
 /* {"error": text} */
 int MUST_USE reply_error(const char *text, struct evbuffer *to);
+
+/* The answer itself, as it came. */
+int MUST_USE reply_frame(const uint8_t *bytes, size_t len, struct evbuffer *to);

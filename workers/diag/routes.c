@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ipc/manifest.h"
+#include "workers/diag/operator.h"
+#include "workers/diag/tell.h"
 
 enum {
     BODY_MAX = 1024, /* of JSON */
@@ -149,20 +150,48 @@ static const char *fill_disk(struct routed *r, const char *part, const struct ev
     return NULL;
 }
 
+/* Root's own words. What comes along with them as a descriptor cannot come this way. */
+static const char *fill_call(struct routed *r, const char *part, const struct evkeyvalq *query,
+                             struct evbuffer *body)
+{
+    uint8_t bytes[OPERATOR_CALL_MAX_BYTES];
+    ev_ssize_t len = evbuffer_copyout(body, bytes, sizeof(bytes));
+
+    (void)part;
+    (void)query;
+    if (len > 0 && evbuffer_get_length(body) == (size_t)len)
+        r->unpacked = bulkhead__admin_call__unpack(NULL, (size_t)len, bytes);
+    if (r->unpacked == NULL)
+        return "an AdminCall of proto/admin.proto is wanted";
+    r->call = *r->unpacked;
+    return NULL;
+}
+
+void routed_done(struct routed *r)
+{
+    if (r->unpacked != NULL)
+        bulkhead__admin_call__free_unpacked(r->unpacked, NULL);
+    r->unpacked = NULL;
+}
+
 /* --- the table --- */
 
 #define VERB(name) BULKHEAD__ADMIN_CALL__VERB__##name
 
 /* clang-format off */
 const struct route routes[] = {
-    {EVHTTP_REQ_GET,  "/v1/ps",                  VERB(PS),      SHAPE_LIST,   NULL},
-    {EVHTTP_REQ_GET,  "/v1/inspect",             VERB(INSPECT), SHAPE_OBJECT, fill_inspect},
-    {EVHTTP_REQ_GET,  "/v1/logs",                VERB(LOGS),    SHAPE_LINES,  fill_logs},
-    {EVHTTP_REQ_GET,  "/v1/audit",               VERB(AUDIT),   SHAPE_LIST,   NULL},
-    {EVHTTP_REQ_POST, "/v1/processes/*/restart", VERB(RESTART), SHAPE_DONE,   fill_process},
-    {EVHTTP_REQ_POST, "/v1/processes/*/revive",  VERB(REVIVE),  SHAPE_DONE,   fill_process},
-    {EVHTTP_REQ_POST, "/v1/nics/*/link",         VERB(LINK),    SHAPE_DONE,   fill_link},
-    {EVHTTP_REQ_POST, "/v1/disks",               VERB(DISK),    SHAPE_DONE,   fill_disk},
+    {EVHTTP_REQ_GET,  "/v1/health",              tell_health,  VERB(NONE),    SHAPE_DONE,   NULL},
+    {EVHTTP_REQ_GET,  "/v1/version",             tell_version, VERB(NONE),    SHAPE_DONE,   NULL},
+    {EVHTTP_REQ_GET,  "/v1/whoami",              tell_whoami,  VERB(NONE),    SHAPE_DONE,   NULL},
+    {EVHTTP_REQ_GET,  "/v1/ps",                  NULL,         VERB(PS),      SHAPE_LIST,   NULL},
+    {EVHTTP_REQ_GET,  "/v1/inspect",             NULL,         VERB(INSPECT), SHAPE_OBJECT, fill_inspect},
+    {EVHTTP_REQ_GET,  "/v1/logs",                NULL,         VERB(LOGS),    SHAPE_LINES,  fill_logs},
+    {EVHTTP_REQ_GET,  "/v1/audit",               NULL,         VERB(AUDIT),   SHAPE_LIST,   NULL},
+    {EVHTTP_REQ_POST, "/v1/processes/*/restart", NULL,         VERB(RESTART), SHAPE_DONE,   fill_process},
+    {EVHTTP_REQ_POST, "/v1/processes/*/revive",  NULL,         VERB(REVIVE),  SHAPE_DONE,   fill_process},
+    {EVHTTP_REQ_POST, "/v1/nics/*/link",         NULL,         VERB(LINK),    SHAPE_DONE,   fill_link},
+    {EVHTTP_REQ_POST, "/v1/disks",               NULL,         VERB(DISK),    SHAPE_DONE,   fill_disk},
+    {EVHTTP_REQ_POST, "/v1/call",                NULL,         VERB(NONE),    SHAPE_FRAMES, fill_call},
     {.path = NULL},
 };
 /* clang-format on */
@@ -210,6 +239,7 @@ const char *route_fill(const struct route *route, const char *part, const char *
     const char *wrong = NULL;
 
     bulkhead__admin_call__init(&ret->call);
+    ret->unpacked = NULL;
     ret->call.verb = route->verb;
     ret->shape = route->shape;
     if (evhttp_parse_query_str(query == NULL ? "" : query, &fields) < 0)

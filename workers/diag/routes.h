@@ -4,6 +4,7 @@
 #pragma once
 
 #include <event2/http.h>
+#include <jansson.h>
 
 #include "admin.pb-c.h"
 #include "base/macro.h"
@@ -15,10 +16,12 @@ enum shape {
     SHAPE_OBJECT, /* {"path":value} */
     SHAPE_LINES,  /* one a line */
     SHAPE_EVENTS, /* the same, as they come: text/event-stream */
+    SHAPE_FRAMES, /* AdminAnswer as root's get it, each after its length: four bytes, little-endian */
 };
 
-/* A call that is being put together; no text outlives it. */
+/* A call that is being put together; no text outlives it. routed_done() frees. */
 struct routed {
+    Bulkhead__AdminCall *unpacked; /* what call was copied from; NULL: nothing */
     Bulkhead__AdminCall call;
     Bulkhead__DiskChange disk_change;
     Bulkhead__Disk disk;
@@ -27,9 +30,14 @@ struct routed {
     enum shape shape;
 };
 
+struct caller;
+struct diag;
+
 struct route {
     enum evhttp_cmd_type method;
     const char *path; /* "*" stands for one component */
+    /* NULL, or what is answered at once, to every operator: a JSON value. The rest of the row is not looked at. */
+    json_t *(*tell)(const struct diag *d, const struct caller *caller);
     Bulkhead__AdminCall__Verb verb;
     enum shape shape;
     /* Fill in the rest. part: the component; query, body: as they came. NULL, or what is wrong. */
@@ -47,3 +55,5 @@ extern const struct route routes[];
 /* NULL, or what is wrong with the request. */
 const char *route_fill(const struct route *route, const char *part, const char *query,
                        struct evbuffer *body, struct routed *ret);
+
+void routed_done(struct routed *r);
