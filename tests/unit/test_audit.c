@@ -1,0 +1,117 @@
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipc/audit.h"
+
+static struct audit_page page;
+
+static void add(uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        struct audit_record r = {.time_ns = i, .verb = 1, .role = ROLE_VIEWER};
+
+        (void)snprintf(r.who, sizeof(r.who), "operator-%llu", (unsigned long long)i);
+        audit_add(&page, &r);
+    }
+}
+
+/* The number of the first one that does not follow; 0: all do. */
+static uint64_t first_broken(void)
+{
+    struct audit_record before = {0}, r;
+
+    for (uint64_t seq = audit_oldest(&page); audit_get(&page, seq, &r) == 0; seq++) {
+        if ((before.seq != 0 || seq == 1) && !audit_follows(before.seq != 0 ? &before : NULL, &r))
+            return seq;
+        before = r;
+    }
+    return 0;
+}
+
+static void begin(void)
+{
+    memset(&page, 0, sizeof(page));
+}
+
+START_TEST(records_follow_one_another)
+{
+    struct audit_record r;
+
+    ck_assert_int_eq(audit_get(&page, 1, &r), -ENOENT);
+    ck_assert_int_eq(audit_get(&page, 0, &r), -ENOENT);
+    add(10);
+    ck_assert_int_eq(audit_get(&page, 10, &r), 0);
+    ck_assert_str_eq(r.who, "operator-9");
+    ck_assert_int_eq(audit_get(&page, 11, &r), -ENOENT);
+    ck_assert_uint_eq(first_broken(), 0);
+}
+END_TEST
+
+START_TEST(old_ones_make_room)
+{
+    struct audit_record r;
+
+    add(AUDIT_RECORDS + 100);
+    ck_assert_uint_eq(audit_oldest(&page), 101);
+    ck_assert_int_eq(audit_get(&page, 100, &r), -ENOENT);
+    ck_assert_int_eq(audit_get(&page, 101, &r), 0);
+    ck_assert_uint_eq(first_broken(), 0);
+}
+END_TEST
+
+START_TEST(a_change_shows)
+{
+    static const size_t at[] = {
+        offsetof(struct audit_record, seq), offsetof(struct audit_record, who),
+        offsetof(struct audit_record, decision), offsetof(struct audit_record, target) + 7,
+        offsetof(struct audit_record, hash)};
+    uint8_t *bytes = (uint8_t *)&page.records[4];
+
+    add(10);
+    bytes[at[_i]] ^= 1;
+    ck_assert_uint_eq(first_broken(), 5);
+}
+END_TEST
+
+START_TEST(one_taken_out_shows)
+{
+    add(10);
+    memmove(&page.records[4], &page.records[5], 5 * sizeof(page.records[0]));
+    ck_assert_uint_eq(first_broken(), 5);
+}
+END_TEST
+
+START_TEST(texts_end)
+{
+    struct audit_record r;
+
+    add(1);
+    memset(page.records[0].who, 'a', AUDIT_WHO_BYTES + AUDIT_TARGET_BYTES);
+    ck_assert_int_eq(audit_get(&page, 1, &r), 0);
+    ck_assert_uint_eq(strlen(r.who), AUDIT_WHO_BYTES - 1);
+    ck_assert_uint_eq(strlen(r.target), AUDIT_TARGET_BYTES - 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("audit");
+    TCase *t = tcase_create("audit");
+    SRunner *runner = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(t, begin, NULL);
+    tcase_add_test(t, records_follow_one_another);
+    tcase_add_test(t, old_ones_make_room);
+    tcase_add_loop_test(t, a_change_shows, 0, 5);
+    tcase_add_test(t, one_taken_out_shows);
+    tcase_add_test(t, texts_end);
+    suite_add_tcase(s, t);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
