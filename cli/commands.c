@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 
 #include "cli/options.h"
+#include "cli/pki_name.h"
 #include "ipc/capture.h"
 
 /* What every command understands. */
@@ -130,6 +131,20 @@ static const struct option_row audit_options[] = {
     JSON_ROW("JSON lines instead of text"),
 };
 
+static const struct option_row pki_options[] = {
+    {"dir", 0, OPTION_PATH, offsetof(struct cli_args, dir), "DIR",
+     "the CA's folder (default: /etc/bulkhead/pki; see bulkhead(1) for others than root)"},
+    {"host", 0, OPTION_TEXTS, offsetof(struct cli_args, hosts), "NAME|ADDRESS",
+     "init: where the server is reached (repeatable; default: this machine)"},
+    {"role", 'r', OPTION_CHOICE, offsetof(struct cli_args, role), PKI_ROLES,
+     "issue: what its owner may do (needed)"},
+    {"days", 0, OPTION_NUMBER, offsetof(struct cli_args, days), "N",
+     "issue: how long it counts (1 to 3650, default: 365)", 1, 3650},
+    {"password-file", 0, OPTION_PATH, offsetof(struct cli_args, password_file), "FILE",
+     "issue: its first line is the password of NAME.p12 (default: one is made and shown)"},
+    JSON_ROW("JSON instead of text"),
+};
+
 const struct command commands[] = {
     {"run", NULL, "Start a VM and stay with it: its console is this terminal, Ctrl-A X ends it.",
      run_options, COUNT_OF(run_options), run_command},
@@ -153,6 +168,9 @@ const struct command commands[] = {
      pcap_options, COUNT_OF(pcap_options), pcap_command},
     {"audit", NULL, "Show who asked what of a running VM, and what was decided.",
      audit_options, COUNT_OF(audit_options), audit_command},
+    {"pki", "init|issue|revoke|list [NAME]",
+     "Make certificates for remote operators and the server they talk to, and revoke them.",
+     pki_options, COUNT_OF(pki_options), pki_command},
     {"schema", NULL, "Print the JSON Schema of what --config reads.", NULL, 0, schema_command},
     {"help", "[COMMAND]", "Show this, or what a command understands.", NULL, 0, help_command},
     {"version", NULL, "Show the version.", NULL, 0, version_command},

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,6 +46,9 @@ enum {
     OPTION_PAIRS_MAX = 1024,
     OPTION_WHY_BYTES = 384,
 };
+
+/* What an OPTION_CHOICE may have where no word is the default. */
+static const unsigned OPTION_UNSAID = UINT_MAX;
 
 struct text_list {
     const char *at[OPTION_TEXTS_MAX];

@@ -21,6 +21,7 @@ static const struct cli_args defaults = {
     .vcpus = 1,
     .memory_bytes = UINT64_C(512) << 20,
     .snaplen = CAPTURE_FRAME_MAX,
+    .role = UINT_MAX, /* OPTION_UNSAID */
 };
 
 /* What getopt_long() wants, made from the rows. */

@@ -75,6 +75,13 @@ struct cli_args {
     uint64_t snaplen;   /* bytes */
     uint64_t seconds;   /* 0: until it is stopped */
 
+    /* pki */
+    const char *dir; /* NULL: the default one */
+    struct text_list hosts;
+    unsigned role;             /* enum pki_role, or OPTION_UNSAID */
+    uint64_t days;             /* 0: the default */
+    const char *password_file; /* NULL: one is made */
+
     const char *target; /* the first positional argument; NULL: none was given */
     const char *detail; /* the second */
     struct pool pool;   /* what was made on the way */
