@@ -61,12 +61,20 @@ struct board_record {
 };
 _Static_assert(sizeof(struct board_record) == 256, "layout");
 
+/* What base/fault.h notes. */
+struct board_fault {
+    uint64_t code; /* offset in the program */
+    uint32_t signal;
+    _Atomic uint32_t generation; /* written last; 0: none died so */
+};
+
 struct board_page {
     uint32_t magic;
     uint32_t generation; /* of the process that writes now */
     _Atomic uint64_t log_seq;
     _Atomic uint64_t log_dropped; /* by the rate limit */
-    uint8_t pad[4096 - 24];
+    struct board_fault fault;
+    uint8_t pad[4096 - 40];
     struct board_row rows[BOARD_ROWS];
     struct board_record log[BOARD_LOG_RECORDS];
 };

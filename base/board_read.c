@@ -93,3 +93,13 @@ int board_read_log(const struct board_page *page, uint64_t from, struct board_li
     }
     return -ENOENT;
 }
+
+int board_read_fault(const struct board_page *page, uint32_t generation, uint64_t *ret)
+{
+    const struct board_fault *f = &page->fault;
+
+    if (generation == 0 || atomic_load_explicit(&f->generation, memory_order_acquire) != generation)
+        return -ENOENT;
+    *ret = *(const volatile uint64_t *)&f->code;
+    return 0;
+}

@@ -33,3 +33,6 @@ int MUST_USE board_read_row(const struct board_page *page, uint32_t i, struct bo
  * 0, or -ENOENT when there is none. Records overwritten meanwhile are passed over.
  */
 int MUST_USE board_read_log(const struct board_page *page, uint64_t from, struct board_line *ret);
+
+/* Where in its program that generation died, as it noted itself: an offset. 0, or -ENOENT: it did not. */
+int MUST_USE board_read_fault(const struct board_page *page, uint32_t generation, uint64_t *ret);

@@ -64,6 +64,8 @@ enum {
     {"prctl", SBX_ARG32_EQ, 0, PR_SET_NO_NEW_PRIVS, SBX_START, "sbx_enter: asked for again"},      \
     {"seccomp", SBX_ARG32_EQ, 0, SECCOMP_SET_MODE_FILTER, SBX_START, "sbx_enter: the run filter"}, \
     {"madvise", SBX_ARG32_EQ, 2, MADV_DONTNEED, SBX_START, "code_forget; end of a thread"},        \
+    {"sigaltstack", SBX_ANY, 0, 0, SBX_START, "fault_watch: a stack for last words"},              \
+    {"rt_sigaction", SBX_ANY, 0, 0, SBX_START, "fault_watch; pthread_create: its own signal"},     \
     /* anywhere in it */                                                                           \
     {"clock_gettime", SBX_ANY, 0, 0, SBX_START, "log lines, where the vDSO has no clock"},         \
     {"futex", SBX_ANY, 0, 0, SBX_START, "mutexes; pthread_create"},                                \
@@ -71,7 +73,6 @@ enum {
     {"restart_syscall", SBX_ANY, 0, 0, SBX_START, "after SIGSTOP and SIGCONT"}
 
 #define SBX_START_THREAD_ROWS                                                                      \
-    {"rt_sigaction", SBX_ANY, 0, 0, SBX_START, "pthread_create: its own signal, the first time"},  \
     {"rt_sigprocmask", SBX_ANY, 0, 0, SBX_START, "pthread_create: around clone"},                  \
     {"clone3", SBX_ERRNO, 0, ENOSYS, SBX_START, "its flags are behind a pointer: use clone"},      \
     {"clone", SBX_ARG_EQ, 0, SBX_CLONE_THREAD, SBX_START, "pthread_create: threads only"},         \

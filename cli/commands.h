@@ -16,6 +16,8 @@ int disk_command(const struct cli_args *args);
 int link_command(const struct cli_args *args);
 int pcap_command(const struct cli_args *args);
 int pki_command(const struct cli_args *args);
+int events_command(const struct cli_args *args);
+int crash_command(const struct cli_args *args);
 int schema_command(const struct cli_args *args);
 int help_command(const struct cli_args *args);
 int version_command(const struct cli_args *args);

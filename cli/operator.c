@@ -122,6 +122,32 @@ static void clean_process(Bulkhead__ProcessRow *row)
     clean(row->sandbox);
 }
 
+static void clean_event(Bulkhead__EventRow *row)
+{
+    clean(row->event);
+    clean(row->process);
+    clean(row->cause);
+    for (size_t i = 0; i < row->n_numbers; i++)
+        clean(row->numbers[i]->name);
+}
+
+static void clean_lines(Bulkhead__LogRow **lines, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        clean(lines[i]->process);
+        clean(lines[i]->text);
+    }
+}
+
+static void clean_crash(Bulkhead__CrashRow *row)
+{
+    clean(row->process);
+    clean(row->cause);
+    clean(row->build_id);
+    clean(row->doing);
+    clean_lines(row->lines, row->n_lines);
+}
+
 /* Whatever is printed of it, and as what, it steers no terminal and is valid JSON. */
 static void clean_answer(Bulkhead__AdminAnswer *a)
 {
@@ -132,10 +158,11 @@ static void clean_answer(Bulkhead__AdminAnswer *a)
         clean(a->values[i]->path);
         clean(a->values[i]->text);
     }
-    for (size_t i = 0; i < a->n_lines; i++) {
-        clean(a->lines[i]->process);
-        clean(a->lines[i]->text);
-    }
+    clean_lines(a->lines, a->n_lines);
+    for (size_t i = 0; i < a->n_events; i++)
+        clean_event(a->events[i]);
+    for (size_t i = 0; i < a->n_crashes; i++)
+        clean_crash(a->crashes[i]);
 }
 
 int operator_next(int fd, int timeout_ms, Bulkhead__AdminAnswer **ret)

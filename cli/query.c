@@ -143,17 +143,27 @@ int query_begin(const struct cli_args *args, const Bulkhead__AdminCall *call, in
     return status;
 }
 
-int query_next(int fd, Bulkhead__AdminAnswer **ret)
+static int next_of(int fd, int timeout_ms, Bulkhead__AdminAnswer **ret)
 {
     struct query q = {.fd = fd};
     const Bulkhead__AdminAnswer *answer;
-    int status = next_answer(&q, ANSWER_MS, &answer);
+    int status = next_answer(&q, timeout_ms, &answer);
 
     if (status == 0)
         *ret = q.answers[0];
     else if (q.n_answers > 0)
         bulkhead__admin_answer__free_unpacked(q.answers[0], NULL);
     return status;
+}
+
+int query_next(int fd, Bulkhead__AdminAnswer **ret)
+{
+    return next_of(fd, ANSWER_MS, ret);
+}
+
+int query_follow(int fd, Bulkhead__AdminAnswer **ret)
+{
+    return next_of(fd, -1, ret);
 }
 
 int ps_command(const struct cli_args *args)

@@ -15,6 +15,9 @@ struct cli_args;
 int MUST_USE query_begin(const struct cli_args *args, const Bulkhead__AdminCall *call, int *ret_fd);
 int MUST_USE query_next(int fd, Bulkhead__AdminAnswer **ret);
 
+/* The same, for as long as it takes until there is something to tell. */
+int MUST_USE query_follow(int fd, Bulkhead__AdminAnswer **ret);
+
 /* Ask for a change of a link. Says what fails; the exit status. */
 int MUST_USE query_link(const struct cli_args *args, Bulkhead__LinkChange *change);
 

@@ -35,6 +35,8 @@ json_t *admin_line_json(const Bulkhead__LogRow *row)
 const char *admin_verb_name(unsigned verb)
 {
     static const char *const names[] = {
+        [BULKHEAD__ADMIN_CALL__VERB__EVENTS] = "events",
+        [BULKHEAD__ADMIN_CALL__VERB__CRASHES] = "crash",
         [BULKHEAD__ADMIN_CALL__VERB__NONE] = "connect",
         [BULKHEAD__ADMIN_CALL__VERB__PS] = "ps",
         [BULKHEAD__ADMIN_CALL__VERB__INSPECT] = "inspect",

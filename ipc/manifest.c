@@ -12,6 +12,7 @@
 #include "ipc/inflight.h"
 #include "ipc/nets.h"
 #include "ipc/port.h"
+#include "ipc/records.h"
 #include "ipc/remote.h"
 #include "ipc/ring.h"
 #include "ipc/vmbus.h"
@@ -48,6 +49,13 @@ static const struct grant supervisor_grants[] = {
     {OBJECT_OUTBOX,        0,                  true,  "messages for the guest"                 },
     {OBJECT_SYNIC,         0,                  true,  "tells where event flags are"            },
     {OBJECT_NETS,          0,                  true,  "sets links and captures for operators"  },
+    {OBJECT_RECORDS,       0,                  true,  "tells what happens, for operators"      },
+    {OBJECT_BOARD,         PROCESS_CHIPSET,    false, "its last words"                         },
+    {OBJECT_BOARD,         PROCESS_VTPM,       false, "its last words"                         },
+    {OBJECT_BOARD,         PROCESS_VMBUS,      false, "its last words"                         },
+    {OBJECT_BOARD,         PROCESS_STORAGE,    false, "its last words"                         },
+    {OBJECT_BOARD,         PROCESS_NET,        false, "its last words"                         },
+    {OBJECT_BOARD,         PROCESS_DIAG,       false, "its last words"                         },
     {OBJECT_VP_IRQ,        0,                  true,  "registers it with the partition"        },
 };
 
@@ -139,6 +147,7 @@ static const struct grant diag_grants[] = {
     {OBJECT_BOARD,    PROCESS_STORAGE,    false, "shows it to operators"                      },
     {OBJECT_BOARD,    PROCESS_NET,        false, "shows it to operators"                      },
     {OBJECT_CAPTURE,  0,                  false, "shows it to operators"                      },
+    {OBJECT_RECORDS,  0,                  false, "shows them to operators"                    },
     {OBJECT_REMOTE,   0,                  true,  "accepts operators who come over the network"},
     {OBJECT_TLS,      0,                  false, "shows them a certificate, and knows theirs" },
     {OBJECT_AUDIT,    0,                  true,  "keeps in mind who did what"                 },
@@ -269,6 +278,8 @@ size_t manifest_object_bytes(enum object_kind kind, unsigned index)
         return whole_pages(sizeof(struct tls_page));
     case OBJECT_AUDIT:
         return whole_pages(sizeof(struct audit_page));
+    case OBJECT_RECORDS:
+        return whole_pages(sizeof(struct records_page));
     case OBJECT_NET:
     case OBJECT_BELL:
     case OBJECT_IRQ:

@@ -28,7 +28,7 @@ enum process {
 enum {
     FD_CONTROL = 3,
     FD_FIRST_GRANT = 4,
-    MANIFEST_MAX_GRANTS = 32, /* rows */
+    MANIFEST_MAX_GRANTS = 48, /* rows */
     COM_COUNT = 4,
     VPS_MAX = 64,
     MANIFEST_MAX_FDS = FD_FIRST_GRANT + MANIFEST_MAX_GRANTS + VPS_MAX,
@@ -66,6 +66,7 @@ enum object_kind {
     OBJECT_FRAMES,   /* struct frames_page: the net worker's log */
     OBJECT_NETS,     /* struct nets_page */
     OBJECT_CAPTURE,  /* struct capture_page */
+    OBJECT_RECORDS,  /* struct records_page */
     OBJECT_NET,      /* index: 0 to NETS_MAX - 1; what a NIC's frames come from and go to */
     OBJECT_RAM,      /* the guest's memory */
     OBJECT_KVM,      /* /dev/kvm */

@@ -185,6 +185,7 @@ void region_set_executing(struct region *r, uint64_t id)
 void region_begin(struct region *r, uint32_t generation)
 {
     atomic_store(&r->head->executing, 0);
+    atomic_store(&r->head->doing, 0);
     atomic_store(&r->head->generation, generation);
 }
 
@@ -193,4 +194,11 @@ uint64_t region_executing(const void *map, uint32_t generation)
     const struct region_head *head = map;
 
     return atomic_load(&head->generation) == generation ? atomic_load(&head->executing) : 0;
+}
+
+uint64_t region_doing(const void *map)
+{
+    const struct region_head *head = map;
+
+    return atomic_load(&head->doing);
 }

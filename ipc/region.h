@@ -8,8 +8,8 @@
  * What changes too often for a whole message goes into the log: records that belong to the newest
  * message, each made valid by its last store. The next commit empties the log.
  *
- * Written by one worker at a time; the supervisor maps it read-only, and reads one word of it
- * (region_executing), to know which request a dead generation was at.
+ * Written by one worker at a time; the supervisor maps it read-only, and reads two words of it
+ * (region_executing, region_doing), to know which request a dead generation was at.
  */
 #pragma once
 
@@ -35,6 +35,7 @@ struct region_head {
     _Atomic uint64_t executing;           /* id of the request being executed; 0: none */
     _Atomic uint32_t generation;          /* that set executing */
     _Atomic uint64_t notes[REGION_NOTES]; /* what changes too fast for a slot */
+    _Atomic uint64_t doing;               /* class and code of what is being executed */
 };
 
 struct region_slot {
@@ -115,6 +116,12 @@ uint64_t region_note(const struct region *r, unsigned i);
 /* Say which request is being executed; 0 when it is done. */
 void region_set_executing(struct region *r, uint64_t id);
 
+/* Say of what kind the request is that is being executed next: for operators, when it is fatal. */
+static inline void region_set_doing(struct region *r, uint32_t class, uint32_t code)
+{
+    atomic_store_explicit(&r->head->doing, (uint64_t) class << 32 | code, memory_order_relaxed);
+}
+
 /* Begin a generation: it executes nothing yet, and what a dead one executed is not its fault. */
 void region_begin(struct region *r, uint32_t generation);
 
@@ -123,3 +130,6 @@ void region_begin(struct region *r, uint32_t generation);
  * a mapping it does not trust.
  */
 uint64_t region_executing(const void *map, uint32_t generation);
+
+/* Of what kind it is, as it said last: class in the high half, code in the low one. The same mapping. */
+uint64_t region_doing(const void *map);

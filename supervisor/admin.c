@@ -48,6 +48,25 @@ static const char *restart(struct registry *reg, uint32_t process, uint32_t tag,
     return admin.waiting ? NULL : "";
 }
 
+static const enum event_kind disk_events[] = {
+    [BULKHEAD__DISK_CHANGE__ACTION__ADD] = EVENT_DISK_ADDED,
+    [BULKHEAD__DISK_CHANGE__ACTION__REMOVE] = EVENT_DISK_REMOVED,
+    [BULKHEAD__DISK_CHANGE__ACTION__RESIZE] = EVENT_DISK_RESIZED,
+    [BULKHEAD__DISK_CHANGE__ACTION__INSERT] = EVENT_DISK_INSERTED,
+    [BULKHEAD__DISK_CHANGE__ACTION__EJECT] = EVENT_DISK_EJECTED,
+};
+
+/* For the history, when init says that it is done. */
+static void note_disk(struct waiting_admin *waiting, const Bulkhead__DiskChange *change)
+{
+    if ((size_t)change->action < COUNT_OF(disk_events))
+        waiting->disk.kind = disk_events[change->action];
+    if (change->disk == NULL)
+        return;
+    waiting->disk.controller = change->disk->controller;
+    waiting->disk.lun = change->disk->lun;
+}
+
 /* Passed on as it is: which files there are, and what may be done with them, init knows. */
 static const char *change_disk(struct registry *reg, const Bulkhead__AdminRequest *rq, int file)
 {
@@ -68,6 +87,7 @@ static const char *change_disk(struct registry *reg, const Bulkhead__AdminReques
         .tag = rq->tag,
         .asker = reg->rows[PROCESS_DIAG].live.number,
     };
+    note_disk(&reg->disk_change, rq->disk);
     registry_tell_init(reg, &e, file);
     return NULL;
 }
@@ -79,8 +99,10 @@ int admin_disk_changed(struct registry *reg, const Bulkhead__DiskChanged *change
     if (!asked.waiting || changed->tag != asked.tag)
         return -EPROTO;
     reg->disk_change.waiting = false;
-    if (changed->error[0] == '\0') /* there may have been none before */
-        registry_need(reg, PROCESS_STORAGE);
+    if (changed->error[0] == '\0') {
+        registry_need(reg, PROCESS_STORAGE); /* there may have been none before */
+        history_vm(&reg->history, asked.disk.kind, asked.disk.controller, asked.disk.lun);
+    }
     if (asked.asker == reg->rows[PROCESS_DIAG].live.number)
         answer(reg, asked.tag, changed->error);
     return 0;
@@ -94,6 +116,7 @@ static const char *change_link(struct registry *reg, const Bulkhead__LinkChange 
         return "this VM has no NIC";
     if (links_set(&reg->links, change->nic, change->up) < 0)
         return "no NIC of that number: `bulkhead inspect net` shows which there are";
+    history_vm(&reg->history, change->up ? EVENT_LINK_UP : EVENT_LINK_DOWN, change->nic, 0);
     return "";
 }
 

@@ -4,17 +4,17 @@
 #include <sys/wait.h>
 
 static const struct {
-    const char *word;
+    enum cause cause;
     bool fault;
 } causes[DEATH_CAUSES] = {
-    [DEATH_BY_ITSELF] = {"crash",                     true },
-    [DEATH_PLANNED] = {"replaced",                  false},
-    [DEATH_HANG] = {"hang",                      true },
-    [DEATH_PROTOCOL] = {"broke the protocol",        true },
-    [DEATH_SANDBOX] = {"sandbox not as it must be", true },
-    [DEATH_REFUSED] = {"refused to serve",          true },
-    [DEATH_START] = {"did not start",             true },
-    [DEATH_MEMORY] = {"out of memory",             true },
+    [DEATH_BY_ITSELF] = {CAUSE_CRASH,    true },
+      [DEATH_PLANNED] = {CAUSE_REPLACED, false},
+    [DEATH_HANG] = {CAUSE_HANG,     true },
+      [DEATH_PROTOCOL] = {CAUSE_PROTOCOL, true },
+    [DEATH_SANDBOX] = {CAUSE_SANDBOX,  true },
+      [DEATH_REFUSED] = {CAUSE_REFUSED,  true },
+    [DEATH_START] = {CAUSE_START,    true },
+      [DEATH_MEMORY] = {CAUSE_MEMORY,   true },
 };
 
 static bool killed_from_outside(enum death_cause cause, int wait_status)
@@ -22,13 +22,18 @@ static bool killed_from_outside(enum death_cause cause, int wait_status)
     return cause == DEATH_BY_ITSELF && WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL;
 }
 
-const char *health_word(enum death_cause cause, int wait_status)
+enum cause health_cause(enum death_cause cause, int wait_status)
 {
     if (killed_from_outside(cause, wait_status))
-        return "killed from outside";
+        return CAUSE_KILLED;
     if (cause == DEATH_BY_ITSELF && WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGSYS)
-        return "forbidden system call";
-    return causes[cause].word;
+        return CAUSE_FORBIDDEN_CALL;
+    return causes[cause].cause;
+}
+
+const char *health_word(enum death_cause cause, int wait_status)
+{
+    return records_cause_name(health_cause(cause, wait_status));
 }
 
 bool health_is_fault(enum death_cause cause, int wait_status)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/macro.h"
+#include "ipc/records.h"
 
 enum {
     HEALTH_BURST_FAULTS = 5,  /* more than these in HEALTH_BURST_NS park the device */
@@ -39,7 +40,10 @@ enum death_cause {
     DEATH_CAUSES,
 };
 
-/* A short word for operators: "crash", "killed from outside", "hang", ... */
+/* The same for operators, who also tell who did it: CAUSE_CRASH, CAUSE_KILLED, CAUSE_HANG, ... */
+enum cause health_cause(enum death_cause cause, int wait_status);
+
+/* And as a word. */
 const char *health_word(enum death_cause cause, int wait_status);
 
 /* Does this death count against the worker? wait_status as waitpid(2). */

@@ -61,6 +61,8 @@ static void ask_spawn(struct registry *reg, uint32_t process, struct generation 
                              .number = ++row->last_number,
                              .channel = -1,
                              .asked_ns = clock_now_ns()};
+    if (g == &row->live)
+        history_process(&reg->history, EVENT_STARTING, g, 0);
     bulkhead__spawn__init(&spawn);
     bulkhead__envelope__init(&e);
     spawn.process = process;
@@ -133,6 +135,7 @@ static void announce_when_all_run(struct registry *reg)
     if (reg->announced)
         return;
     reg->announced = true;
+    history_vm(&reg->history, EVENT_STARTED, 0, 0);
     reg->callbacks.all_running(reg->callbacks.self);
 }
 
@@ -159,6 +162,7 @@ static void activate(struct registry *reg, struct registry_row *row)
     row->placed_cpu = UINT32_MAX;
     set_state(row, row->tombstone ? ROW_PARKED : ROW_RUNNING);
     show_generation(row);
+    history_process(&reg->history, row->tombstone ? EVENT_PARKED : EVENT_RUNNING, g, 0);
     board_log(reg->board, LOG_LEVEL_INFO, "%s: generation %u serves%s", manifest[g->process].name,
               g->number, row->tombstone ? ", errors only" : "");
     announce_when_all_run(reg);
@@ -170,6 +174,8 @@ static void promote(struct registry *reg, struct registry_row *row)
     row->standby = (struct generation){.channel = -1};
     if (registry_watch(&row->live) < 0)
         board_log(reg->board, LOG_LEVEL_ERROR, "no memory to listen to a promoted generation");
+    if (row->replacing)
+        history_process(&reg->history, EVENT_REPLACED, &row->live, 0);
     if (row->standby_binary >= 0) {
         fd_closep(&row->binary);
         row->binary = fd_steal(&row->standby_binary);
@@ -250,6 +256,7 @@ static void blame(struct registry_row *row, uint32_t generation)
 static void give_up(struct registry *reg, struct registry_row *row, uint32_t process)
 {
     set_state(row, ROW_DEAD);
+    history_process(&reg->history, EVENT_DEAD, &(struct generation){.process = process}, 0);
     if (row->port != NULL)
         port_set_gone(row->port, true);
     board_log(reg->board, LOG_LEVEL_ERROR, "%s: given up; its addresses answer all-ones",
@@ -309,6 +316,8 @@ static void after_fault(struct registry *reg, struct registry_row *row, uint32_t
     }
     row->retry_ns = now + delay_ns;
     set_state(row, ROW_RESTARTING);
+    history_process(&reg->history, EVENT_RESTARTING, &(struct generation){.process = process},
+                    (uint32_t)(delay_ns / NS_PER_MS));
     lifecycle_tick(reg, now); /* a first restart is at once */
 }
 
@@ -324,6 +333,7 @@ static void show_death(struct registry *reg, const struct registry_row *row,
     else
         (void)snprintf(text, sizeof(text), "generation %u: %s (exit %d)", g->number, word,
                        WEXITSTATUS(wait_status));
+    history_death(&reg->history, row, g, wait_status);
     board_text(row->shown.last_death, text);
     board_log(reg->board, g->cause == DEATH_PLANNED ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "%s: %s",
               manifest[g->process].name, text);
@@ -374,6 +384,7 @@ void lifecycle_died(struct registry *reg, struct generation *g, int wait_status)
     if (row->port != NULL)
         port_section_reset(row->port); /* whoever waits for it to leave need not */
     board_inc(row->shown.restarts);
+    row->n_deaths++;
     generation_done(&row->live);
     board_set(row->shown.pid, 0);
     if (fault)
@@ -388,6 +399,7 @@ int lifecycle_revive(struct registry *reg, uint32_t process)
 
     if (row->state != ROW_PARKED && row->state != ROW_DEAD)
         return -EALREADY;
+    history_process(&reg->history, EVENT_REVIVED, &(struct generation){.process = process}, 0);
     health_forget(&row->health);
     row->poison = 0;
     row->tombstone = false;

@@ -88,10 +88,12 @@ static int on_verified(void *self, struct channel_msg *m)
         return 0;
     if (v->error[0] != '\0') {
         board_log(reg->board, LOG_LEVEL_ERROR, "%s: %s", manifest[v->process].name, v->error);
+        history_process(&reg->history, EVENT_SANDBOX_FAILED, g, 0);
         lifecycle_kill(reg, g, DEATH_SANDBOX);
         return 0;
     }
     (void)snprintf(g->sandbox, sizeof(g->sandbox), "%s", v->sandbox);
+    history_process(&reg->history, EVENT_SANDBOX_VERIFIED, g, 0);
     lifecycle_verified(reg, g);
     if (reg->announced) /* a spare or a successor, and most likely the last for long */
         code_forget();

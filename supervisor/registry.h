@@ -28,6 +28,7 @@
 #include "ipc/port.h"
 #include "supervisor/captures.h"
 #include "supervisor/health.h"
+#include "supervisor/history.h"
 #include "supervisor/links.h"
 
 struct event;
@@ -67,6 +68,10 @@ struct waiting_admin {
     bool waiting;
     uint32_t tag;
     uint32_t asker; /* a disk: diag's generation; the tag is only that one's */
+    struct {        /* a disk: what is to become of which */
+        enum event_kind kind;
+        uint32_t controller, lun;
+    } disk;
 };
 
 struct registry_row {
@@ -74,6 +79,7 @@ struct registry_row {
     enum row_state state;
     struct generation live, standby;
     uint32_t last_number; /* of the newest generation asked for */
+    uint32_t n_deaths;    /* of generations that served */
     struct health health;
     uint64_t poison;
     bool tombstone;       /* parked: the live one serves errors only */
@@ -116,6 +122,7 @@ struct registry {
     struct waiting_admin disk_change; /* one at a time; init answers each */
     struct links links;
     struct captures captures;
+    struct history history;
     bool announced;    /* all_running was called */
     uint64_t tick_ns;  /* of the last tick */
     uint64_t awake_ns; /* since when ticks have come in time */
@@ -127,7 +134,7 @@ bool registry_can_have(uint32_t process);
 /* Is it one that it runs? */
 bool registry_has(const struct registry *reg, uint32_t process);
 
-/* Prepare rows and listen to init on FD_CONTROL. Ports, regions, links and captures are put in before. */
+/* Prepare rows and listen to init on FD_CONTROL. Ports, regions, links, captures and history are put in before. */
 int MUST_USE registry_init(struct registry *reg, struct event_base *base, struct board *board,
                            const struct registry_callbacks *callbacks);
 

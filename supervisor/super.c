@@ -92,6 +92,24 @@ static int map_nets(struct super *s)
     return 0;
 }
 
+/* The boards of those whose deaths are told. */
+static int map_history(struct super *s)
+{
+    void *page;
+    int r = map_object(OBJECT_RECORDS, 0, true, &page);
+
+    if (r < 0)
+        return r;
+    history_init(&s->registry.history, page);
+    for (enum process p = 0; r == 0 && p < PROCESS_COUNT; p++) {
+        if (!registry_can_have(p))
+            continue;
+        r = map_object(OBJECT_BOARD, p, false, &page);
+        s->registry.history.boards[p] = page;
+    }
+    return r;
+}
+
 int super_set_up(struct super *s, int argc, char **argv)
 {
     void *page;
@@ -113,6 +131,8 @@ int super_set_up(struct super *s, int argc, char **argv)
         r = map_crb(s);
     if (r == 0)
         r = map_nets(s);
+    if (r == 0)
+        r = map_history(s);
     return r < 0 ? r : map_hyperv(s);
 }
 
@@ -204,6 +224,8 @@ int super_start_hyperv(struct super *s, const struct super_config *config,
     c->tsc_invariant = guest->tsc_invariant;
     c->board = &s->board;
     s->registry.captures.refused = c->confidential;
+    s->registry.history.confidential = c->confidential;
+    c->history = &s->registry.history;
     c->backend = guest->backend;
     c->vmbus = (struct hv_vmbus){
         .post = post_message, .ended = has_ended, .deliver_later = deliver_later, .self = s};
@@ -253,6 +275,15 @@ static int listen_to_outbox(struct super *s)
 
 /* --- the end --- */
 
+static const enum event_kind end_events[] = {
+    [BULKHEAD__GUEST_END__GUEST_END_UNKNOWN] = EVENT_FAILED,
+    [BULKHEAD__GUEST_END__GUEST_END_POWER_OFF] = EVENT_POWER_OFF,
+    [BULKHEAD__GUEST_END__GUEST_END_RESET] = EVENT_RESET,
+    [BULKHEAD__GUEST_END__GUEST_END_PANIC] = EVENT_PANIC,
+    [BULKHEAD__GUEST_END__GUEST_END_TRIPLE_FAULT] = EVENT_TRIPLE_FAULT,
+    [BULKHEAD__GUEST_END__GUEST_END_INTERNAL] = EVENT_FAILED,
+};
+
 static int tell_end(struct super *s)
 {
     Bulkhead__GuestEnded ended;
@@ -264,6 +295,7 @@ static int tell_end(struct super *s)
     ended.text = s->vm.end_text;
     e.body_case = BULKHEAD__ENVELOPE__BODY_GUEST_ENDED;
     e.guest_ended = &ended;
+    history_vm(&s->registry.history, end_events[ended.how], 0, 0);
     board_log(&s->board, LOG_LEVEL_INFO, "the VM has ended: %s", s->vm.end_text);
     return channel_send(FD_CONTROL, &e, NULL, 0);
 }

@@ -10,9 +10,11 @@
 
 #include "base/clock.h"
 #include "base/code.h"
+#include "base/fault.h"
 #include "base/heap.h"
 #include "base/shm.h"
 #include "ipc/channel.h"
+#include "ipc/records.h"
 #include "workers/journal.h"
 
 enum {
@@ -93,6 +95,8 @@ static int set_up(struct worker *w)
 {
     int r = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : map_board(w);
 
+    if (r == 0)
+        r = fault_watch(w->board.page, w->generation);
     if (r == 0 && w->ops->run == NULL)
         r = map_region(w);
     if (r == 0)
@@ -150,6 +154,17 @@ static int await_activate(struct worker *w)
     return 0;
 }
 
+static const enum doing doings[] = {[PORT_SPACE_IO] = DOING_PORT_IO,
+                                    [PORT_SPACE_MMIO] = DOING_MMIO,
+                                    [PORT_SPACE_MESSAGE] = DOING_VMBUS};
+
+/* A device that knows better says so. While it executes something long, that is the more likely cause of a death. */
+static void say_doing(struct worker *w, const struct port_request *rq)
+{
+    if (rq->space < COUNT_OF(doings) && w->background == 0)
+        region_set_doing(&w->region, doings[rq->space], (uint32_t)rq->addr);
+}
+
 static void serve_one(struct worker *w, unsigned slot, const struct port_request *rq)
 {
     const struct port_response *last = &w->answered[slot];
@@ -163,6 +178,7 @@ static void serve_one(struct worker *w, unsigned slot, const struct port_request
         port_answer(&w->port, slot, last);
         return;
     }
+    say_doing(w, rq);
     region_set_executing(&w->region, id);
     result = w->ops->access(w->self, rq, id == w->poison, &rs);
     if (result != ACCESS_CLEAN) {

@@ -101,6 +101,8 @@ static void report(struct hv *hv, unsigned vp, uint64_t control)
     if (hv->config.board == NULL || hv->crash_reports >= CRASH_REPORTS_MAX)
         return;
     hv->crash_reports++;
+    if (hv->config.history != NULL)
+        history_vm(hv->config.history, EVENT_GUEST_CRASH, vp, 0);
     /* The log is the host's to read. Of a VM whose host must not look inside it gets no more than this:
      * neither numbers, which are addresses, nor text. */
     if (hv->config.confidential)

@@ -27,6 +27,7 @@
 #include "base/macro.h"
 #include "ipc/port.h"
 #include "ipc/vmbus.h"
+#include "supervisor/history.h"
 #include "supervisor/partition/partition.h"
 
 enum {
@@ -70,6 +71,7 @@ struct hv_config {
     bool tsc_invariant;
     bool confidential; /* the log is not for the guest's words */
     struct board *board;
+    struct history *history; /* NULL: none */
     struct hv_backend backend;
     struct hv_vmbus vmbus;
 };

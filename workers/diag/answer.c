@@ -152,6 +152,12 @@ void answer_next(struct question *q, const struct board_page *const boards[PROCE
     case BULKHEAD__ADMIN_CALL__VERB__AUDIT:
         audit_answer_next(&q->audit, ret);
         return;
+    case BULKHEAD__ADMIN_CALL__VERB__EVENTS:
+        records_answer_events(&q->records, q->follow, ret);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__CRASHES:
+        records_answer_crashes(&q->records, ret);
+        return;
     case BULKHEAD__ADMIN_CALL__VERB__NONE:
     case BULKHEAD__ADMIN_CALL__VERB__RESTART:
     case BULKHEAD__ADMIN_CALL__VERB__REVIVE:

@@ -15,6 +15,7 @@
 #include "workers/diag/capture.h"
 #include "workers/diag/inspect.h"
 #include "workers/diag/logs.h"
+#include "workers/diag/records.h"
 
 enum {
     ANSWER_MAX_BYTES = 16384,
@@ -30,6 +31,7 @@ struct question {
     struct logs_cursor logs;
     struct capture_answer capture;
     struct audit_cursor audit;
+    struct records_answer records;
 };
 
 struct datagram {
@@ -39,7 +41,7 @@ struct datagram {
 };
 
 /*
- * Make the next datagram of the answer to a PS, INSPECT, LOGS or CAPTURE question. ret->len stays 0 when
+ * Make the next datagram of the answer to a question that diag answers itself. ret->len stays 0 when
  * there is nothing to say now: only for one that follows.
  */
 void answer_next(struct question *q, const struct board_page *const boards[PROCESS_COUNT],

@@ -14,6 +14,8 @@ static const struct rule rules[] = {
     [BULKHEAD__ADMIN_CALL__VERB__DISK] = {"disk",    ROLE_OPERATOR, true },
     [BULKHEAD__ADMIN_CALL__VERB__LINK] = {"link",    ROLE_OPERATOR, true },
     [BULKHEAD__ADMIN_CALL__VERB__CAPTURE] = {"pcap",    ROLE_DEBUGGER, false},
+    [BULKHEAD__ADMIN_CALL__VERB__EVENTS] = {"events",  ROLE_VIEWER,   true },
+    [BULKHEAD__ADMIN_CALL__VERB__CRASHES] = {"crashes", ROLE_OPERATOR, true },
     [BULKHEAD__ADMIN_CALL__VERB__AUDIT] = {"audit",   ROLE_OPERATOR, true },
 };
 

@@ -62,6 +62,7 @@ struct diag {
     struct board *board;                            /* borrowed */
     const struct board_page *boards[PROCESS_COUNT]; /* read-only mappings */
     const struct capture_page *capture;             /* the same */
+    const struct records_page *records;             /* the same */
     struct capture_wish wishes[NETS_MAX];
     int listener, control; /* inherited, kept open */
     struct event accepting, from_supervisor, tick;

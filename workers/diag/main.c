@@ -65,7 +65,7 @@ static int setup(void *self, struct worker *w)
 {
     struct diag *d = self;
     int listener = worker_fd(w, OBJECT_OPERATOR, 0);
-    void *capture, *audit;
+    void *capture, *records, *audit;
     int r;
 
     if (listener != DIAG_FD_OPERATOR) /* the filter names it */
@@ -74,10 +74,13 @@ static int setup(void *self, struct worker *w)
     if (r == 0)
         r = worker_map(w, OBJECT_CAPTURE, 0, &capture);
     if (r == 0)
+        r = worker_map(w, OBJECT_RECORDS, 0, &records);
+    if (r == 0)
         r = worker_map(w, OBJECT_AUDIT, 0, &audit);
     if (r < 0)
         return r;
     d->capture = capture;
+    d->records = records;
     d->audit.page = audit;
     r = diag_init(d, listener, FD_CONTROL);
     return r < 0 ? r : let_in(d, w);

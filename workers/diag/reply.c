@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "ipc/admin_json.h"
+#include "ipc/records_json.h"
 
 /* clang-format off */
 static const struct {
@@ -91,6 +92,10 @@ int reply_elements(enum shape shape, const Bulkhead__AdminAnswer *a, bool *first
         r = add_element(shape, a->values[i]->path, admin_value_json(a->values[i]), first, to);
     for (size_t i = 0; r == 0 && i < a->n_lines; i++)
         r = add_element(shape, NULL, admin_line_json(a->lines[i]), first, to);
+    for (size_t i = 0; r == 0 && i < a->n_events; i++)
+        r = add_element(shape, NULL, admin_event_json(a->events[i]), first, to);
+    for (size_t i = 0; r == 0 && i < a->n_crashes; i++)
+        r = add_element(shape, NULL, admin_crash_json(a->crashes[i]), first, to);
     for (size_t i = 0; r == 0 && i < a->n_audit; i++)
         r = add_element(shape, NULL, record_of(&a->audit[i]), first, to);
     return r;

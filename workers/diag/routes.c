@@ -26,6 +26,15 @@ static const char *take_text(struct routed *r, const char *text, const char *wro
     return NULL;
 }
 
+static bool take_number(const char *text, uint32_t *ret)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+
+    *ret = (uint32_t)n;
+    return *text >= '0' && *text <= '9' && *end == '\0' && n <= UINT32_MAX;
+}
+
 static const char *fill_inspect(struct routed *r, const char *part, const struct evkeyvalq *query,
                                 struct evbuffer *body)
 {
@@ -48,6 +57,29 @@ static const char *fill_logs(struct routed *r, const char *part, const struct ev
     if (r->call.follow)
         r->shape = SHAPE_EVENTS;
     return worker == NULL ? NULL : take_text(r, worker, "no process has such a name");
+}
+
+static const char *fill_events(struct routed *r, const char *part, const struct evkeyvalq *query,
+                               struct evbuffer *body)
+{
+    (void)part;
+    (void)query;
+    (void)body;
+    r->call.follow = true;
+    return NULL;
+}
+
+static const char *fill_crash(struct routed *r, const char *part, const struct evkeyvalq *query,
+                              struct evbuffer *body)
+{
+    uint32_t number;
+
+    (void)query;
+    (void)body;
+    if (!take_number(part, &number) || number == 0)
+        return "a crash is a number";
+    r->call.number = number;
+    return NULL;
 }
 
 static const char *fill_process(struct routed *r, const char *part, const struct evkeyvalq *query,
@@ -73,15 +105,6 @@ static json_t *read_json(struct evbuffer *body)
         return value;
     json_decref(value);
     return NULL;
-}
-
-static bool take_number(const char *text, uint32_t *ret)
-{
-    char *end;
-    unsigned long n = strtoul(text, &end, 10);
-
-    *ret = (uint32_t)n;
-    return *text >= '0' && *text <= '9' && *end == '\0' && n <= UINT32_MAX;
 }
 
 static const char *fill_link(struct routed *r, const char *part, const struct evkeyvalq *query,
@@ -186,6 +209,9 @@ const struct route routes[] = {
     {EVHTTP_REQ_GET,  "/v1/ps",                  NULL,         VERB(PS),      SHAPE_LIST,   NULL},
     {EVHTTP_REQ_GET,  "/v1/inspect",             NULL,         VERB(INSPECT), SHAPE_OBJECT, fill_inspect},
     {EVHTTP_REQ_GET,  "/v1/logs",                NULL,         VERB(LOGS),    SHAPE_LINES,  fill_logs},
+    {EVHTTP_REQ_GET,  "/v1/events",              NULL,         VERB(EVENTS),  SHAPE_EVENTS, fill_events},
+    {EVHTTP_REQ_GET,  "/v1/crashes",             NULL,         VERB(CRASHES), SHAPE_LIST,   NULL},
+    {EVHTTP_REQ_GET,  "/v1/crashes/*",           NULL,         VERB(CRASHES), SHAPE_LIST,   fill_crash},
     {EVHTTP_REQ_GET,  "/v1/audit",               NULL,         VERB(AUDIT),   SHAPE_LIST,   NULL},
     {EVHTTP_REQ_POST, "/v1/processes/*/restart", NULL,         VERB(RESTART), SHAPE_DONE,   fill_process},
     {EVHTTP_REQ_POST, "/v1/processes/*/revive",  NULL,         VERB(REVIVE),  SHAPE_DONE,   fill_process},
@@ -199,17 +225,16 @@ const struct route routes[] = {
 static bool matches(const char *pattern, const char *path, char part[256])
 {
     const char *star = strchr(pattern, '*');
-    size_t head, len, tail;
+    size_t head, len;
 
     part[0] = '\0';
     if (star == NULL)
         return strcmp(pattern, path) == 0;
     head = (size_t)(star - pattern);
-    tail = strlen(star + 1);
     if (strncmp(pattern, path, head) != 0)
         return false;
     len = strcspn(path + head, "/");
-    if (len == 0 || len >= 256 || strcmp(path + head + len, star + 1) != 0 || tail == 0)
+    if (len == 0 || len >= 256 || strcmp(path + head + len, star + 1) != 0)
         return false;
     memcpy(part, path + head, len);
     part[len] = '\0';

@@ -232,6 +232,25 @@ static void begin_logs(struct session *s, const Bulkhead__AdminCall *call)
     send_answer(s);
 }
 
+static void begin_records(struct session *s, const Bulkhead__AdminCall *call)
+{
+    const struct records_page *page = s->diag->records;
+    int process = call->target[0] == '\0' ? PROCESS_COUNT : manifest_find(call->target);
+
+    if (process < 0) {
+        end_answer(s, "no process of that name: `bulkhead ps` lists them");
+        return;
+    }
+    s->question.follow = call->follow && call->verb == BULKHEAD__ADMIN_CALL__VERB__EVENTS;
+    s->question.records = (struct records_answer){
+        .page = page,
+        .cursor = call->verb == BULKHEAD__ADMIN_CALL__VERB__EVENTS ? records_oldest_event(page)
+                                                                   : records_oldest_crash(page),
+        .about = (unsigned)process,
+        .number = call->number};
+    send_answer(s);
+}
+
 static void begin_inspect(struct session *s, const Bulkhead__AdminCall *call)
 {
     if (strlen(call->target) >= INSPECT_PATTERN_BYTES) {
@@ -260,6 +279,10 @@ static void begin(struct session *s, const Bulkhead__AdminCall *call, int fd)
         return;
     case BULKHEAD__ADMIN_CALL__VERB__LOGS:
         begin_logs(s, call);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__EVENTS:
+    case BULKHEAD__ADMIN_CALL__VERB__CRASHES:
+        begin_records(s, call);
         return;
     case BULKHEAD__ADMIN_CALL__VERB__RESTART:
     case BULKHEAD__ADMIN_CALL__VERB__REVIVE:

@@ -1,6 +1,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/rd.h"
+#include "ipc/records.h"
 #include "workers/journal.h"
 #include "workers/net/net.h"
 
@@ -17,6 +19,14 @@ static void ring(int fd)
 
 /* --- executing --- */
 
+/* Both kinds of messages begin with their type. */
+static void say_doing(struct net *s, enum doing doing, const uint8_t *message, uint32_t len)
+{
+    struct rd r = rd_over(message, len);
+
+    region_set_doing(&s->worker->region, doing, rd_le32(&r));
+}
+
 static void execute_rndis(struct net *s, struct nic *n, const struct vmring_packet *p,
                           const struct nvsp_rndis_packet *rndis, bool refuse, struct control *c)
 {
@@ -28,6 +38,7 @@ static void execute_rndis(struct net *s, struct nic *n, const struct vmring_pack
     if (carried_by(n, nic_primary(n), p, rndis, in) == 0) {
         len = in->len < sizeof(message) ? in->len : (uint32_t)sizeof(message);
         if (carried_copy(s, n, in, 0, message, len) == 0) {
+            say_doing(s, DOING_RNDIS, message, len);
             c->reply_len =
                 refuse ? rndis_refuse(message, len, c->reply)
                        : rndis_control(&n->nvsp, &n->config, &n->counters, message, len, c->reply);
@@ -47,6 +58,7 @@ static void execute(struct net *s, struct nic *n, const struct vmring_packet *p,
         p->payload_bytes < sizeof(message) ? p->payload_bytes : (uint32_t)sizeof(message);
 
     line_copy(nic_primary(n), p->head_bytes, message, len);
+    say_doing(s, DOING_NVSP, message, len);
     if (nvsp_parse_rndis_packet(message, len, &rndis))
         execute_rndis(s, n, p, &rndis, refuse, c);
     else if (refuse)

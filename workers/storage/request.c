@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ipc/records.h"
 #include "workers/journal.h"
 #include "workers/storage/storage.h"
 
@@ -16,6 +17,22 @@ static uint64_t id_of(const struct storage *s, const struct request *q)
 
     return (uint64_t)(q->channel + 1) << ID_CHANNEL_SHIFT |
            (uint64_t)(f->log->opening & 0xffffff) << 32 | request_slot(s, q)->seq;
+}
+
+/* Which it is, and of what kind. */
+static void set_executing(struct storage *s, const struct request *q)
+{
+    region_set_doing(&s->worker->region, q->doing, q->doing_code);
+    region_set_executing(&s->worker->region, id_of(s, q));
+}
+
+static void set_doing(struct storage *s, struct request *q, const struct storvsp_packet *p)
+{
+    bool scsi = p->op == STORVSP_EXECUTE_SRB;
+
+    q->doing = scsi ? DOING_SCSI : DOING_STORVSP;
+    q->doing_code = scsi ? p->cdb[0] : p->op;
+    region_set_doing(&s->worker->region, q->doing, q->doing_code);
 }
 
 static bool is_plain_write(uint8_t opcode)
@@ -159,6 +176,15 @@ static void execute_control(struct storage *s, struct request *q, const struct s
     answer_packet(s, q, out);
 }
 
+static void execute(struct storage *s, struct request *q, const struct storvsp_packet *p)
+{
+    set_doing(s, q, p);
+    if (p->op == STORVSP_EXECUTE_SRB)
+        execute_srb(s, q, p);
+    else
+        execute_control(s, q, p);
+}
+
 void request_begin(struct storage *s, unsigned channel, unsigned slot, uint64_t now_ns,
                    const int32_t *known)
 {
@@ -173,15 +199,13 @@ void request_begin(struct storage *s, unsigned channel, unsigned slot, uint64_t 
                           .began_ns = now_ns,
                           .has_known = known != NULL,
                           .known = known == NULL ? 0 : *known};
-    region_set_executing(&s->worker->region, id_of(s, q));
+    set_executing(s, q);
     if (answer_is_last(s, q))
         answer_packet(s, q, s->last.answer);
     else if (storvsp_parse(sl->packet, sl->packet_len, &p) < 0)
         answer_bad(s, q);
-    else if (p.op == STORVSP_EXECUTE_SRB)
-        execute_srb(s, q, &p);
     else
-        execute_control(s, q, &p);
+        execute(s, q, &p);
     region_set_executing(&s->worker->region, 0);
 }
 
@@ -211,7 +235,7 @@ void request_completed(struct storage *s, const struct uring_done *done, uint64_
 
     if (q == NULL)
         return;
-    region_set_executing(&s->worker->region, id_of(s, q));
+    set_executing(s, q);
     io_take_result(s, q, done->res, now_ns);
     region_set_executing(&s->worker->region, 0);
 }
@@ -227,7 +251,7 @@ bool request_feed(struct storage *s, uint64_t now_ns)
     s->ready = (struct request_queue){0};
     for (; q != NULL; q = next) {
         next = q->queue_next;
-        region_set_executing(&s->worker->region, id_of(s, q));
+        set_executing(s, q);
         io_advance(s, q, now_ns);
     }
     region_set_executing(&s->worker->region, 0);

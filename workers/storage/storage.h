@@ -98,10 +98,12 @@ struct request {
     bool must_write; /* zeros are to be written: the file system cannot make them */
     bool has_known;  /* the result of its first step is known from a dead generation */
     uint8_t channel;
-    uint8_t what; /* enum request_what */
-    uint8_t step; /* of it, modulo 256, so that a completion is of the step that waits for one */
+    uint8_t what;  /* enum request_what */
+    uint8_t doing; /* enum doing, and what of it: for operators, when it is fatal */
+    uint8_t step;  /* of it, modulo 256, so that a completion is of the step that waits for one */
     uint16_t slot;
     uint16_t list; /* of ranges; STORAGE_RANGE_LISTS: one */
+    uint32_t doing_code;
     int32_t known;
     uint32_t kind; /* enum scsi_io_kind */
     uint32_t n_ranges, range, member;

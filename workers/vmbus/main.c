@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/filters.h"
 #include "base/heap.h"
+#include "ipc/records.h"
 #include "workers/vmbus/vmbus.h"
 #include "workers/worker.h"
 
@@ -152,6 +153,13 @@ static int load(void *self, struct rd *state, uint32_t schema)
     return 0;
 }
 
+static uint32_t type_of(const struct vmbus_post *post)
+{
+    struct rd r = rd_over(post->payload, sizeof(post->payload));
+
+    return rd_le32(&r);
+}
+
 static enum access_result access_device(void *self, const struct port_request *rq, bool poison,
                                         struct port_response *rs)
 {
@@ -166,6 +174,7 @@ static enum access_result access_device(void *self, const struct port_request *r
     if (poison)
         return ACCESS_CHANGED; /* the answer is for good: it is never tried again */
     post = vw->posts[rq->addr];
+    region_set_doing(&vw->worker->region, DOING_VMBUS, type_of(&post));
     changed = vmbus_message(&vw->vmbus, &post, &status);
     changed |= vmbus_look(&vw->vmbus);
     rs->data = (uint64_t)status;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/num.h"
+#include "ipc/records.h"
 #include "workers/journal.h"
 #include "workers/vtpm/state.h"
 
@@ -258,6 +259,15 @@ static void cancel_running(const struct vtpm *v)
 
 /* --- START --- */
 
+/* Which command, if there is one. */
+static void say_command(struct vtpm *v, const struct vtpm_command *c)
+{
+    struct command header;
+
+    if (command_parse(c->bytes, sizeof(c->bytes), &header) == 0)
+        region_set_doing(&v->worker->region, DOING_TPM, header.code);
+}
+
 /* Read once: what is looked at afterwards is ours. 0, or the TPM's answer to such a command. */
 static uint32_t take_command(struct vtpm *v, struct vtpm_command *c, struct command *ret)
 {
@@ -296,6 +306,7 @@ static enum access_result start(struct vtpm *v, bool poison)
     v->exported = false;
     board_inc(v->row_commands);
     rc = take_command(v, c, &header);
+    say_command(v, c);
     if (v->worker->parked)
         rc = COMMAND_RC_FAILURE;
     else if (poison || v->crb.cancel)
@@ -361,6 +372,7 @@ static void resume(struct vtpm *v)
 
     if (!poison && !v->worker->parked) {
         queue(v);
+        say_command(v, &v->command);
         region_set_executing(&v->worker->region, v->worker->background);
         return;
     }
