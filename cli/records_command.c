@@ -94,6 +94,8 @@ static int ask_crashes(const struct cli_args *args, uint64_t number)
     call.verb = BULKHEAD__ADMIN_CALL__VERB__CRASHES;
     call.number = number;
     status = query_begin(&plain, &call, &fd);
+    if (status == 0 && number == 0 && !args->json)
+        render_crash_heading(stdout);
     while (status == 0 && !done) {
         status = query_next(fd, &a);
         if (status != 0)

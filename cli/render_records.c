@@ -76,10 +76,14 @@ static void put_doing(const Bulkhead__CrashRow *row, char ret[TEXT_BYTES])
         (void)snprintf(ret, TEXT_BYTES, "%s %#x", row->doing, row->doing_code);
 }
 
-void render_crashes(Bulkhead__CrashRow *const *rows, size_t n, FILE *out)
+void render_crash_heading(FILE *out)
 {
     (void)fprintf(out, "%-5s %-23s  %-10s %-5s %-33s %s\n", "NO", "TIME", "NAME", "GEN", "CAUSE",
                   "DOING");
+}
+
+void render_crashes(Bulkhead__CrashRow *const *rows, size_t n, FILE *out)
+{
     for (size_t i = 0; i < n; i++) {
         char time[TIME_BYTES], cause[TEXT_BYTES], doing[TEXT_BYTES];
 

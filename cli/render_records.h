@@ -13,7 +13,8 @@
 /* One line. */
 void render_event(const Bulkhead__EventRow *row, FILE *out);
 
-/* A table; one line each. */
+/* A table, in parts: its heading, then a line each. */
+void render_crash_heading(FILE *out);
 void render_crashes(Bulkhead__CrashRow *const *rows, size_t n, FILE *out);
 
 /* All of one. */

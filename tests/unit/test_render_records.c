@@ -155,6 +155,7 @@ START_TEST(a_list_has_a_line_each)
     FILE *out = open_text();
 
     row.wait_status = 3 << 8;
+    render_crash_heading(out);
     render_crashes(rows, 2, out);
     expect(
         out,
