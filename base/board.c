@@ -78,6 +78,30 @@ void board_text(struct board_row *row, const char *text)
     atomic_store_explicit(&row->version, (version | 1) + 1, memory_order_seq_cst);
 }
 
+/* One writer per row, here too. */
+static void add(_Atomic uint64_t *to, uint64_t n)
+{
+    atomic_store_explicit(to, atomic_load_explicit(to, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+void board_took(struct board_row *row, uint64_t took_ns)
+{
+    if (row == NULL)
+        return;
+    add(&row->value, took_ns);
+    add(&row->buckets[latency_bucket(took_ns)], 1);
+}
+
+void board_latency(struct board_row *row, const struct latency *l)
+{
+    if (row == NULL)
+        return;
+    board_set(row, l->sum_ns);
+    for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
+        atomic_store_explicit(&row->buckets[i], l->buckets[i], memory_order_relaxed);
+}
+
 /* A token bucket in one word: the time at which all lines so far are paid for. */
 static bool log_allowed(struct board *b, uint64_t now)
 {

@@ -15,16 +15,17 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/latency.h"
 #include "base/macro.h"
 
 enum {
     BOARD_MAGIC = 0x44524f42, /* "BORD" */
-    BOARD_ROWS = 768,
+    BOARD_ROWS = 1024,
     BOARD_NAME_BYTES = 48,
     BOARD_TEXT_BYTES = 128,
     BOARD_LOG_RECORDS = 256,
     BOARD_LOG_TEXT_BYTES = 224,
-    BOARD_BYTES = 4096 + BOARD_ROWS * 192 + BOARD_LOG_RECORDS * 256,
+    BOARD_BYTES = 4096 + BOARD_ROWS * 256 + BOARD_LOG_RECORDS * 256,
 };
 
 enum board_kind {
@@ -32,6 +33,7 @@ enum board_kind {
     BOARD_COUNTER = 1, /* only rises within a generation */
     BOARD_GAUGE = 2,
     BOARD_TEXT = 3,
+    BOARD_HISTOGRAM = 4, /* of how long something takes; as a counter */
 };
 
 enum log_level {
@@ -45,10 +47,13 @@ struct board_row {
     char name[BOARD_NAME_BYTES];
     _Atomic uint32_t kind;    /* enum board_kind; written last */
     _Atomic uint32_t version; /* odd while text is being written */
-    _Atomic uint64_t value;
-    char text[BOARD_TEXT_BYTES];
+    _Atomic uint64_t value;   /* of a histogram: nanoseconds, all together */
+    union {
+        char text[BOARD_TEXT_BYTES];
+        _Atomic uint64_t buckets[LATENCY_BUCKETS];
+    };
 };
-_Static_assert(sizeof(struct board_row) == 192, "layout");
+_Static_assert(sizeof(struct board_row) == 256, "layout");
 
 struct board_record {
     _Atomic uint64_t seq; /* 1 and up; 0 while it is being written */
@@ -108,6 +113,10 @@ struct board_row *board_addf(struct board *b, enum board_kind kind, const char *
 void board_set(struct board_row *row, uint64_t value);
 void board_inc(struct board_row *row);
 void board_text(struct board_row *row, const char *text);
+
+/* A histogram's: one more that took so long; or all that another one has. */
+void board_took(struct board_row *row, uint64_t took_ns);
+void board_latency(struct board_row *row, const struct latency *l);
 
 /*
  * Log one line; cut at BOARD_LOG_TEXT_BYTES, control characters replaced. More than 100 lines a

@@ -43,7 +43,7 @@ int board_read_row(const struct board_page *page, uint32_t i, struct board_value
     kind = atomic_load_explicit(&row->kind, memory_order_acquire);
     if (kind == BOARD_EMPTY)
         return -ENOENT;
-    if (kind > BOARD_TEXT)
+    if (kind > BOARD_HISTOGRAM)
         return -EBADMSG;
     v.kind = (enum board_kind)kind;
     v.value = atomic_load_explicit(&row->value, memory_order_relaxed);
@@ -51,6 +51,27 @@ int board_read_row(const struct board_page *page, uint32_t i, struct board_value
     if (v.kind == BOARD_TEXT)
         read_text(row, v.text);
     *ret = v;
+    return 0;
+}
+
+int board_read_histogram(const struct board_page *page, uint32_t i, struct latency *ret)
+{
+    struct latency l = {0};
+    struct board_value v;
+    int r = board_read_row(page, i, &v);
+
+    if (r == 0 && v.kind != BOARD_HISTOGRAM)
+        r = -EBADMSG;
+    if (r < 0)
+        return r;
+    l.sum_ns = v.value;
+    for (unsigned b = 0; b < LATENCY_BUCKETS; b++) {
+        uint64_t n = atomic_load_explicit(&page->rows[i].buckets[b], memory_order_relaxed);
+
+        l.buckets[b] = n <= UINT64_MAX - l.n ? n : UINT64_MAX - l.n;
+        l.n += l.buckets[b];
+    }
+    *ret = l;
     return 0;
 }
 

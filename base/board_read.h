@@ -12,7 +12,7 @@
 
 struct board_value {
     enum board_kind kind;
-    uint64_t value;
+    uint64_t value;              /* of a histogram: nanoseconds, all together */
     char name[BOARD_NAME_BYTES]; /* printable, terminated */
     char text[BOARD_TEXT_BYTES]; /* printable, terminated; empty unless kind is BOARD_TEXT */
 };
@@ -27,6 +27,12 @@ struct board_line {
 
 /* Row i of the page. 0, -ENOENT past the last row, or -EBADMSG for one to be skipped. */
 int MUST_USE board_read_row(const struct board_page *page, uint32_t i, struct board_value *ret);
+
+/*
+ * All of row i, if it is still a histogram; ret->n is the sum of its buckets, and never wraps. 0; -ENOENT or -EBADMSG:
+ * it is none.
+ */
+int MUST_USE board_read_histogram(const struct board_page *page, uint32_t i, struct latency *ret);
 
 /*
  * The first log record with a sequence number of at least from.

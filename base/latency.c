@@ -1,17 +1,24 @@
 #include "base/latency.h"
 
-void latency_count(struct latency *l, uint64_t took_ns, uint64_t n)
+unsigned latency_bucket(uint64_t took_ns)
 {
     uint64_t us = took_ns / 1000;
     unsigned bucket = us == 0 ? 0 : 64 - (unsigned)__builtin_clzll(us);
 
+    return bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1;
+}
+
+void latency_count(struct latency *l, uint64_t took_ns, uint64_t n)
+{
     l->n += n;
-    l->buckets[bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1] += n;
+    l->sum_ns += took_ns * n;
+    l->buckets[latency_bucket(took_ns)] += n;
 }
 
 void latency_add(struct latency *l, const struct latency *other)
 {
     l->n += other->n;
+    l->sum_ns += other->sum_ns;
     for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
         l->buckets[i] += other->buckets[i];
 }

@@ -12,8 +12,12 @@ enum {
 
 struct latency {
     uint64_t n;
+    uint64_t sum_ns;
     uint64_t buckets[LATENCY_BUCKETS];
 };
+
+/* Which bucket that belongs to: bucket i has what took less than 2^i microseconds. */
+unsigned latency_bucket(uint64_t took_ns);
 
 /* n times as long as that. */
 void latency_count(struct latency *l, uint64_t took_ns, uint64_t n);

@@ -13,3 +13,12 @@ const struct route_row *route_find(enum port_space space, uint64_t addr, unsigne
     }
     return NULL;
 }
+
+bool route_leads_to(enum process process)
+{
+    for (size_t i = 0; i < route_map_rows; i++) {
+        if (route_map[i].process == process)
+            return true;
+    }
+    return false;
+}

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,3 +31,6 @@ extern const size_t route_map_rows;
 
 /* The row that holds all of [addr, addr + size), or NULL: nobody claims it. */
 const struct route_row *route_find(enum port_space space, uint64_t addr, unsigned size);
+
+/* Is there a row of that process? */
+bool route_leads_to(enum process process);

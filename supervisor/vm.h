@@ -18,6 +18,7 @@ struct vm {
     /* Constant once the threads run. */
     struct port_client *ports[PROCESS_COUNT]; /* NULL: no port */
     struct board *board;
+    struct board_row *hops[PROCESS_COUNT][VPS_MAX]; /* how long a request and its answer take */
     struct crb_front crb;
     struct gmem memory; /* the guest's RAM */
     struct hv hv;       /* has a lock of its own */

@@ -16,6 +16,14 @@ static const struct {
     [PORT_EFFECT_PANIC] = {BULKHEAD__GUEST_END__GUEST_END_PANIC,     "the guest's kernel panicked"},
 };
 
+void access_show(struct board *board, unsigned index, struct access_rows *ret)
+{
+    ret->forwarded = board_addf(board, BOARD_COUNTER, "vcpu/%u/forwarded", index);
+    ret->answered_here = board_addf(board, BOARD_COUNTER, "vcpu/%u/answered_here", index);
+    ret->unclaimed = board_addf(board, BOARD_COUNTER, "vcpu/%u/unclaimed", index);
+    ret->gone = board_addf(board, BOARD_COUNTER, "vcpu/%u/device_gone", index);
+}
+
 /* Only what the row grants; anything else a worker says here has no effect. */
 static void apply_effect(struct vm *vm, const struct route_row *row, uint32_t effect)
 {

@@ -13,6 +13,9 @@ struct access_rows {
     struct board_row *forwarded, *answered_here, *unclaimed, *gone;
 };
 
+/* Show what vCPU index counts. */
+void access_show(struct board *board, unsigned index, struct access_rows *ret);
+
 /*
  * Answer one access of vCPU index: all-ones where nobody is there. Waits for the worker, through
  * its deaths if need be, until it answers, is given up, or the VM ends. On the vCPU's thread.

@@ -8,6 +8,9 @@
 #include "ipc/port.h"
 #include "supervisor/vm.h"
 
+/* Show how long requests of vCPU index take. Before the first one. */
+void forward_show(struct vm *vm, unsigned index);
+
 /*
  * Have the worker of process answer rq, in the slot of vCPU index. Waits through its deaths if need be. On
  * the vCPU's thread.

@@ -1,5 +1,8 @@
 #include "supervisor/vcpu/vcpu_thread.h"
 
+#include "base/clock.h"
+#include "supervisor/exit/forward.h"
+
 static void end_triple_fault(struct vcpu_thread *t)
 {
     vm_end(t->vm, BULKHEAD__GUEST_END__GUEST_END_TRIPLE_FAULT,
@@ -29,32 +32,40 @@ static void on_msr(struct vcpu_thread *t, const struct vm_msr *msr)
     vcpu_finish_msr(t->vcpu, data, r < 0);
 }
 
-static void run_once(struct vcpu_thread *t)
+static void answer(struct vcpu_thread *t, const struct vm_exit *e)
 {
-    struct vm_exit e;
-
-    vcpu_run(t->vcpu, &e);
-    board_inc(t->exits);
-    switch (e.kind) {
+    switch (e->kind) {
     case EXIT_ACCESS:
-        vcpu_finish(t->vcpu, access_answer(t->vm, t->index, &e.access, &t->rows));
+        vcpu_finish(t->vcpu, access_answer(t->vm, t->index, &e->access, &t->rows));
         break;
     case EXIT_MSR:
-        on_msr(t, &e.msr);
+        on_msr(t, &e->msr);
         break;
     case EXIT_HYPERCALL:
-        vcpu_finish(t->vcpu, hv_hypercall(&t->vm->hv, t->index, &e.hypercall));
+        vcpu_finish(t->vcpu, hv_hypercall(&t->vm->hv, t->index, &e->hypercall));
         break;
     case EXIT_SHUTDOWN:
         end_triple_fault(t);
         break;
     case EXIT_FATAL:
-        end_fatal(t, &e.fatal);
+        end_fatal(t, &e->fatal);
         break;
     case EXIT_HALT:
     case EXIT_CANCELED:
         break;
     }
+}
+
+static void run_once(struct vcpu_thread *t)
+{
+    struct vm_exit e;
+    uint64_t out_ns;
+
+    vcpu_run(t->vcpu, &e);
+    out_ns = clock_now_ns();
+    board_inc(t->exits);
+    answer(t, &e);
+    board_took(t->answers, clock_now_ns() - out_ns);
 }
 
 static void *vcpu_main(void *arg)
@@ -77,9 +88,8 @@ int vcpu_thread_start(struct vcpu_thread *t)
     struct board *board = t->vm->board;
 
     t->exits = board_addf(board, BOARD_COUNTER, "vcpu/%u/exits", t->index);
-    t->rows.forwarded = board_addf(board, BOARD_COUNTER, "vcpu/%u/forwarded", t->index);
-    t->rows.answered_here = board_addf(board, BOARD_COUNTER, "vcpu/%u/answered_here", t->index);
-    t->rows.unclaimed = board_addf(board, BOARD_COUNTER, "vcpu/%u/unclaimed", t->index);
-    t->rows.gone = board_addf(board, BOARD_COUNTER, "vcpu/%u/device_gone", t->index);
+    t->answers = board_addf(board, BOARD_HISTOGRAM, "vcpu/%u/answer", t->index);
+    access_show(board, t->index, &t->rows);
+    forward_show(t->vm, t->index);
     return -pthread_create(&t->thread, NULL, vcpu_main, t);
 }

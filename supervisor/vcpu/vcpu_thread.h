@@ -17,7 +17,8 @@ struct vcpu_thread {
     unsigned index;
     pthread_t thread;
     struct access_rows rows;
-    struct board_row *exits;
+    struct board_row *exits,
+        *answers; /* how many there were; how long the guest waited for what follows one */
 };
 
 /* Make the thread; it waits at the gate. Everything but .thread and rows is filled in before. */

@@ -55,13 +55,32 @@ static void read_rows(const struct board_page *page)
             break;
         if (r == -EBADMSG)
             continue;
-        if (v.kind < BOARD_COUNTER || v.kind > BOARD_TEXT)
+        if (v.kind < BOARD_COUNTER || v.kind > BOARD_HISTOGRAM)
             abort();
         check_text(v.name, sizeof(v.name));
         check_text(v.text, sizeof(v.text));
     }
     if (i > BOARD_ROWS)
         abort();
+}
+
+/* The sum of the buckets is what it says. */
+static void read_histograms(const struct board_page *page)
+{
+    struct latency l;
+
+    for (uint32_t i = 0; i < BOARD_ROWS; i++) {
+        uint64_t n = 0;
+
+        if (board_read_histogram(page, i, &l) < 0)
+            continue;
+        for (unsigned b = 0; b < LATENCY_BUCKETS; b++) {
+            if (__builtin_add_overflow(n, l.buckets[b], &n))
+                abort();
+        }
+        if (n != l.n)
+            abort();
+    }
 }
 
 static void read_log(const struct board_page *page)
@@ -90,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     scribble(page, data, size);
     read_rows(page);
+    read_histograms(page);
     read_log(page);
     free(page);
     return 0;

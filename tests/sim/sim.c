@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/shm.h"
 #include "supervisor/exit/access.h"
+#include "supervisor/exit/forward.h"
 #include "supervisor/vcpu/start_gate.h"
 
 enum {
@@ -36,14 +37,12 @@ struct sim_thread {
 
 static struct start_gate gate = START_GATE_INIT;
 
-static const struct access_rows no_rows;
-
 uint64_t sim_read(struct sim *sim, unsigned index, enum access_space space, uint64_t addr,
                   uint8_t size)
 {
     const struct vm_access a = {.space = space, .addr = addr, .size = size};
 
-    return access_answer(&sim->super.vm, index, &a, &no_rows);
+    return access_answer(&sim->super.vm, index, &a, &sim->rows[index]);
 }
 
 void sim_write(struct sim *sim, unsigned index, enum access_space space, uint64_t addr,
@@ -52,7 +51,7 @@ void sim_write(struct sim *sim, unsigned index, enum access_space space, uint64_
     const struct vm_access a = {
         .space = space, .write = true, .addr = addr, .size = size, .data = data};
 
-    (void)access_answer(&sim->super.vm, index, &a, &no_rows);
+    (void)access_answer(&sim->super.vm, index, &a, &sim->rows[index]);
 }
 
 static void put_char(struct sim *sim, unsigned index, char c)
@@ -199,6 +198,10 @@ static int start_threads(struct sim *sim)
     for (unsigned i = 0; r == 0 && i <= sim->config.vcpus; i++) {
         pthread_t thread;
 
+        if (i < sim->config.vcpus) {
+            access_show(sim->super.vm.board, i, &sim->rows[i]);
+            forward_show(&sim->super.vm, i);
+        }
         if (!has_thread(sim, i))
             continue;
         threads[n] = (struct sim_thread){sim, i};

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/macro.h"
+#include "supervisor/exit/access.h"
 #include "supervisor/partition/partition.h"
 #include "supervisor/super.h"
 
@@ -28,6 +29,7 @@ struct sim {
     void (*vcpu)(struct sim *sim, unsigned index);
     int vp_polls[VPS_MAX];               /* epoll descriptors: sim_halt() */
     void (*every_tick)(struct sim *sim); /* every 10 ms on the loop's thread; may be NULL */
+    struct access_rows rows[VPS_MAX];    /* what the vCPUs show */
     uint8_t vectors[VPS_MAX];            /* of the virtual processors' VMBus interrupts */
     bool at_once;                        /* do not wait until all devices serve */
     _Atomic bool finished;               /* the guest's program has ended */

@@ -182,7 +182,7 @@ START_TEST(a_row_of_an_unknown_kind_is_skipped)
     struct board_value v = {.value = 77};
 
     (void)board_add(&board, BOARD_GAUGE, "x");
-    page->rows[0].kind = BOARD_TEXT + 1;
+    page->rows[0].kind = BOARD_HISTOGRAM + 1;
     ck_assert_int_eq(board_read_row(page, 0, &v), -EBADMSG);
     ck_assert_uint_eq(v.value, 77);
 }
@@ -267,6 +267,63 @@ START_TEST(a_count_of_lines_that_lies_ends_all_the_same)
 }
 END_TEST
 
+static struct latency histogram(uint32_t i)
+{
+    struct latency l;
+
+    ck_assert_int_eq(board_read_histogram(page, i, &l), 0);
+    return l;
+}
+
+START_TEST(what_takes_long_is_in_its_bucket)
+{
+    struct board_row *one = board_add(&board, BOARD_HISTOGRAM, "one by one");
+    struct board_row *all = board_add(&board, BOARD_HISTOGRAM, "all at once");
+    struct latency l = {0}, got;
+
+    for (uint64_t ns = 1; ns != 0; ns *= 2) {
+        board_took(one, ns);
+        latency_count(&l, ns, 1);
+    }
+    board_latency(all, &l);
+    got = histogram(0);
+    ck_assert_mem_eq(&got, &l, sizeof(l));
+    got = histogram(1);
+    ck_assert_mem_eq(&got, &l, sizeof(l));
+    ck_assert_int_eq(row(0).kind, BOARD_HISTOGRAM);
+    ck_assert_uint_eq(row(0).value, l.sum_ns);
+    ck_assert_str_eq(row(0).text, "");
+    board_took(NULL, 1);
+    board_latency(NULL, &l);
+}
+END_TEST
+
+START_TEST(only_a_histogram_is_read_as_one)
+{
+    struct latency l = {.n = 7};
+
+    (void)board_add(&board, BOARD_COUNTER, "x");
+    ck_assert_int_eq(board_read_histogram(page, 0, &l), -EBADMSG);
+    ck_assert_int_eq(board_read_histogram(page, 1, &l), -ENOENT);
+    ck_assert_uint_eq(l.n, 7);
+}
+END_TEST
+
+/* Whoever adds buckets up may rely on it. */
+START_TEST(the_buckets_of_a_liar_do_not_wrap)
+{
+    struct board_row *bad = board_add(&board, BOARD_HISTOGRAM, "x");
+    struct latency l;
+
+    for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
+        atomic_store(&bad->buckets[i], UINT64_MAX - i);
+    l = histogram(0);
+    ck_assert_uint_eq(l.n, UINT64_MAX);
+    ck_assert_uint_eq(l.buckets[0], UINT64_MAX);
+    ck_assert_uint_eq(l.buckets[1], 0);
+}
+END_TEST
+
 /* A generation that was taken over may have written anywhere. */
 START_TEST(rows_behind_the_end_never_show)
 {
@@ -308,6 +365,9 @@ int main(void)
     tcase_add_test(c, a_flood_is_dropped_and_counted);
     tcase_add_test(c, old_lines_give_way_to_new_ones);
     tcase_add_test(c, a_row_of_an_unknown_kind_is_skipped);
+    tcase_add_test(c, what_takes_long_is_in_its_bucket);
+    tcase_add_test(c, only_a_histogram_is_read_as_one);
+    tcase_add_test(c, the_buckets_of_a_liar_do_not_wrap);
     tcase_add_test(c, names_and_texts_without_end_are_ended);
     tcase_add_test(c, a_text_that_is_written_for_ever_is_still_read);
     tcase_add_test(c, a_line_being_written_is_passed_over);

@@ -105,6 +105,38 @@ START_TEST(values_come_process_by_process)
 }
 END_TEST
 
+START_TEST(a_histogram_shows_as_percentiles)
+{
+    static const char *const paths[] = {"vtpm/crb/command/p50_us", "vtpm/crb/command/p99_us",
+                                        "vtpm/crb/commands"};
+    static const uint64_t values[] = {2, 1024, 7};
+    struct inspect_cursor c = {0};
+    struct inspect_value v;
+    struct board_row *row;
+    struct boards b;
+
+    boards_init(&b);
+    row = board_add(&b.vtpm, BOARD_HISTOGRAM, "crb/command");
+    for (int i = 0; i < 98; i++)
+        board_took(row, 1500);
+    board_took(row, 1000 * 1000);
+    board_took(row, 1000 * 1000);
+    board_set(board_add(&b.vtpm, BOARD_COUNTER, "crb/commands"), 7);
+    for (unsigned i = 0; i < COUNT_OF(paths); i++) {
+        ck_assert(inspect_next(&c, b.read, &v));
+        ck_assert_str_eq(v.path, paths[i]);
+        ck_assert_uint_eq(v.value.value, values[i]);
+        ck_assert_int_eq(v.value.kind, i < 2 ? BOARD_GAUGE : BOARD_COUNTER);
+    }
+    ck_assert(!inspect_next(&c, b.read, &v));
+    c = (struct inspect_cursor){.pattern = "vtpm/crb/*/p99_us"};
+    ck_assert(inspect_next(&c, b.read, &v));
+    ck_assert_str_eq(v.path, paths[1]);
+    ck_assert(!inspect_next(&c, b.read, &v));
+    boards_done(&b);
+}
+END_TEST
+
 START_TEST(a_board_of_garbage_ends)
 {
     struct inspect_cursor c = {0};
@@ -320,6 +352,7 @@ int main(void)
     tcase_add_test(tests, matching);
     tcase_add_test(tests, too_long_a_pattern_matches_nothing);
     tcase_add_test(tests, values_come_process_by_process);
+    tcase_add_test(tests, a_histogram_shows_as_percentiles);
     tcase_add_test(tests, a_board_of_garbage_ends);
     tcase_add_test(tests, ps_reads_the_supervisors_rows);
     tcase_add_test(tests, an_uptime_from_the_future_is_none);

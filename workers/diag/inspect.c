@@ -20,6 +20,33 @@ bool inspect_match(const char *pattern, const char *path)
     return fnmatch(whole, path, FNM_PATHNAME | FNM_LEADING_DIR) == 0;
 }
 
+static const struct {
+    const char *name;
+    unsigned percent;
+} percentiles[] = {
+    {"p50_us", 50},
+    {"p99_us", 99}
+};
+
+/* The next percentile of the histogram under the cursor; steps past it, and past the row with the last one. */
+static int step_in_histogram(struct inspect_cursor *c, const struct board_page *page,
+                             struct inspect_value *ret)
+{
+    unsigned part = c->part;
+    struct latency l;
+    int r = board_read_histogram(page, c->row, &l);
+
+    c->part = (part + 1) % COUNT_OF(percentiles);
+    c->row += c->part == 0;
+    if (r < 0)
+        return r;
+    ret->value.kind = BOARD_GAUGE;
+    ret->value.value = latency_percentile_us(&l, percentiles[part].percent);
+    (void)snprintf(ret->path, sizeof(ret->path), "%s/%s/%s", manifest[c->process].name,
+                   ret->value.name, percentiles[part].name);
+    return 0;
+}
+
 /* The row under the cursor, whatever it is; steps past it. */
 static int step(struct inspect_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
                 struct inspect_value *ret)
@@ -30,8 +57,12 @@ static int step(struct inspect_cursor *c, const struct board_page *const boards[
     if (r == -ENOENT) {
         c->process++;
         c->row = 0;
+        c->part = 0;
         return r;
     }
+    if (r == 0 && ret->value.kind == BOARD_HISTOGRAM)
+        return step_in_histogram(c, page, ret);
+    c->part = 0;
     c->row++;
     if (r < 0)
         return r;

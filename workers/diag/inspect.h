@@ -1,5 +1,6 @@
 /*
- * workers/diag/inspect.h - the tree of live values: every board's rows as PROCESS/row.
+ * workers/diag/inspect.h - the tree of live values: every board's rows as PROCESS/row. A histogram shows as PROCESS/row/p50_us
+ * and p99_us.
  *
  * Boards are mapped read-only and nothing in them is believed (base/board_read.h).
  */
@@ -13,13 +14,14 @@
 
 enum {
     INSPECT_PATTERN_BYTES = 256,
-    INSPECT_PATH_BYTES = BOARD_NAME_BYTES + 16,
+    INSPECT_PATH_BYTES = BOARD_NAME_BYTES + 24,
 };
 
 /* Where in the tree an answer is. Starts zeroed. */
 struct inspect_cursor {
     unsigned process;
     uint32_t row;
+    unsigned part;                       /* of a histogram */
     char pattern[INSPECT_PATTERN_BYTES]; /* empty: everything */
 };
 

@@ -139,7 +139,7 @@ struct nic {
     uint64_t held; /* how often the back end had no room, and frames stayed in their ring */
     struct {
         struct board_row *link, *tx_frames, *tx_bytes, *tx_held, *rx_frames, *rx_bytes,
-            *drops[DROPS], *mtu, *version, *p50_us, *p99_us;
+            *drops[DROPS], *mtu, *version, *latency;
     } rows;
 };
 

@@ -96,8 +96,7 @@ static void add_queue_rows(struct net *s, struct nic *n, unsigned channel)
     q->rows.tx_packets = add_row(s, n, channel, BOARD_COUNTER, "tx/packets");
     q->rows.tx_frames = add_row(s, n, channel, BOARD_COUNTER, "tx/frames");
     q->rows.tx_held = add_row(s, n, channel, BOARD_COUNTER, "tx/held");
-    q->rows.p50_us = add_row(s, n, channel, BOARD_GAUGE, "tx/p50_us");
-    q->rows.p99_us = add_row(s, n, channel, BOARD_GAUGE, "tx/p99_us");
+    q->rows.latency = add_row(s, n, channel, BOARD_HISTOGRAM, "tx");
     q->rows.rx_packets = add_row(s, n, channel, BOARD_COUNTER, "rx/packets");
     q->rows.rx_messages = add_row(s, n, channel, BOARD_COUNTER, "rx/messages");
     q->rows.rx_dropped = add_row(s, n, channel, BOARD_COUNTER, "rx/dropped");
@@ -110,8 +109,7 @@ static void show_queue(const struct queue_shown *q)
     board_set(q->rows.tx_packets, q->tx_packets);
     board_set(q->rows.tx_frames, q->tx_frames);
     board_set(q->rows.tx_held, q->tx_held);
-    board_set(q->rows.p50_us, latency_percentile_us(&q->latency, 50));
-    board_set(q->rows.p99_us, latency_percentile_us(&q->latency, 99));
+    board_latency(q->rows.latency, &q->latency);
     board_set(q->rows.rx_packets, q->rx_packets);
     board_set(q->rows.rx_messages, q->rx_messages);
     board_set(q->rows.rx_dropped, q->rx_dropped);
@@ -138,8 +136,7 @@ static void show_queues(struct net *s, struct nic *n)
         show_queue(&n->queues[i]);
         latency_add(&all, &n->queues[i].latency);
     }
-    board_set(n->rows.p50_us, latency_percentile_us(&all, 50));
-    board_set(n->rows.p99_us, latency_percentile_us(&all, 99));
+    board_latency(n->rows.latency, &all);
 }
 
 static void show_nic(struct net *s, struct nic *n)

@@ -21,7 +21,7 @@ struct queue_shown {
     bool is_blocked;
     struct {
         struct board_row *tx_packets, *tx_frames, *tx_held, *rx_packets, *rx_messages, *rx_dropped,
-            *interrupts, *blocked, *p50_us, *p99_us;
+            *interrupts, *blocked, *latency;
     } rows;
 };
 

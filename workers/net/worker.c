@@ -134,8 +134,7 @@ static void add_nic_rows(struct net *s, struct nic *n)
     n->rows.tx_frames = add_row(s, n, BOARD_COUNTER, "tx/frames");
     n->rows.tx_held = add_row(s, n, BOARD_COUNTER, "tx/held");
     n->rows.tx_bytes = add_row(s, n, BOARD_COUNTER, "tx/bytes");
-    n->rows.p50_us = add_row(s, n, BOARD_GAUGE, "tx/p50_us");
-    n->rows.p99_us = add_row(s, n, BOARD_GAUGE, "tx/p99_us");
+    n->rows.latency = add_row(s, n, BOARD_HISTOGRAM, "tx");
     n->rows.rx_frames = add_row(s, n, BOARD_COUNTER, "rx/frames");
     n->rows.rx_bytes = add_row(s, n, BOARD_COUNTER, "rx/bytes");
     for (unsigned i = 0; i < DROPS; i++)

@@ -57,8 +57,7 @@ enum unit_op {
 struct unit_stats {
     uint64_t ops[UNIT_OPS], bytes[UNIT_OPS], errors[UNIT_OPS];
     struct latency latency[UNIT_OPS];
-    struct board_row *row_ops[UNIT_OPS], *row_bytes[UNIT_OPS], *row_errors;
-    struct board_row *row_p50_us[UNIT_OPS], *row_p99_us[UNIT_OPS];
+    struct board_row *row_ops[UNIT_OPS], *row_bytes[UNIT_OPS], *row_latency[UNIT_OPS], *row_errors;
 };
 
 /* A list of requests, in order. */

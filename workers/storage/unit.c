@@ -141,10 +141,8 @@ void unit_add_rows(struct storage *s, struct unit *u)
                                     op_names[op]);
         t->row_bytes[op] = board_addf(b, BOARD_COUNTER, "disk/%u:%u/%s/bytes", u->controller,
                                       u->number, op_names[op]);
-        t->row_p50_us[op] = board_addf(b, BOARD_GAUGE, "disk/%u:%u/%s/p50_us", u->controller,
-                                       u->number, op_names[op]);
-        t->row_p99_us[op] = board_addf(b, BOARD_GAUGE, "disk/%u:%u/%s/p99_us", u->controller,
-                                       u->number, op_names[op]);
+        t->row_latency[op] =
+            board_addf(b, BOARD_HISTOGRAM, "disk/%u:%u/%s", u->controller, u->number, op_names[op]);
     }
 }
 
@@ -164,8 +162,7 @@ static void show(struct unit *u)
     for (unsigned op = 0; op < UNIT_OPS; op++) {
         board_set(t->row_ops[op], t->ops[op]);
         board_set(t->row_bytes[op], t->bytes[op]);
-        board_set(t->row_p50_us[op], latency_percentile_us(&t->latency[op], 50));
-        board_set(t->row_p99_us[op], latency_percentile_us(&t->latency[op], 99));
+        board_latency(t->row_latency[op], &t->latency[op]);
         errors += t->errors[op];
     }
     board_set(t->row_errors, errors);

@@ -47,6 +47,15 @@ static void publish_response(struct vtpm *v)
     v->response_len = 0;
 }
 
+/* The guest may see that its command is done. */
+static void time_command(struct vtpm *v)
+{
+    if (v->begun_ns == 0 || v->command.len != 0)
+        return;
+    board_took(v->row_took, clock_now_ns() - v->begun_ns);
+    v->begun_ns = 0;
+}
+
 /* After a commit: the response before START. */
 void vtpm_released(void *self)
 {
@@ -54,6 +63,7 @@ void vtpm_released(void *self)
 
     publish_response(v);
     publish_registers(v);
+    time_command(v);
 }
 
 /*
@@ -300,6 +310,7 @@ static enum access_result start(struct vtpm *v, bool poison)
     enum command_class class;
     uint32_t rc;
 
+    v->begun_ns = clock_now_ns();
     v->number++;
     v->epoch++;
     v->redo_logged = v->redo.len;
@@ -436,6 +447,7 @@ static void add_rows(struct vtpm *v)
     struct board *b = &v->worker->board;
 
     v->row_commands = board_add(b, BOARD_COUNTER, "crb/commands");
+    v->row_took = board_add(b, BOARD_HISTOGRAM, "crb/command");
     v->row_long = board_add(b, BOARD_COUNTER, "crb/commands_long");
     v->row_cancelled = board_add(b, BOARD_COUNTER, "crb/cancelled");
     v->row_refused = board_add(b, BOARD_COUNTER, "crb/refused_writes");

@@ -53,10 +53,11 @@ struct vtpm {
     size_t redo_logged; /* bytes of redo that were there before the last command */
     uint8_t response[COMMAND_BYTES_MAX];
     uint32_t response_len; /* bytes that are not in the buffer yet; 0: none */
-    uint32_t epoch;  /* of the last commit or record; shared registers of another one are stale */
-    uint64_t number; /* of the last command that was started */
-    bool audited;    /* commands may be audited: none is read-only any more */
-    bool exported;   /* the last command had the TPM exported */
+    uint32_t epoch;    /* of the last commit or record; shared registers of another one are stale */
+    uint64_t number;   /* of the last command that was started */
+    bool audited;      /* commands may be audited: none is read-only any more */
+    uint64_t begun_ns; /* when START was written; 0: the answer is there, or somebody else saw it */
+    bool exported;     /* the last command had the TPM exported */
 
     pthread_t executor;
     pthread_cond_t wake; /* there is a command for the executor */
@@ -67,6 +68,7 @@ struct vtpm {
 
     struct board_row *row_commands, *row_long, *row_cancelled, *row_refused, *row_poisoned;
     struct board_row *row_exports, *row_state_bytes, *row_restore_us, *row_rolled_back, *row_redone;
+    struct board_row *row_took;
 };
 
 /* What the ops table in main.c is made of; see workers/worker.h. */
