@@ -51,6 +51,7 @@ struct proc {
     enum process process;
     uint32_t generation;
     bool killed;        /* by us, or gone: does not count as a generation any more */
+    uint64_t cpu_ns;    /* when it was looked at last (init/usage.h) */
     bool out_of_memory; /* once it has ended: the kernel killed it, for its cgroup was full */
     struct jail jail;
     int channel_fd; /* the other end of its control channel, until it is given on */

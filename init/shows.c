@@ -1,9 +1,14 @@
 #include "init/shows.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/shm.h"
+#include "init/usage.h"
 
 static const uint32_t GENERATION = 1; /* init has only one */
 
@@ -13,10 +18,16 @@ static void add_rows(struct shows *s, enum process process)
     const char *name = manifest[process].name;
     struct board *b = &s->board;
 
+    row->cpu_us = board_addf(b, BOARD_COUNTER, "process/%s/cpu_us", name);
+    row->memory_bytes = board_addf(b, BOARD_GAUGE, "process/%s/memory_bytes", name);
+    if (manifest[process].program == NULL) /* nobody starts init */
+        return;
     row->pid = board_addf(b, BOARD_GAUGE, "process/%s/pid", name);
     row->generation = board_addf(b, BOARD_GAUGE, "process/%s/generation", name);
     row->starts = board_addf(b, BOARD_COUNTER, "process/%s/starts", name);
     row->deaths = board_addf(b, BOARD_COUNTER, "process/%s/deaths", name);
+    row->violations = board_addf(b, BOARD_COUNTER, "process/%s/violations", name);
+    row->unverified = board_addf(b, BOARD_COUNTER, "process/%s/unverified", name);
     row->build_id = board_addf(b, BOARD_TEXT, "process/%s/build_id", name);
     row->last_end = board_addf(b, BOARD_TEXT, "process/%s/last_end", name);
 }
@@ -31,10 +42,8 @@ int shows_open(struct shows *s, int fd)
     s->page = page;
     board_attach(&s->board, page, GENERATION);
     board_take_rows(&s->board);
-    for (int i = 0; i < PROCESS_COUNT; i++) {
-        if (manifest[i].program != NULL)
-            add_rows(s, (enum process)i);
-    }
+    for (enum process p = 0; p < PROCESS_COUNT; p++)
+        add_rows(s, p);
     return 0;
 }
 
@@ -43,6 +52,51 @@ void shows_done(struct shows *s)
     if (s->page != NULL)
         (void)munmap(s->page, BOARD_BYTES);
     s->page = NULL;
+}
+
+/* Counts what it used since it was looked at last. */
+static void look(struct proc *p, struct usage *sum)
+{
+    struct usage u = {.cpu_ns = p->cpu_ns};
+
+    usage_read(p->jail.pid, &u);
+    p->cpu_ns = u.cpu_ns;
+    sum->cpu_ns += u.cpu_ns;
+    sum->memory_bytes += u.memory_bytes;
+}
+
+static void show_usage(struct shows *s, enum process process, const struct usage *u)
+{
+    const struct shows_process *row = &s->processes[process];
+
+    board_set(row->cpu_us, (row->cpu_ns + u->cpu_ns) / NS_PER_US);
+    board_set(row->memory_bytes, u->memory_bytes);
+}
+
+void shows_usage(struct shows *s, struct procs *procs)
+{
+    struct usage sums[PROCESS_COUNT] = {0};
+
+    if (s->page == NULL)
+        return;
+    usage_read(getpid(), &sums[PROCESS_INIT]);
+    for (int i = 0; i < PROC_SLOTS; i++) {
+        struct proc *p = &procs->slots[i];
+
+        if (p->state == PROC_LIVE)
+            look(p, &sums[p->process]);
+    }
+    for (enum process p = 0; p < PROCESS_COUNT; p++)
+        show_usage(s, p, &sums[p]);
+}
+
+/* What it used at last; its body is still there. */
+static void settle_usage(struct shows_process *row, const struct proc *p)
+{
+    struct usage u = {.cpu_ns = p->cpu_ns};
+
+    usage_read(p->jail.pid, &u);
+    row->cpu_ns += u.cpu_ns;
 }
 
 void shows_running(struct shows *s, const struct proc *p)
@@ -68,13 +122,16 @@ void shows_failed(struct shows *s, const struct proc *p, const char *error)
 
 void shows_died(struct shows *s, const struct proc *p, int wait_status)
 {
-    const struct shows_process *row = &s->processes[p->process];
+    struct shows_process *row = &s->processes[p->process];
     char text[PROC_END_BYTES];
 
     if (s->page == NULL)
         return;
     proc_end_text(wait_status, text);
+    settle_usage(row, p);
     board_inc(row->deaths);
+    if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGSYS)
+        board_inc(row->violations);
     board_text(row->last_end, text);
     board_log(&s->board, p->killed ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "%s %" PRIu32 " ended: %s%s",
               manifest[p->process].name, p->generation, text,
@@ -85,6 +142,8 @@ void shows_verified(struct shows *s, const struct proc *p, const char *error)
 {
     if (s->page == NULL)
         return;
+    if (error[0] != '\0')
+        board_inc(s->processes[p->process].unverified);
     if (error[0] == '\0')
         board_log(&s->board, LOG_LEVEL_INFO, "%s %" PRIu32 " verified: %s",
                   manifest[p->process].name, p->generation, p->sandbox);

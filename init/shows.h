@@ -1,5 +1,5 @@
 /*
- * init/shows.h - init's own board: which processes run, since when they died of what, and a log.
+ * init/shows.h - init's own board: which processes run, what they use, of what they died, and a log.
  */
 #pragma once
 
@@ -9,6 +9,8 @@
 
 struct shows_process {
     struct board_row *pid, *generation, *starts, *deaths, *build_id, *last_end;
+    struct board_row *violations, *unverified, *cpu_us, *memory_bytes;
+    uint64_t cpu_ns; /* of generations that have ended */
 };
 
 struct shows {
@@ -20,6 +22,9 @@ struct shows {
 /* Map the board in fd, borrowed. */
 int MUST_USE shows_open(struct shows *s, int fd);
 void shows_done(struct shows *s);
+
+/* How much CPU and memory all of them use by now. */
+void shows_usage(struct shows *s, struct procs *procs);
 
 void shows_running(struct shows *s, const struct proc *p);
 void shows_failed(struct shows *s, const struct proc *p, const char *error);

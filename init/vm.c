@@ -25,6 +25,7 @@ enum {
     DISKS_WAIT_S = 5, /* for what QEMU plugged in to appear */
     MAX_REAPED_AT_ONCE = 1024,
     SUPERVISOR_GENERATION = 1,
+    LOOK_S = 2, /* between two looks at what the processes use */
 };
 
 void vm_end(struct vm *vm, Bulkhead__GuestEnd how, const char *fmt, ...)
@@ -133,6 +134,23 @@ static void on_term(evutil_socket_t signal, short what, void *arg)
 static void on_report_gone(void *self)
 {
     vm_end(self, BULKHEAD__GUEST_END__GUEST_END_UNKNOWN, "whoever started this VM is gone");
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+    struct vm *vm = arg;
+
+    (void)fd;
+    (void)what;
+    shows_usage(&vm->shows, &vm->procs);
+}
+
+static int look_now_and_then(struct vm *vm)
+{
+    static const struct timeval period = {.tv_sec = LOOK_S};
+
+    vm->on_look = event_new(vm->base, -1, EV_PERSIST, on_look, vm);
+    return vm->on_look == NULL || event_add(vm->on_look, &period) < 0 ? -ENOMEM : 0;
 }
 
 static int open_loop(struct vm *vm)
@@ -250,6 +268,9 @@ int vm_start(struct vm *vm, struct why *why)
     r = shows_open(&vm->shows, vm->objects.fds[OBJECT_BOARD][PROCESS_INIT]);
     if (r < 0)
         return why_errno(why, r, "init's board");
+    r = look_now_and_then(vm);
+    if (r < 0)
+        return why_errno(why, r, "event loop");
     if (vm->objects.plain)
         shows_plain(&vm->shows, vm->objects.no_ring.text);
     return start_supervisor(vm, why);
@@ -299,6 +320,7 @@ void vm_done(struct vm *vm, const char *error)
     report_close(&vm->report, REPORT_FLUSH_MS);
     event_done(vm->on_child);
     event_done(vm->on_term);
+    event_done(vm->on_look);
     fd_closep(&vm->control_fd);
     config_freep(&vm->config);
     place_done(&vm->place);
