@@ -139,6 +139,7 @@ static const struct grant net_grants[] = {
 static const struct grant diag_grants[] = {
     {OBJECT_BOARD,    PROCESS_DIAG,       true,  "what it shows of itself"                    },
     {OBJECT_OPERATOR, 0,                  true,  "accepts operators"                          },
+    {OBJECT_REMOTE,   0,                  true,  "accepts operators who come over the network"},
     {OBJECT_BOARD,    PROCESS_INIT,       false, "shows it to operators"                      },
     {OBJECT_BOARD,    PROCESS_SUPERVISOR, false, "shows it to operators"                      },
     {OBJECT_BOARD,    PROCESS_CHIPSET,    false, "shows it to operators"                      },
@@ -148,7 +149,6 @@ static const struct grant diag_grants[] = {
     {OBJECT_BOARD,    PROCESS_NET,        false, "shows it to operators"                      },
     {OBJECT_CAPTURE,  0,                  false, "shows it to operators"                      },
     {OBJECT_RECORDS,  0,                  false, "shows them to operators"                    },
-    {OBJECT_REMOTE,   0,                  true,  "accepts operators who come over the network"},
     {OBJECT_TLS,      0,                  false, "shows them a certificate, and knows theirs" },
     {OBJECT_AUDIT,    0,                  true,  "keeps in mind who did what"                 },
 };

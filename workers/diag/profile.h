@@ -7,5 +7,5 @@
 
 enum {
     DIAG_FD_OPERATOR = FD_FIRST_GRANT + 1, /* its row in the manifest; setup() checks it */
-    DIAG_FD_REMOTE = FD_FIRST_GRANT + 10,  /* the same */
+    DIAG_FD_REMOTE = FD_FIRST_GRANT + 2,   /* the same */
 };
