@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -222,7 +223,10 @@ static int listen_here(const char *where, struct remote_plan *p, bool only_look,
     socklen_t len = address_of(p, &a);
     AUTO_FD fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    if (fd < 0 || (!p->vsock && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0) ||
+    /* Connections inherit it: an answer's pieces do not wait for one another's receipt. */
+    if (fd < 0 ||
+        (!p->vsock && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+                       setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0)) ||
         bind(fd, &a.any, len) < 0 || listen(fd, BACKLOG) < 0)
         return wrong(error, EXIT_FAILED, "--operators %s: %s", where, mend(errno));
     if (!only_look)

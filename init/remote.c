@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <linux/vm_sockets.h>
 #include <net/if.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -113,9 +114,13 @@ static int bring_up(const char *card)
 
 static int listen_at(int family, const void *address, socklen_t len, int *ret_fd)
 {
+    const int one = 1;
     AUTO_FD fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    if (fd < 0 || bind(fd, address, len) < 0 || listen(fd, BACKLOG) < 0)
+    /* Connections inherit it: an answer's pieces do not wait for one another's receipt. */
+    if (fd < 0 ||
+        (family == AF_INET && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0) ||
+        bind(fd, address, len) < 0 || listen(fd, BACKLOG) < 0)
         return -errno;
     *ret_fd = fd_steal(&fd);
     return 0;
