@@ -176,6 +176,8 @@ const struct command commands[] = {
      "Make certificates for remote operators and the server they talk to, and revoke them.",
      pki_options, COUNT_OF(pki_options), pki_command},
     {"schema", NULL, "Print the JSON Schema of what --config reads.", NULL, 0, schema_command},
+    {"completion", "bash", "Print what completes commands and options in that shell.", NULL, 0,
+     completion_command},
     {"help", "[COMMAND]", "Show this, or what a command understands.", NULL, 0, help_command},
     {"version", NULL, "Show the version.", NULL, 0, version_command},
     {NULL},

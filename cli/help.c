@@ -8,7 +8,7 @@ static void list_commands(void)
 {
     (void)printf("usage: bulkhead COMMAND [OPTION]...\n\ncommands:\n");
     for (const struct command *c = commands; c->name != NULL; c++)
-        (void)printf("  %-9s %s\n", c->name, c->summary);
+        (void)printf("  %-10s %s\n", c->name, c->summary);
     (void)printf("\n`bulkhead COMMAND --help` tells more, bulkhead(1) all.\n");
 }
 

@@ -59,8 +59,7 @@ static void look_inside(const char *what, const uint8_t *data, size_t size,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    AUTO_KEY *key = pki_read_key(data, size);
-
+    EVP_PKEY_free(pki_read_key(data, size));
     look_at_cert(data, size);
     look_at_crl(data, size);
     look_inside(PEM_STRING_X509, data, size, look_at_cert);
