@@ -9,6 +9,7 @@
 #include "cli/launch.h"
 #include "cli/lock.h"
 #include "cli/machine.h"
+#include "cli/notify.h"
 #include "cli/outcome.h"
 #include "cli/pump.h"
 #include "cli/report.h"
@@ -28,11 +29,23 @@ struct run {
     struct restarts resets;
 };
 
+/* To the service manager, if one started us. That it cannot hear ends no VM. */
+static void tell_manager(const char *state, const char *status)
+{
+    int r = notify_send("%sSTATUS=%s", state, status);
+
+    if (r < 0)
+        (void)say(0, "the service manager is not told: $NOTIFY_SOCKET: %s", strerror(-r));
+}
+
 static void on_started(void *self, const Bulkhead__Report *report)
 {
     const struct run *run = self;
     struct report_times times = {.start_ms = (clock_now_ns() - run->start_ns) / NS_PER_MS};
+    char status[64];
 
+    (void)snprintf(status, sizeof(status), "%zu processes serve the guest", report->n_processes);
+    tell_manager("READY=1\n", status);
     if (run->args->json)
         report_started_json(run->args, run->plan, report, &times, stderr);
     else if (run->again)
@@ -113,11 +126,15 @@ static int run_child(struct run *run, struct net_ends *nets, bool *ret_again)
     if (r < 0)
         return say(EXIT_FAILED, "the VM cannot be started: %s", strerror(-r));
     r = pump_run(&child, &options, &logs, &outcome);
+    outcome.timeout_s = (unsigned)run->args->timeout_s;
+    *ret_again = r == 0 && restarts(run, &outcome);
+    if (*ret_again)
+        tell_manager("", "the guest reset itself: it starts again");
+    else
+        tell_manager("STOPPING=1\n", "the VM ends");
     child_end(&child);
     if (r < 0)
         return say(EXIT_INTERNAL, "%s", strerror(-r));
-    outcome.timeout_s = (unsigned)run->args->timeout_s;
-    *ret_again = restarts(run, &outcome);
     return *ret_again ? EXIT_RESET : tell(run, &outcome, &logs);
 }
 
