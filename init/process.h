@@ -15,8 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/build_id.h"
 #include "base/macro.h"
-#include "init/build_id.h"
 #include "init/cgroup.h"
 #include "init/disks.h"
 #include "init/jail.h"

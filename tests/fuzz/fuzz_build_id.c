@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/build_id.h"
 #include "base/fd.h"
-#include "init/build_id.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

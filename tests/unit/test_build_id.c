@@ -6,9 +6,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/build_id.h"
 #include "base/fd.h"
 #include "base/macro.h"
-#include "init/build_id.h"
 
 enum {
     FILE_BYTES = 8192,

@@ -1,4 +1,4 @@
-#include "init/build_id.h"
+#include "base/build_id.h"
 
 #include <elf.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /*
- * init/build_id.h - which build a program is, read from its ELF notes.
+ * base/build_id.h - which build a program is, read from its ELF notes.
  *
  * The program may come from an operator: every offset and length in it is a stranger's.
  */
