@@ -15,8 +15,8 @@
 #include "cli/json_file.h"
 #include "cli/machine.h"
 #include "cli/operator.h"
+#include "cli/programs.h"
 #include "cli/say.h"
-#include "ipc/manifest.h"
 
 enum {
     /* Offsets in the boot sector, from the boot protocol. */
@@ -218,44 +218,6 @@ enum run_mode check_mode(enum run_mode wish, const struct machine *m, char *why,
     return RUN_NESTED;
 }
 
-/* Every program of the manifest, init first. */
-static const char *missing_program(const char *folder)
-{
-    AUTO_FD dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-    if (dir < 0 || faccessat(dir, "bulkhead-init", X_OK, 0) < 0)
-        return "bulkhead-init";
-    for (size_t i = 0; i < PROCESS_COUNT; i++) {
-        if (manifest[i].program != NULL && faccessat(dir, manifest[i].program, X_OK, 0) < 0)
-            return manifest[i].program;
-    }
-    return NULL;
-}
-
-/* As installed: next to this program, or in libexec beside its folder. */
-static int find_programs(char *ret)
-{
-    static const char *const places[] = {".", "../libexec/bulkhead"};
-    char self[PATH_MAX];
-    char place[PATH_MAX + 32];
-    ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    char *slash;
-
-    if (len < 0)
-        return -errno;
-    self[len] = '\0';
-    slash = strrchr(self, '/');
-    if (slash == NULL)
-        return -ENOENT;
-    *slash = '\0';
-    for (size_t i = 0; i < COUNT_OF(places); i++) {
-        (void)snprintf(place, sizeof(place), "%s/%s", self, places[i]);
-        if (missing_program(place) == NULL && realpath(place, ret) != NULL)
-            return 0;
-    }
-    return -ENOENT;
-}
-
 static int check_hosted(const struct cli_args *args, const struct machine *m, struct run_plan *plan,
                         char *error)
 {
@@ -268,7 +230,7 @@ static int check_hosted(const struct cli_args *args, const struct machine *m, st
         return wrong(EXIT_FAILED, error, "hosted mode needs KVM: /dev/kvm: %s",
                      strerror(m->kvm_error));
     if (args->programs == NULL) {
-        if (find_programs(plan->programs) < 0)
+        if (programs_find(plan->programs) < 0)
             return wrong(EXIT_FAILED, error,
                          "Bulkhead's programs are not beside this one: "
                          "say where with --programs DIR");
@@ -276,7 +238,7 @@ static int check_hosted(const struct cli_args *args, const struct machine *m, st
     }
     if (realpath(args->programs, plan->programs) == NULL)
         return wrong(EXIT_USAGE, error, "--programs %s: %s", args->programs, strerror(errno));
-    missing = missing_program(plan->programs);
+    missing = programs_missing(plan->programs);
     if (missing != NULL)
         return wrong(EXIT_USAGE, error, "--programs %s: no program %s there", args->programs,
                      missing);

@@ -106,6 +106,13 @@ static const struct option_row restart_options[] = {
     JSON_ROW("JSON instead of text"),
 };
 
+static const struct option_row upgrade_options[] = {
+    {"programs", 0, OPTION_PATH, offsetof(struct cli_args, programs), "DIR",
+     "where the new programs are (default: as for run)"},
+    SOCKET_ROW,
+    JSON_ROW("JSON instead of text"),
+};
+
 static const struct option_row pcap_options[] = {
     {"write", 'w', OPTION_TEXT, offsetof(struct cli_args, write), "FILE",
      "where to, in pcapng; - is stdout (default: stdout, but no terminal)"},
@@ -162,6 +169,9 @@ const struct command commands[] = {
      restart_options, COUNT_OF(restart_options), restart_command},
     {"revive", "WORKER", "Start a parked process anew.",
      query_options, COUNT_OF(query_options), revive_command},
+    {"upgrade", "[NAME]",
+     "Replace all processes of running VMs that are of another build, under their guests.",
+     upgrade_options, COUNT_OF(upgrade_options), upgrade_command},
     {"disk", "add|remove|resize|insert|eject DISK",
      "Change a running VM's disks; DISK is as for run --disk, and has a lun.",
      query_options, COUNT_OF(query_options), disk_command},

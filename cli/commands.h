@@ -12,6 +12,7 @@ int logs_command(const struct cli_args *args);
 int restart_command(const struct cli_args *args);
 int revive_command(const struct cli_args *args);
 int audit_command(const struct cli_args *args);
+int upgrade_command(const struct cli_args *args);
 int disk_command(const struct cli_args *args);
 int link_command(const struct cli_args *args);
 int pcap_command(const struct cli_args *args);

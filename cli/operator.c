@@ -27,8 +27,7 @@ static bool is_name(const char *name)
     return len > 0 && len <= NAME_MAX_BYTES && strspn(name, allowed) == len && name[0] != '.';
 }
 
-/* root's sockets are in /run; anybody else's where the session keeps such things. */
-static const char *default_folder(void)
+const char *operator_folder(void)
 {
     const char *session = getenv("XDG_RUNTIME_DIR");
 
@@ -54,7 +53,7 @@ int operator_path(const struct cli_args *args, char *ret, size_t ret_len, char *
     else if (socket_path != NULL)
         len = snprintf(ret, ret_len, "%s", socket_path);
     else
-        len = snprintf(ret, ret_len, "%s/bulkhead/%s.sock", default_folder(), args->name);
+        len = snprintf(ret, ret_len, "%s/bulkhead/%s.sock", operator_folder(), args->name);
     if (len < 0 || (size_t)len >= ret_len ||
         (size_t)len >= sizeof(((struct sockaddr_un){0}).sun_path)) {
         (void)snprintf(error, error_len, "--socket: the path is too long");

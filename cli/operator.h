@@ -15,6 +15,12 @@ enum {
 };
 
 /*
+ * Where the folder "bulkhead" with all sockets is: root's in /run, anybody else's where the session keeps
+ * such things.
+ */
+const char *operator_folder(void);
+
+/*
  * The socket that the arguments name. -EINVAL, and error says why, for a name that cannot be one
  * or a path that is too long.
  */

@@ -1,18 +1,16 @@
 #include "cli/query.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "cli/binary.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/operator.h"
@@ -30,6 +28,8 @@ enum {
 /* A question and all its answers. */
 struct query {
     const struct cli_args *args;
+    const char *about; /* what is said begins so; NULL: with nothing */
+    bool quiet;        /* nothing is said */
     int fd;
     Bulkhead__AdminAnswer *answers[MAX_ANSWERS];
     size_t n_answers;
@@ -50,13 +50,27 @@ static void query_done(struct query *q)
     fd_closep(&q->fd);
 }
 
-static int not_there(const struct cli_args *args, const char *path, int r)
+static int fail(const struct query *q, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static int fail(const struct query *q, const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (!q->quiet)
+        (void)say(EXIT_FAILED, "%s%s", q->about != NULL ? q->about : "", text);
+    return EXIT_FAILED;
+}
+
+static int not_there(const struct query *q, const char *path, int r)
 {
     if (r == -ENOENT || r == -ECONNREFUSED)
-        return say(EXIT_FAILED,
-                   "no VM named %s is running here (socket %s): start one with `bulkhead run`",
-                   args->name, path);
-    return say(EXIT_FAILED, "socket %s: %s", path, strerror(-r));
+        return fail(q, "no VM named %s is running here (socket %s): start one with `bulkhead run`",
+                    q->args->name, path);
+    return fail(q, "socket %s: %s", path, strerror(-r));
 }
 
 static Bulkhead__AdminCall call_of(Bulkhead__AdminCall__Verb verb)
@@ -77,7 +91,7 @@ static int connect_here(struct query *q)
     if (operator_path(q->args, path, sizeof(path), error, sizeof(error)) < 0)
         return say(EXIT_USAGE, "%s", error);
     r = operator_connect(path, &q->fd);
-    return r < 0 ? not_there(q->args, path, r) : 0;
+    return r < 0 ? not_there(q, path, r) : 0;
 }
 
 static int connect_query(struct query *q)
@@ -102,7 +116,7 @@ static int ask(struct query *q, Bulkhead__AdminCall call, int file)
     call.follow = q->args->follow;
     call.has_binary = file >= 0;
     r = operator_call(q->fd, &call, file);
-    return r < 0 ? say(EXIT_FAILED, "the VM's operators' socket: %s", strerror(-r)) : 0;
+    return r < 0 ? fail(q, "the VM's operators' socket: %s", strerror(-r)) : 0;
 }
 
 /* The next answer, kept in q; it is checked for a refusal. */
@@ -112,14 +126,14 @@ static int next_answer(struct query *q, int timeout_ms, const Bulkhead__AdminAns
     int r = q->n_answers == MAX_ANSWERS ? -ENOBUFS : operator_next(q->fd, timeout_ms, &answer);
 
     if (r == -ETIMEDOUT)
-        return say(EXIT_FAILED, "no answer from the VM");
+        return fail(q, "no answer from the VM");
     if (r == -EPIPE || r == -ECONNRESET)
-        return say(EXIT_FAILED, "the VM, or its diag worker, went away in the middle");
+        return fail(q, "the VM, or its diag worker, went away in the middle");
     if (r < 0)
-        return say(EXIT_FAILED, "the VM's answer makes no sense: %s", strerror(-r));
+        return fail(q, "the VM's answer makes no sense: %s", strerror(-r));
     q->answers[q->n_answers++] = answer;
     if (answer->error[0] != '\0')
-        return say(EXIT_FAILED, "%s", answer->error);
+        return fail(q, "%s", answer->error);
     *ret = answer;
     return 0;
 }
@@ -270,29 +284,6 @@ int logs_command(const struct cli_args *args)
     return status;
 }
 
-/* A copy that nobody can change between now and its start. */
-static int seal_binary(const char *path, int *ret_fd)
-{
-    static const char elf[] = {0x7f, 'E', 'L', 'F'};
-    AUTO_FD src = open(path, O_RDONLY | O_CLOEXEC);
-    AUTO_FD copy = memfd_create("bulkhead-binary", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    char magic[sizeof(elf)];
-    ssize_t n;
-
-    if (src < 0 || copy < 0)
-        return -errno;
-    if (pread(src, magic, sizeof(magic), 0) != sizeof(magic) ||
-        memcmp(magic, elf, sizeof(elf)) != 0)
-        return -ENOEXEC;
-    while ((n = sendfile(copy, src, NULL, 1 << 30)) > 0)
-        continue;
-    if (n < 0 || fchmod(copy, 0555) < 0 ||
-        fcntl(copy, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-        return -errno;
-    *ret_fd = fd_steal(&copy);
-    return 0;
-}
-
 /* One verb without rows in its answer. */
 static int act(const struct cli_args *args, Bulkhead__AdminCall__Verb verb, int binary)
 {
@@ -316,7 +307,7 @@ int restart_command(const struct cli_args *args)
     int r;
 
     if (args->binary != NULL) {
-        r = seal_binary(args->binary, &binary);
+        r = binary_seal(args->binary, &binary);
         if (r < 0)
             return say(EXIT_USAGE, "--binary %s: %s", args->binary,
                        r == -ENOEXEC ? "not a program" : strerror(-r));
@@ -327,6 +318,28 @@ int restart_command(const struct cli_args *args)
 int revive_command(const struct cli_args *args)
 {
     return act(args, BULKHEAD__ADMIN_CALL__VERB__REVIVE, -1);
+}
+
+int query_processes(const struct cli_args *args, bool quiet, Bulkhead__AdminAnswer **ret)
+{
+    struct query q = {.args = args, .quiet = quiet, .fd = -1};
+    int status = ask_all(&q, call_of(BULKHEAD__ADMIN_CALL__VERB__PS), -1);
+
+    if (status == 0) { /* few enough for one answer */
+        *ret = q.answers[0];
+        q.answers[0] = q.answers[--q.n_answers];
+    }
+    query_done(&q);
+    return status;
+}
+
+int query_restart(const struct cli_args *args, const char *about, int binary)
+{
+    struct query q = {.args = args, .about = about, .fd = -1};
+    int status = ask_all(&q, call_of(BULKHEAD__ADMIN_CALL__VERB__RESTART), binary);
+
+    query_done(&q);
+    return status;
 }
 
 int query_disk(const struct cli_args *args, Bulkhead__DiskChange *change, int file)

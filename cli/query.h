@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "admin.pb-c.h"
 #include "base/macro.h"
 
@@ -17,6 +19,12 @@ int MUST_USE query_next(int fd, Bulkhead__AdminAnswer **ret);
 
 /* The same, for as long as it takes until there is something to tell. */
 int MUST_USE query_follow(int fd, Bulkhead__AdminAnswer **ret);
+
+/* All processes, in one answer that the caller frees. Says what fails, if not quiet; the exit status. */
+int MUST_USE query_processes(const struct cli_args *args, bool quiet, Bulkhead__AdminAnswer **ret);
+
+/* Replace the target by that program. Says why not, after about; the exit status. */
+int MUST_USE query_restart(const struct cli_args *args, const char *about, int binary);
 
 /* Ask for a change of a link. Says what fails; the exit status. */
 int MUST_USE query_link(const struct cli_args *args, Bulkhead__LinkChange *change);
