@@ -71,6 +71,8 @@ static bool poison(struct story *s, const char *what, uint32_t oid, const char *
                    (unsigned long long)(s->row->shown.faults->value - before));
     else if (strstr(s->row->shown.last_death->text, told) == NULL)
         vmbus_fail(&s->vmbus, "operators were told: %s", s->row->shown.last_death->text);
+    else if (!sim_died_doing(s->sim, PROCESS_NET, DOING_RNDIS, RNDIS_QUERY))
+        s->vmbus.failed = true;
     return !s->vmbus.failed && net_look_at_link(&s->net) && await_frames(s);
 }
 

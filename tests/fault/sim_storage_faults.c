@@ -85,6 +85,8 @@ static bool poison(struct story *s, const char *what, uint8_t page, const char *
         return fail(s, what, &rq);
     if (strstr(s->row->shown.last_death->text, told) == NULL)
         return fail(s, "operators were told otherwise", &rq);
+    if (!sim_died_doing(s->sim, PROCESS_STORAGE, DOING_SCSI, FAULT_OPCODE))
+        return false;
     if (!is_ready(s, LUN_FAULT, &rq))
         return fail(s, "the command after it", &rq);
     while (s->load.done[LOAD_WRITE] < good + 10 && !s->vmbus.failed)

@@ -13,7 +13,7 @@
 
 enum {
     RC_CANCELED = 0x909, /* two generations died of it */
-    STAY_S = 60,
+    STAY_S = 170,        /* or until it is killed */
 };
 
 /* The supervisor's registry is the loop's; who is parked would die no more. */

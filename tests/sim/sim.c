@@ -152,6 +152,20 @@ bool sim_kill(struct sim *sim, enum process process)
     return channel_send(FD_CONTROL, &e, NULL, 0) == 0;
 }
 
+bool sim_died_doing(struct sim *sim, enum process process, enum doing doing, uint32_t code)
+{
+    const struct records_page *page = sim->super.registry.history.page;
+    struct crash_record crash = {0};
+    int r = records_find_crash(page, atomic_load(&page->n_crashes), &crash);
+
+    if (r == 0 && crash.process == process && crash.doing == (uint8_t)doing &&
+        crash.doing_code == code)
+        return true;
+    sim_fail(sim, "the record of a death says %u, %u, %#x", crash.process, crash.doing,
+             crash.doing_code);
+    return false;
+}
+
 bool sim_faultless(struct sim *sim, enum process process)
 {
     unsigned faults = sim->super.registry.rows[process].health.n_faults;

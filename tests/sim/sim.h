@@ -78,6 +78,11 @@ uint64_t sim_random(uint64_t *state);
 bool sim_kill(struct sim *sim, enum process process);
 
 /*
+ * Is that what the last crash record says that a process was doing when it died? Fails the run when not.
+ */
+bool sim_died_doing(struct sim *sim, enum process process, enum doing doing, uint32_t code);
+
+/*
  * For the end of a test that only kills: fails it when a process also died of itself (a system call
  * that its profile lacks, a crash, a hang). The model does not see that: it was restarted. True
  * when all is well.
