@@ -241,7 +241,7 @@ static void guest(struct sim *sim)
     b.series.who = "bulkhead";
     net_series_parse(&b.series, sim->config.append, to);
     vmbus_start(&b.vmbus, sim, 1);
-    net_guest_init(&b.net, &b.vmbus);
+    net_guest_init(&b.net, &b.vmbus, 0);
     if (!vmbus_connect(&b.vmbus, 0x00050003) || !net_connect(&b.net, &way) ||
         !net_set_filter(&b.net, true))
         return;

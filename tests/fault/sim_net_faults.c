@@ -158,7 +158,7 @@ static bool prepare(struct story *s)
 
     vmbus_start(&s->vmbus, s->sim, 1);
     s->ready = true;
-    net_guest_init(&s->net, &s->vmbus);
+    net_guest_init(&s->net, &s->vmbus, 0);
     net_load_init(&s->load, &s->net, 1);
     return vmbus_connect(&s->vmbus, 0x50003) && net_connect(&s->net, &way) &&
            net_load_begin(&s->load);

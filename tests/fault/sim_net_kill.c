@@ -168,7 +168,7 @@ static void guest(struct sim *sim)
     t->random = sim_option(sim, "seed", 1);
     sim_print(sim, 0, "seed=%llu\n", (unsigned long long)t->random);
     vmbus_start(&t->vmbus, sim, t->random);
-    net_guest_init(&t->net, &t->vmbus);
+    net_guest_init(&t->net, &t->vmbus, 0);
     net_load_init(&t->load, &t->net, t->random);
     do {
         if (!reconnect(t) || !run_phase(t))

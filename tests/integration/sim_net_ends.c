@@ -38,8 +38,7 @@ static bool plug_in(struct story *s, unsigned i)
                                              .send_pages = 256};
     struct net_guest *n = &s->nets[i];
 
-    net_guest_init(n, &s->vmbus);
-    n->device = i;
+    net_guest_init(n, &s->vmbus, i);
     n->tolerant = i > 0;
     if (i == 0)
         flows_set_patient(n->flows);

@@ -167,11 +167,10 @@ static bool prepare(struct story *s, uint64_t seed)
     vmbus_start(&s->vmbus, s->sim, seed);
     s->vmbus.careless = true;
     s->ready = true;
-    net_guest_init(&s->good, &s->vmbus);
+    net_guest_init(&s->good, &s->vmbus, 0);
     flows_set_patient(s->good.flows);
     net_load_init(&s->load, &s->good, seed);
-    net_guest_init(&s->victim, &s->vmbus);
-    s->victim.device = 1;
+    net_guest_init(&s->victim, &s->vmbus, 1);
     net_load_init(&s->victim_load, &s->victim, ~seed);
     if (!vmbus_connect(&s->vmbus, 0x50003) || !net_connect(&s->good, &way) ||
         !net_load_begin(&s->load))

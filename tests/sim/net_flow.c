@@ -21,12 +21,13 @@ enum {
 static const uint32_t MAGIC = 0x74656e62;
 static const uint64_t PATIENCE_NS = 3 * NS_PER_MS;
 
-void flows_init(struct flow flows[FLOWS], bool of_guest)
+void flows_init(struct flow flows[FLOWS], bool of_guest, unsigned nic)
 {
     memset(flows, 0, FLOWS * sizeof(*flows));
     for (unsigned i = 0; i < FLOWS; i++) {
         flows[i].index = i;
         flows[i].of_guest = of_guest;
+        flows[i].nic = nic;
     }
 }
 
@@ -56,20 +57,21 @@ bool flow_may_send(struct flow *f, uint64_t now_ns)
 }
 
 /* Ethernet, IPv4 and TCP, as far as they say where it goes; sums are nobody's here. */
-static void make_head(unsigned flow, bool of_guest, uint32_t len, uint8_t head[HEAD_BYTES])
+static void make_head(const struct flow *f, uint32_t len, uint8_t head[HEAD_BYTES])
 {
-    static const uint8_t macs[2][6] = {
-        {2, 0, 0, 0, 0, 2},
-        {2, 0, 0, 0, 0, 1}
+    const uint8_t nic = (uint8_t)(1 + f->nic);
+    const uint8_t macs[2][6] = {
+        {2, 0, 0, 0, 1, nic},
+        {2, 0, 0, 0, 0, nic}
     };
     static const uint32_t addresses[2] = {0x0a000002, 0x0a000001};
-    const uint16_t ports[2] = {(uint16_t)(PEER_PORT + flow),
-                               (uint16_t)(GUEST_PORT + PORT_STEP * flow)};
+    const uint16_t ports[2] = {(uint16_t)(PEER_PORT + f->index),
+                               (uint16_t)(GUEST_PORT + PORT_STEP * f->index)};
     struct wr w = wr_over(head, HEAD_BYTES);
 
     memset(head, 0, HEAD_BYTES);
-    wr_bytes(&w, macs[!of_guest], 6);
-    wr_bytes(&w, macs[of_guest], 6);
+    wr_bytes(&w, macs[!f->of_guest], 6);
+    wr_bytes(&w, macs[f->of_guest], 6);
     wr_be16(&w, 0x0800);
     wr_u8(&w, 0x45);
     wr_u8(&w, 0);
@@ -78,10 +80,10 @@ static void make_head(unsigned flow, bool of_guest, uint32_t len, uint8_t head[H
     wr_u8(&w, 64);
     wr_u8(&w, 6);
     wr_be16(&w, 0);
-    wr_be32(&w, addresses[of_guest]);
-    wr_be32(&w, addresses[!of_guest]);
-    wr_be16(&w, ports[of_guest]);
-    wr_be16(&w, ports[!of_guest]);
+    wr_be32(&w, addresses[f->of_guest]);
+    wr_be32(&w, addresses[!f->of_guest]);
+    wr_be16(&w, ports[f->of_guest]);
+    wr_be16(&w, ports[!f->of_guest]);
     wr_be32(&w, 0);
     wr_be32(&w, 0);
     wr_be16(&w, 0x5010);
@@ -92,7 +94,7 @@ void flow_make(struct flow *f, uint8_t *frame, uint32_t len, uint32_t note)
     uint32_t filled = HEAD_BYTES + SAID_BYTES;
     struct wr w = wr_over(frame + HEAD_BYTES, len - HEAD_BYTES);
 
-    make_head(f->index, f->of_guest, len, frame);
+    make_head(f, len, frame);
     wr_le32(&w, MAGIC);
     wr_le32(&w, f->index);
     wr_le32(&w, note);

@@ -25,6 +25,7 @@ enum {
 
 struct flow {
     unsigned index;
+    unsigned nic;  /* whose it is, as addresses say it */
     bool of_guest; /* this end is the guest */
     bool patient;  /* nothing is lost on the way: it waits for an answer for ever */
     /* sending */
@@ -44,7 +45,8 @@ struct flow_frame {
     uint32_t note; /* the sender's */
 };
 
-void flows_init(struct flow flows[FLOWS], bool of_guest);
+/* Of the NIC of that index, whose address is 02:00:00:00:00:01 and so on. */
+void flows_init(struct flow flows[FLOWS], bool of_guest, unsigned nic);
 void flows_set_patient(struct flow flows[FLOWS]);
 
 /*

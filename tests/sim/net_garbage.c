@@ -27,7 +27,7 @@ static uint32_t length(uint64_t *random)
 }
 
 /* Ethernet, often for the guest, often IPv4 or IPv6 with TCP or UDP, and lengths that are none. */
-static void make_head(uint64_t *random, uint8_t head[HEADS])
+static void make_head(uint64_t *random, unsigned nic, uint8_t head[HEADS])
 {
     static const uint16_t types[] = {0x0800, 0x86dd, 0x8100, 0x88a8, 0x0806, 0};
     static const uint8_t protocols[] = {6, 17, 0, 43, 44, 60, 1};
@@ -36,8 +36,8 @@ static void make_head(uint64_t *random, uint8_t head[HEADS])
     for (unsigned i = 0; i < HEADS; i++)
         head[i] = (uint8_t)chance(random, 256);
     if (chance(random, 4) != 0) {
-        wr_bytes(&w, (const uint8_t[6]){2, 0, 0, 0, 0, 1}, 6);
-        wr_bytes(&w, (const uint8_t[6]){2, 0, 0, 0, 0, 2}, 6);
+        wr_bytes(&w, (const uint8_t[6]){2, 0, 0, 0, 0, (uint8_t)(1 + nic)}, 6);
+        wr_bytes(&w, (const uint8_t[6]){2, 0, 0, 0, 1, 1}, 6);
         wr_be16(&w, types[chance(random, COUNT_OF(types))]);
         wr_u8(&w, chance(random, 2) == 0 ? 0x45 : chance(random, 2) == 0 ? 0x60 : 0x4f);
         head[20] = protocols[chance(random, COUNT_OF(protocols))];
@@ -62,16 +62,16 @@ static void make_vnet(uint64_t *random, uint32_t len, uint8_t header[VNET_BYTES]
     wr_le16(&w, (uint16_t)chance(random, 3));
 }
 
-static void make_frame(uint64_t *random, uint8_t *frame, uint32_t len)
+static void make_frame(uint64_t *random, unsigned nic, uint8_t *frame, uint32_t len)
 {
     uint8_t head[HEADS];
 
-    make_head(random, head);
+    make_head(random, nic, head);
     memset(frame, (int)chance(random, 256), len);
     memcpy(frame, head, len < HEADS ? len : HEADS);
 }
 
-uint32_t garbage_datagram(uint64_t *random, uint8_t bytes[GARBAGE_MAX])
+uint32_t garbage_datagram(uint64_t *random, unsigned nic, uint8_t bytes[GARBAGE_MAX])
 {
     uint32_t len = length(random);
     uint8_t header[VNET_BYTES];
@@ -79,15 +79,15 @@ uint32_t garbage_datagram(uint64_t *random, uint8_t bytes[GARBAGE_MAX])
     make_vnet(random, len, header);
     memcpy(bytes, header, len < VNET_BYTES ? len : VNET_BYTES);
     if (len > VNET_BYTES)
-        make_frame(random, bytes + VNET_BYTES, len - VNET_BYTES);
+        make_frame(random, nic, bytes + VNET_BYTES, len - VNET_BYTES);
     return len;
 }
 
-uint32_t garbage_frame(uint64_t *random, uint8_t bytes[GARBAGE_MAX])
+uint32_t garbage_frame(uint64_t *random, unsigned nic, uint8_t bytes[GARBAGE_MAX])
 {
     uint32_t len = length(random);
 
     len = len < FRAME_MIN ? FRAME_MIN : len > 65568 ? 65568 : len;
-    make_frame(random, bytes, len);
+    make_frame(random, nic, bytes, len);
     return len;
 }

@@ -34,13 +34,14 @@ const uint8_t net_interface[16] = {0x63, 0x51, 0x61, 0xf8, 0x3e, 0xdf, 0xc5, 0x4
 static const uint64_t LOOK_NS = 5 * NS_PER_MS;
 static const uint64_t WAIT_NS = 20 * NS_PER_S;
 
-void net_guest_init(struct net_guest *n, struct vmbus_guest *g)
+void net_guest_init(struct net_guest *n, struct vmbus_guest *g, unsigned device)
 {
     n->vmbus = g;
+    n->device = device;
     (void)pthread_mutex_init(&n->send_lock, NULL);
     for (unsigned i = 0; i < NET_GUEST_CHANNELS; i++)
         (void)pthread_mutex_init(&n->queues[i].lock, NULL);
-    flows_init(n->flows, true);
+    flows_init(n->flows, true, device);
 }
 
 /* --- memory --- */
@@ -386,7 +387,7 @@ static bool lend_send(struct net_guest *n)
 
 static bool start_rndis(struct net_guest *n)
 {
-    static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+    const uint8_t mac[6] = {2, 0, 0, 0, 0, (uint8_t)(1 + n->device)};
     uint8_t got[6] = {0}, mtu[4] = {0};
     bool good = request(n, RNDIS_INITIALIZE, 0, (struct span){0}) && is_good(n, 0) &&
                 query(n, OID_ADDRESS, got, sizeof(got)) &&

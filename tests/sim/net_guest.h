@@ -142,7 +142,7 @@ struct net_guest {
 extern const uint8_t net_interface[16]; /* what such a device is called */
 
 /* Once, before all else. */
-void net_guest_init(struct net_guest *n, struct vmbus_guest *g);
+void net_guest_init(struct net_guest *n, struct vmbus_guest *g, unsigned device);
 
 /* On vCPU 0's thread, as all that waits here. False: the run has failed. */
 bool net_connect(struct net_guest *n, const struct net_guest_way *way);

@@ -141,9 +141,11 @@ static void send_garbage(struct net_peer *p)
     static uint8_t bytes[GARBAGE_MAX];
 
     if (p->is_stream)
-        (void)net_stream_send(&p->stream, p->fd, bytes, garbage_frame(&p->random, bytes));
+        (void)net_stream_send(&p->stream, p->fd, bytes,
+                              garbage_frame(&p->random, p->flows[0].nic, bytes));
     else
-        (void)send(p->fd, bytes, garbage_datagram(&p->random, bytes), MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)send(p->fd, bytes, garbage_datagram(&p->random, p->flows[0].nic, bytes),
+                   MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* Of a stream: the last that is ever sent. False: there is no room now. */
@@ -200,14 +202,14 @@ static void *serve(void *arg)
     return NULL;
 }
 
-int net_peer_start(struct net_peer *p, uint64_t rate)
+int net_peer_start(struct net_peer *p, unsigned nic, uint64_t rate)
 {
     int r;
 
     p->rate = rate;
     p->random = 1;
     p->began_ns = clock_now_ns();
-    flows_init(p->flows, false);
+    flows_init(p->flows, false, nic);
     if (p->manner.exact)
         flows_set_patient(p->flows);
     r = pthread_create(&p->thread, NULL, serve, p);

@@ -47,7 +47,7 @@ struct net_peer {
  * or negative errno.
  */
 int MUST_USE net_peer_open(struct net_peer *p, bool is_stream, int room, int *ret_guest_fd);
-/* Serve it, or leave it alone: then nothing is ever heard. */
-int MUST_USE net_peer_start(struct net_peer *p, uint64_t rate);
+/* Serve the NIC of that index, or leave it alone: then nothing is ever heard. */
+int MUST_USE net_peer_start(struct net_peer *p, unsigned nic, uint64_t rate);
 /* End it, say what it saw. False: there was a violation. */
 bool net_peer_stop(struct net_peer *p);

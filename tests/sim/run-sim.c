@@ -142,16 +142,17 @@ static int put_disks(struct run *run, Bulkhead__VmConfig *c)
     return payload_disks(&plan, false, &run->pool, c);
 }
 
-/* They have one address: what is numbered may go over any of them. */
+/* Each has an address of its own, as flows of that NIC do (net_flow.h). */
 static void put_nets(const struct run *run, Bulkhead__Net nets[NETS_MAX],
                      Bulkhead__Net *list[NETS_MAX], Bulkhead__VmConfig *c)
 {
-    static uint8_t mac[] = {2, 0, 0, 0, 0, 1};
+    static uint8_t macs[NETS_MAX][6];
 
     for (int i = 0; i < run->n_nets; i++) {
         bulkhead__net__init(&nets[i]);
         nets[i].kind = run->nets[i].kind;
-        nets[i].mac = (ProtobufCBinaryData){.data = mac, .len = sizeof(mac)};
+        memcpy(macs[i], (const uint8_t[]){2, 0, 0, 0, 0, (uint8_t)(1 + i)}, sizeof(macs[i]));
+        nets[i].mac = (ProtobufCBinaryData){.data = macs[i], .len = sizeof(macs[i])};
         nets[i].mtu = RUN_NET_MTU;
         nets[i].channels = VMBUS_SUBCHANNELS;
         list[i] = &nets[i];
@@ -244,7 +245,7 @@ static int start_nets(struct run *run)
     int r = 0;
 
     for (int i = 0; r == 0 && i < run->n_nets; i++)
-        r = run_net_start(&run->nets[i], run->net_rate);
+        r = run_net_start(&run->nets[i], (unsigned)i, run->net_rate);
     return r;
 }
 

@@ -80,12 +80,12 @@ int run_net_open(struct run_net *n, int room)
     return 0;
 }
 
-int run_net_start(struct run_net *n, uint64_t rate)
+int run_net_start(struct run_net *n, unsigned index, uint64_t rate)
 {
     fd_closep(&n->fd); /* init has it */
     if (n->flood_bytes > 0)
         return net_flood_start(&n->flood, n->peer.fd, n->flood_bytes);
-    return n->has_peer ? net_peer_start(&n->peer, rate) : 0;
+    return n->has_peer ? net_peer_start(&n->peer, index, rate) : 0;
 }
 
 bool run_net_stop(struct run_net *n)

@@ -32,7 +32,7 @@ int MUST_USE run_net_parse(struct run_net *n, const char *text);
 int MUST_USE run_net_open(struct run_net *n, int room);
 
 /* init has the guest's end: the other one begins, with rate frames a second at most (0: any). */
-int MUST_USE run_net_start(struct run_net *n, uint64_t rate);
+int MUST_USE run_net_start(struct run_net *n, unsigned index, uint64_t rate);
 
 /* False: what came from the guest was not what it must be. */
 bool run_net_stop(struct run_net *n);
