@@ -96,6 +96,13 @@ static const struct option_row logs_options[] = {
     JSON_ROW("JSON lines instead of text"),
 };
 
+static const struct option_row metrics_options[] = {
+    {"plain", 'p', OPTION_FLAG, offsetof(struct cli_args, plain), NULL,
+     "in Prometheus's older text format, which promtool reads"},
+    NAME_ROW,
+    SOCKET_ROW,
+};
+
 static const struct option_row restart_options[] = {
     {"binary", 'b', OPTION_TEXT, offsetof(struct cli_args, binary), "FILE",
      "the new process runs this program"},
@@ -165,6 +172,8 @@ const struct command commands[] = {
      logs_options, COUNT_OF(logs_options), events_command},
     {"crash", "list|show [NUMBER]", "Show how processes died: where, of what, and their last log lines.",
      query_options, COUNT_OF(query_options), crash_command},
+    {"metrics", NULL, "Print all values as OpenMetrics text, for Prometheus.",
+     metrics_options, COUNT_OF(metrics_options), metrics_command},
     {"restart", "WORKER", "Replace a running process under the running guest.",
      restart_options, COUNT_OF(restart_options), restart_command},
     {"revive", "WORKER", "Start a parked process anew.",

@@ -9,6 +9,7 @@ int run_command(const struct cli_args *args);
 int ps_command(const struct cli_args *args);
 int inspect_command(const struct cli_args *args);
 int logs_command(const struct cli_args *args);
+int metrics_command(const struct cli_args *args);
 int restart_command(const struct cli_args *args);
 int revive_command(const struct cli_args *args);
 int audit_command(const struct cli_args *args);

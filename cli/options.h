@@ -69,6 +69,9 @@ struct cli_args {
     /* audit */
     bool verify;
 
+    /* metrics */
+    bool plain;
+
     /* pcap */
     const char *write;  /* a file, or "-"; NULL: stdout, unless it is a terminal */
     const char *filter; /* NULL: none */

@@ -37,6 +37,7 @@ const char *admin_verb_name(unsigned verb)
     static const char *const names[] = {
         [BULKHEAD__ADMIN_CALL__VERB__EVENTS] = "events",
         [BULKHEAD__ADMIN_CALL__VERB__CRASHES] = "crash",
+        [BULKHEAD__ADMIN_CALL__VERB__METRICS] = "metrics",
         [BULKHEAD__ADMIN_CALL__VERB__NONE] = "connect",
         [BULKHEAD__ADMIN_CALL__VERB__PS] = "ps",
         [BULKHEAD__ADMIN_CALL__VERB__INSPECT] = "inspect",
@@ -47,6 +48,7 @@ const char *admin_verb_name(unsigned verb)
         [BULKHEAD__ADMIN_CALL__VERB__LINK] = "link",
         [BULKHEAD__ADMIN_CALL__VERB__CAPTURE] = "pcap",
         [BULKHEAD__ADMIN_CALL__VERB__AUDIT] = "audit",
+        [BULKHEAD__ADMIN_CALL__VERB__METRICS] = "metrics",
     };
 
     return verb < sizeof(names) / sizeof(*names) && names[verb] != NULL ? names[verb] : "?";

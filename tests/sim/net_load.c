@@ -32,7 +32,7 @@ void net_load_killed(struct net_load *l)
 {
     uint64_t gap_ns = atomic_exchange(&l->gap_ns, 0);
 
-    if (l->kills++ > 0 && gap_ns > 0 && l->n_stalls < LOAD_STALLS)
+    if (l->kills++ > 0 && gap_ns > 0 && l->n_stalls < NET_LOAD_STALLS)
         l->stalls[l->n_stalls++] = gap_ns;
 }
 

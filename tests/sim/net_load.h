@@ -9,7 +9,7 @@
 #include "tests/sim/net_guest.h"
 
 enum {
-    LOAD_STALLS = 1 << 16,
+    NET_LOAD_STALLS = 1 << 16,
 };
 
 struct net_load {
@@ -20,7 +20,7 @@ struct net_load {
     _Atomic bool polls;               /* looks into the rings without being interrupted */
     _Atomic uint64_t last_ns, gap_ns; /* when the last frame came; the longest time without one */
     unsigned n_stalls;
-    uint64_t stalls[LOAD_STALLS];
+    uint64_t stalls[NET_LOAD_STALLS];
     uint64_t hoarded; /* sections, of all phases */
 };
 

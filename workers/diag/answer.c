@@ -11,6 +11,7 @@
 enum {
     ROW_OVERHEAD = 48, /* tags, lengths and numbers of one row, at most */
     ERROR_BYTES = 512,
+    METRICS_BYTES = ANSWER_MAX_BYTES - 64,
 };
 _Static_assert(ANSWER_VALUES *(INSPECT_PATH_BYTES + BOARD_TEXT_BYTES + ROW_OVERHEAD) <=
                    ANSWER_MAX_BYTES - 64,
@@ -133,6 +134,21 @@ static void answer_logs(struct question *q, const struct board_page *const board
     answer_pack(&a, ret);
 }
 
+static void answer_metrics(struct metrics_cursor *c,
+                           const struct board_page *const boards[PROCESS_COUNT],
+                           struct datagram *ret)
+{
+    char text[METRICS_BYTES + 1];
+    Bulkhead__AdminAnswer a;
+    size_t len = metrics_next(c, boards, clock_now_ns(), text, METRICS_BYTES);
+
+    bulkhead__admin_answer__init(&a);
+    text[len] = '\0';
+    a.metrics = text;
+    a.done = len == 0;
+    answer_pack(&a, ret);
+}
+
 void answer_next(struct question *q, const struct board_page *const boards[PROCESS_COUNT],
                  struct datagram *ret)
 {
@@ -157,6 +173,9 @@ void answer_next(struct question *q, const struct board_page *const boards[PROCE
         return;
     case BULKHEAD__ADMIN_CALL__VERB__CRASHES:
         records_answer_crashes(&q->records, ret);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__METRICS:
+        answer_metrics(&q->metrics, boards, ret);
         return;
     case BULKHEAD__ADMIN_CALL__VERB__NONE:
     case BULKHEAD__ADMIN_CALL__VERB__RESTART:

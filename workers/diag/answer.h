@@ -15,6 +15,7 @@
 #include "workers/diag/capture.h"
 #include "workers/diag/inspect.h"
 #include "workers/diag/logs.h"
+#include "workers/diag/metrics.h"
 #include "workers/diag/records.h"
 
 enum {
@@ -32,6 +33,7 @@ struct question {
     struct capture_answer capture;
     struct audit_cursor audit;
     struct records_answer records;
+    struct metrics_cursor metrics;
 };
 
 struct datagram {

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "ipc/admin_json.h"
 #include "ipc/records_json.h"
+#include "workers/diag/metrics.h"
 
 /* clang-format off */
 static const struct {
@@ -19,6 +20,8 @@ static const struct {
     [SHAPE_OBJECT] = {"application/json", "{", "", ",\n", "", "}\n"},
     [SHAPE_LINES] = {"application/x-ndjson", "", "", "", "\n", ""},
     [SHAPE_EVENTS] = {"text/event-stream", "", "data: ", "", "\n\n", ""},
+    [SHAPE_METRICS] = {METRICS_OPEN_TYPE, "", "", "", "", ""},
+    [SHAPE_METRICS_PLAIN] = {METRICS_PLAIN_TYPE, "", "", "", "", ""},
     [SHAPE_FRAMES] = {"application/x-protobuf", "", "", "", "", ""},
 };
 /* clang-format on */
@@ -98,7 +101,7 @@ int reply_elements(enum shape shape, const Bulkhead__AdminAnswer *a, bool *first
         r = add_element(shape, NULL, admin_crash_json(a->crashes[i]), first, to);
     for (size_t i = 0; r == 0 && i < a->n_audit; i++)
         r = add_element(shape, NULL, record_of(&a->audit[i]), first, to);
-    return r;
+    return r == 0 ? add(to, a->metrics) : r;
 }
 
 int reply_value(json_t *value, struct evbuffer *to)

@@ -82,6 +82,19 @@ static const char *fill_crash(struct routed *r, const char *part, const struct e
     return NULL;
 }
 
+static const char *fill_metrics(struct routed *r, const char *part, const struct evkeyvalq *query,
+                                struct evbuffer *body)
+{
+    const char *plain = evhttp_find_header(query, "plain");
+
+    (void)part;
+    (void)body;
+    r->call.plain = plain != NULL && strcmp(plain, "1") == 0;
+    if (r->call.plain)
+        r->shape = SHAPE_METRICS_PLAIN;
+    return NULL;
+}
+
 static const char *fill_process(struct routed *r, const char *part, const struct evkeyvalq *query,
                                 struct evbuffer *body)
 {
@@ -212,6 +225,7 @@ const struct route routes[] = {
     {EVHTTP_REQ_GET,  "/v1/events",              NULL,         VERB(EVENTS),  SHAPE_EVENTS, fill_events},
     {EVHTTP_REQ_GET,  "/v1/crashes",             NULL,         VERB(CRASHES), SHAPE_LIST,   NULL},
     {EVHTTP_REQ_GET,  "/v1/crashes/*",           NULL,         VERB(CRASHES), SHAPE_LIST,   fill_crash},
+    {EVHTTP_REQ_GET,  "/metrics",                NULL,         VERB(METRICS), SHAPE_METRICS, fill_metrics},
     {EVHTTP_REQ_GET,  "/v1/audit",               NULL,         VERB(AUDIT),   SHAPE_LIST,   NULL},
     {EVHTTP_REQ_POST, "/v1/processes/*/restart", NULL,         VERB(RESTART), SHAPE_DONE,   fill_process},
     {EVHTTP_REQ_POST, "/v1/processes/*/revive",  NULL,         VERB(REVIVE),  SHAPE_DONE,   fill_process},

@@ -11,11 +11,13 @@
 
 /* How an answer's elements follow one another. */
 enum shape {
-    SHAPE_DONE,   /* {}: there is nothing to tell */
-    SHAPE_LIST,   /* [a,b] */
-    SHAPE_OBJECT, /* {"path":value} */
-    SHAPE_LINES,  /* one a line */
-    SHAPE_EVENTS, /* the same, as they come: text/event-stream */
+    SHAPE_DONE,          /* {}: there is nothing to tell */
+    SHAPE_LIST,          /* [a,b] */
+    SHAPE_OBJECT,        /* {"path":value} */
+    SHAPE_LINES,         /* one a line */
+    SHAPE_EVENTS,        /* the same, as they come: text/event-stream */
+    SHAPE_METRICS,       /* OpenMetrics text */
+    SHAPE_METRICS_PLAIN, /* the older format */
     SHAPE_FRAMES, /* AdminAnswer as root's get it, each after its length: four bytes, little-endian */
 };
 

@@ -300,6 +300,10 @@ static void begin(struct session *s, const Bulkhead__AdminCall *call, int fd)
     case BULKHEAD__ADMIN_CALL__VERB__AUDIT:
         begin_audit(s);
         return;
+    case BULKHEAD__ADMIN_CALL__VERB__METRICS:
+        s->question.metrics.plain = call->plain;
+        send_answer(s);
+        return;
     case BULKHEAD__ADMIN_CALL__VERB__NONE:
     case _BULKHEAD__ADMIN_CALL__VERB_IS_INT_SIZE:
     default:
