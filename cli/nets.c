@@ -289,6 +289,12 @@ int nets_check(const char *vm_name, const struct net_list *list, struct nets_pla
     return r;
 }
 
+void nets_set_links_down(struct nets_plan *plan, uint32_t links_down)
+{
+    for (size_t i = 0; i < plan->n; i++)
+        plan->at[i].link_down = (links_down >> i & 1) != 0;
+}
+
 bool nets_need_passt(const struct nets_plan *plan)
 {
     for (size_t i = 0; i < plan->n; i++) {

@@ -32,6 +32,7 @@ struct net_plan {
     uint32_t channels;
     struct net_forward forwards[OPTION_TEXTS_MAX];
     size_t n_forwards;
+    bool link_down; /* as operators left it when the guest reset itself */
 };
 
 struct nets_plan {
@@ -48,6 +49,9 @@ int MUST_USE nets_check(const char *vm_name, const struct net_list *list, struct
                         char error[NETS_ERROR_BYTES]);
 
 void nets_done(struct nets_plan *plan);
+
+/* At the next start the link of NIC i is down if bit i is set. */
+void nets_set_links_down(struct nets_plan *plan, uint32_t links_down);
 
 /* Is one of them plugged into the host's network by passt? */
 bool nets_need_passt(const struct nets_plan *plan);

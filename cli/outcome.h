@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "control.pb-c.h"
 
@@ -31,7 +32,8 @@ struct outcome {
     bool guest_ended;
     Bulkhead__GuestEnd how;
     char how_text[128];
-    char error[256]; /* init could not go on; empty: none */
+    uint32_t links_down; /* bit i: operators have taken the link of NIC i down */
+    char error[256];     /* init could not go on; empty: none */
     bool script_done;
     int script_status;
     bool vtl2_done;

@@ -10,6 +10,7 @@ static void fill(const struct net_plan *p, Bulkhead__Net *net)
     net->mac = (ProtobufCBinaryData){.data = (uint8_t *)(uintptr_t)p->mac, .len = NET_MAC_BYTES};
     net->mtu = p->mtu;
     net->channels = p->channels;
+    net->link_down = p->link_down;
 }
 
 int payload_nets(const struct nets_plan *plan, struct pool *pool, Bulkhead__VmConfig *config)

@@ -197,6 +197,7 @@ static void take_report(struct pump *p, const Bulkhead__Report *r)
         o->guest_ended = true;
         o->how = r->ended->how;
         copy_text(o->how_text, sizeof(o->how_text), r->ended->text);
+        o->links_down = r->ended->links_down;
         wind_down_in(p, LINGER_S * 1000);
     }
     if (r->error[0] != '\0') {

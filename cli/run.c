@@ -22,7 +22,7 @@ enum {
 
 struct run {
     const struct cli_args *args;
-    const struct run_plan *plan;
+    struct run_plan *plan;
     uint64_t start_ns; /* of this start of the VM */
     uint64_t end_ns;   /* when the timeout is over; 0: never */
     bool again;        /* not the first start */
@@ -128,6 +128,8 @@ static int run_child(struct run *run, struct net_ends *nets, bool *ret_again)
     r = pump_run(&child, &options, &logs, &outcome);
     outcome.timeout_s = (unsigned)run->args->timeout_s;
     *ret_again = r == 0 && restarts(run, &outcome);
+    nets_set_links_down(&run->plan->nets,
+                        outcome.links_down); /* operators' word, not the guest's */
     if (*ret_again)
         tell_manager("", "the guest reset itself: it starts again");
     else

@@ -89,8 +89,26 @@ int nets_open(const struct objects *objects, const Bulkhead__VmConfig *config, b
         row->mtu = net->mtu;
         row->channels = net->channels;
         memcpy(row->mac, net->mac.data, sizeof(row->mac));
-        atomic_store(&row->link_up, 1);
+        atomic_store(&row->link_up, !net->link_down);
     }
     (void)munmap(at, manifest_object_bytes(OBJECT_NETS, 0));
     return 0;
+}
+
+uint32_t nets_links_down(const struct objects *objects)
+{
+    size_t bytes = manifest_object_bytes(OBJECT_NETS, 0);
+    const struct nets_page *page;
+    uint32_t down = 0;
+    void *at;
+
+    if (shm_map(objects->fds[OBJECT_NETS][0], bytes, false, &at) < 0)
+        return 0;
+    page = at;
+    for (unsigned i = 0; i < NETS_MAX; i++) {
+        if (page->rows[i].kind != NET_NONE && atomic_load(&page->rows[i].link_up) == 0)
+            down |= 1u << i;
+    }
+    (void)munmap(at, bytes);
+    return down;
 }

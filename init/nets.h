@@ -23,3 +23,6 @@ int MUST_USE nets_plug(const Bulkhead__VmConfig *config, bool nested, int *fds, 
 /* Fill the page of NICs, before there is a worker. nested: as nets_plug() has plugged them. */
 int MUST_USE nets_open(const struct objects *objects, const Bulkhead__VmConfig *config, bool nested,
                        struct why *why);
+
+/* Bit i: operators have taken the link of NIC i down. 0 as well where there is no page yet. */
+uint32_t nets_links_down(const struct objects *objects);

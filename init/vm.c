@@ -278,7 +278,7 @@ int vm_start(struct vm *vm, struct why *why)
 
 /* --- ending --- */
 
-static void report_end(struct vm *vm, const char *error)
+static void report_end(struct vm *vm, const char *error, uint32_t links_down)
 {
     Bulkhead__GuestEnded ended;
     Bulkhead__Report report;
@@ -292,6 +292,7 @@ static void report_end(struct vm *vm, const char *error)
     } else {
         ended.how = vm->how;
         ended.text = vm->text;
+        ended.links_down = links_down;
         report.ended = &ended;
     }
     report_send(&vm->report, &report);
@@ -305,6 +306,7 @@ static void event_done(struct event *e)
 
 void vm_done(struct vm *vm, const char *error)
 {
+    uint32_t links_down = nets_links_down(&vm->objects);
     struct why ignored;
 
     if (vm->vtl2_pid > 0)
@@ -316,7 +318,7 @@ void vm_done(struct vm *vm, const char *error)
     shows_done(&vm->shows);
     if (vm->report.fd < 0 && vm->place.report_fd >= 0) /* failed that early */
         (void)open_loop_and_report(vm, &ignored);
-    report_end(vm, error);
+    report_end(vm, error, links_down);
     report_close(&vm->report, REPORT_FLUSH_MS);
     event_done(vm->on_child);
     event_done(vm->on_term);

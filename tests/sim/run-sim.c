@@ -343,6 +343,8 @@ static void on_report(struct run *run, const Bulkhead__Report *r)
     }
     if (r->ended != NULL) {
         printf("ended: %s\n", r->ended->text);
+        if (r->ended->links_down != 0)
+            printf("links down: %#x\n", r->ended->links_down);
         run->status = strcmp(r->ended->text, "pass") == 0 ? 0 : 1;
     }
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/nets.h"
+#include "cli/payload_nets.h"
 #include "cli/say.h"
 
 struct settled {
@@ -83,6 +84,27 @@ static const struct {
     {"tcp:[::1]:80:80",         "::1/80:80",         false},
     {"tcp:[2001:db8::1]:80:81", "2001:db8::1/80:81", false},
 };
+
+START_TEST(a_link_that_operators_took_down_is_down_at_the_next_start)
+{
+    struct settled s = {0};
+    Bulkhead__VmConfig config;
+
+    bulkhead__vm_config__init(&config);
+    ck_assert_int_eq(parse(&s, "none"), 0);
+    ck_assert_int_eq(parse(&s, "none"), 0);
+    ck_assert_int_eq(settle(&s, "vm"), 0);
+    nets_set_links_down(&s.plan, 1u << 1 | 1u << 31);
+    ck_assert_int_eq(payload_nets(&s.plan, &s.pool, &config), 0);
+    ck_assert(!config.nets[0]->link_down);
+    ck_assert(config.nets[1]->link_down);
+    nets_set_links_down(&s.plan, 1u << 0);
+    ck_assert_int_eq(payload_nets(&s.plan, &s.pool, &config), 0);
+    ck_assert(config.nets[0]->link_down);
+    ck_assert(!config.nets[1]->link_down);
+    settled_done(&s);
+}
+END_TEST
 
 START_TEST(forwards_are_passts)
 {
@@ -255,6 +277,7 @@ int main(void)
 
     tcase_add_test(tests, what_is_not_said_has_a_default);
     tcase_add_test(tests, every_key);
+    tcase_add_test(tests, a_link_that_operators_took_down_is_down_at_the_next_start);
     tcase_add_loop_test(tests, forwards_are_passts, 0, COUNT_OF(forwards));
     tcase_add_test(tests, an_address_is_of_the_vm_and_the_place);
     tcase_add_loop_test(tests, what_is_no_option_is_not_added, 0, COUNT_OF(no_options));
