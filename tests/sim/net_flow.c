@@ -57,7 +57,7 @@ bool flow_may_send(struct flow *f, uint64_t now_ns)
 }
 
 /* Ethernet, IPv4 and TCP, as far as they say where it goes; sums are nobody's here. */
-static void make_head(const struct flow *f, uint32_t len, uint8_t head[HEAD_BYTES])
+static void make_head(const struct flow *f, bool of_guest, uint32_t len, uint8_t head[HEAD_BYTES])
 {
     const uint8_t nic = (uint8_t)(1 + f->nic);
     const uint8_t macs[2][6] = {
@@ -70,8 +70,8 @@ static void make_head(const struct flow *f, uint32_t len, uint8_t head[HEAD_BYTE
     struct wr w = wr_over(head, HEAD_BYTES);
 
     memset(head, 0, HEAD_BYTES);
-    wr_bytes(&w, macs[!f->of_guest], 6);
-    wr_bytes(&w, macs[f->of_guest], 6);
+    wr_bytes(&w, macs[!of_guest], 6);
+    wr_bytes(&w, macs[of_guest], 6);
     wr_be16(&w, 0x0800);
     wr_u8(&w, 0x45);
     wr_u8(&w, 0);
@@ -80,10 +80,10 @@ static void make_head(const struct flow *f, uint32_t len, uint8_t head[HEAD_BYTE
     wr_u8(&w, 64);
     wr_u8(&w, 6);
     wr_be16(&w, 0);
-    wr_be32(&w, addresses[f->of_guest]);
-    wr_be32(&w, addresses[!f->of_guest]);
-    wr_be16(&w, ports[f->of_guest]);
-    wr_be16(&w, ports[!f->of_guest]);
+    wr_be32(&w, addresses[of_guest]);
+    wr_be32(&w, addresses[!of_guest]);
+    wr_be16(&w, ports[of_guest]);
+    wr_be16(&w, ports[!of_guest]);
     wr_be32(&w, 0);
     wr_be32(&w, 0);
     wr_be16(&w, 0x5010);
@@ -94,7 +94,7 @@ void flow_make(struct flow *f, uint8_t *frame, uint32_t len, uint32_t note)
     uint32_t filled = HEAD_BYTES + SAID_BYTES;
     struct wr w = wr_over(frame + HEAD_BYTES, len - HEAD_BYTES);
 
-    make_head(f, len, frame);
+    make_head(f, f->of_guest, len, frame);
     wr_le32(&w, MAGIC);
     wr_le32(&w, f->index);
     wr_le32(&w, note);
@@ -147,7 +147,7 @@ static const char *parse(const struct flow flows[FLOWS], const uint8_t *frame, u
         return "no frame of ours";
     if (said != len)
         return "another length than it was sent with";
-    make_head(ret->flow, !flows[ret->flow].of_guest, len, head);
+    make_head(&flows[ret->flow], !flows[ret->flow].of_guest, len, head);
     if (memcmp(head, frame, HEAD_BYTES) != 0)
         return "another head than it was sent with";
     if (crc32c(0, frame, len - CRC_BYTES) != crc_of(frame, len))
