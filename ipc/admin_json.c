@@ -37,7 +37,6 @@ const char *admin_verb_name(unsigned verb)
     static const char *const names[] = {
         [BULKHEAD__ADMIN_CALL__VERB__EVENTS] = "events",
         [BULKHEAD__ADMIN_CALL__VERB__CRASHES] = "crash",
-        [BULKHEAD__ADMIN_CALL__VERB__METRICS] = "metrics",
         [BULKHEAD__ADMIN_CALL__VERB__NONE] = "connect",
         [BULKHEAD__ADMIN_CALL__VERB__PS] = "ps",
         [BULKHEAD__ADMIN_CALL__VERB__INSPECT] = "inspect",

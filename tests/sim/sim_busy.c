@@ -62,7 +62,7 @@ static bool begin_net(struct busy *b)
                                              .receive_pages = 256,
                                              .send_pages = 64};
 
-    net_guest_init(&b->net, &b->vmbus);
+    net_guest_init(&b->net, &b->vmbus, 0);
     net_load_init(&b->frames, &b->net, 1);
     return net_connect(&b->net, &way) && net_load_begin(&b->frames);
 }

@@ -18,7 +18,6 @@ static const struct rule rules[] = {
     [BULKHEAD__ADMIN_CALL__VERB__CRASHES] = {"crashes", ROLE_OPERATOR, true },
     [BULKHEAD__ADMIN_CALL__VERB__METRICS] = {"metrics", ROLE_VIEWER,   true },
     [BULKHEAD__ADMIN_CALL__VERB__AUDIT] = {"audit",   ROLE_OPERATOR, true },
-    [BULKHEAD__ADMIN_CALL__VERB__METRICS] = {"metrics", ROLE_VIEWER,   true },
 };
 
 const struct rule *rule_of(Bulkhead__AdminCall__Verb verb)
