@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/macro.h"
+#include "workers/diag/metrics_table.h"
+
 bool inspect_match(const char *pattern, const char *path)
 {
     char whole[INSPECT_PATTERN_BYTES];
@@ -71,13 +74,33 @@ static int step(struct inspect_cursor *c, const struct board_page *const boards[
     return 0;
 }
 
+/*
+ * May it be seen? Of a confidential VM only what init and the supervisor say, and numbers of names that are known: whoever
+ * sees the guest's bytes could put them into any other text.
+ */
+static bool is_open(const struct inspect_cursor *c, enum process process,
+                    const struct board_value *v)
+{
+    struct metric_label labels[METRIC_LABELS_MAX];
+
+    if (!c->confidential || process == PROCESS_INIT || process == PROCESS_SUPERVISOR)
+        return true;
+    for (size_t i = 0; v->kind != BOARD_TEXT && i < metrics_table_rows; i++) {
+        if (metric_match(&metrics_table[i], process, v, labels) >= 0)
+            return true;
+    }
+    return false;
+}
+
 bool inspect_next(struct inspect_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
                   struct inspect_value *ret)
 {
     while (c->process < PROCESS_COUNT) {
+        enum process process = (enum process)c->process;
         struct inspect_value v;
 
-        if (step(c, boards, &v) == 0 && inspect_match(c->pattern, v.path)) {
+        if (step(c, boards, &v) == 0 && inspect_match(c->pattern, v.path) &&
+            is_open(c, process, &v.value)) {
             *ret = v;
             return true;
         }

@@ -23,6 +23,7 @@ struct inspect_cursor {
     uint32_t row;
     unsigned part;                       /* of a histogram */
     char pattern[INSPECT_PATTERN_BYTES]; /* empty: everything */
+    bool confidential; /* show texts only of those who never see what is the guest's */
 };
 
 struct inspect_value {

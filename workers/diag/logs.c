@@ -3,10 +3,13 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "workers/diag/log_filter.h"
+
 void logs_begin(struct logs_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
                 unsigned process, bool follow)
 {
     c->about = process;
+    c->confidential = false;
     for (unsigned i = 0; i < PROCESS_COUNT; i++) {
         uint64_t last = boards[i] == NULL ? 0 : atomic_load(&boards[i]->log_seq);
 
@@ -65,6 +68,14 @@ static bool oldest(struct logs_cursor *c, const struct board_page *const boards[
     return found;
 }
 
+static void filter(struct board_line *line)
+{
+    char text[LOG_FILTERED_BYTES];
+
+    log_filter(line->text, text);
+    memcpy(line->text, text, sizeof(text));
+}
+
 /* A board whose writer is honest holds no more than its credit: what comes is in order of time. */
 bool logs_next(struct logs_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
                enum process *ret_process, struct board_line *ret)
@@ -80,5 +91,7 @@ bool logs_next(struct logs_cursor *c, const struct board_page *const boards[PROC
         return false;
     c->next[*ret_process] = ret->seq + 1;
     c->credit[*ret_process]--;
+    if (c->confidential)
+        filter(ret);
     return true;
 }

@@ -17,6 +17,7 @@ struct logs_cursor {
     uint64_t next[PROCESS_COUNT];   /* the first sequence number not yet shown */
     uint64_t last[PROCESS_COUNT];   /* the last one to show */
     unsigned about;                 /* PROCESS_COUNT: everything */
+    bool confidential;              /* show what log_filter.h lets through */
     unsigned credit[PROCESS_COUNT]; /* lines it may say before the others have had their turn */
 };
 

@@ -229,6 +229,7 @@ static void begin_logs(struct session *s, const Bulkhead__AdminCall *call)
     }
     s->question.follow = call->follow;
     logs_begin(&s->question.logs, s->diag->boards, (unsigned)process, call->follow);
+    s->question.logs.confidential = s->diag->confidential;
     send_answer(s);
 }
 
@@ -257,6 +258,7 @@ static void begin_inspect(struct session *s, const Bulkhead__AdminCall *call)
         end_answer(s, "the path is too long");
         return;
     }
+    s->question.inspect.confidential = s->diag->confidential;
     (void)snprintf(s->question.inspect.pattern, INSPECT_PATTERN_BYTES, "%s", call->target);
     send_answer(s);
 }
