@@ -112,6 +112,8 @@ START_TEST(what_the_back_end_has_no_room_for_stays_in_the_ring)
     expect_all_frames_once();
     ck_assert_uint_eq(done + completions(), PACKETS);
     ck_assert_uint_eq(stage.nic->counters.tx_frames, PACKETS * MESSAGES);
+    ck_assert_uint_eq(stage.nic->counters.tx[NIC_DIRECTED].frames, PACKETS * MESSAGES);
+    ck_assert_uint_eq(stage.nic->counters.tx[NIC_DIRECTED].bytes, stage.nic->counters.tx_bytes);
 }
 END_TEST
 

@@ -122,19 +122,31 @@ struct frame_layout frame_look_at(const uint8_t *at, uint32_t have)
 
 /* --- for whom --- */
 
-bool frame_is_wanted(const struct nvsp *n, const uint8_t *at, uint32_t have)
+enum nic_cast frame_cast(const uint8_t *at)
 {
     static const uint8_t broadcast[MAC_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+    if (memcmp(at, broadcast, MAC_BYTES) == 0)
+        return NIC_BROADCAST;
+    return (at[0] & 1) != 0 ? NIC_MULTICAST : NIC_DIRECTED;
+}
+
+bool frame_is_wanted(const struct nvsp *n, const uint8_t *at, uint32_t have)
+{
+    static const uint32_t filters[NIC_CASTS] = {
+        [NIC_DIRECTED] = NIC_FILTER_DIRECTED,
+        [NIC_MULTICAST] = NIC_FILTER_MULTICAST | NIC_FILTER_ALL_MULTICAST,
+        [NIC_BROADCAST] = NIC_FILTER_BROADCAST,
+    };
+    enum nic_cast cast;
 
     if (have < NIC_HEAD_BYTES)
         return false;
     if ((n->filter & NIC_FILTER_PROMISCUOUS) != 0)
         return true;
-    if (memcmp(at, broadcast, MAC_BYTES) == 0)
-        return (n->filter & NIC_FILTER_BROADCAST) != 0;
-    if ((at[0] & 1) != 0)
-        return (n->filter & (NIC_FILTER_MULTICAST | NIC_FILTER_ALL_MULTICAST)) != 0;
-    return (n->filter & NIC_FILTER_DIRECTED) != 0 && memcmp(at, n->mac, MAC_BYTES) == 0;
+    cast = frame_cast(at);
+    return (n->filter & filters[cast]) != 0 &&
+           (cast != NIC_DIRECTED || memcmp(at, n->mac, MAC_BYTES) == 0);
 }
 
 /* --- hash --- */

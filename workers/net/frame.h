@@ -29,6 +29,9 @@ struct frame_layout {
 };
 struct frame_layout frame_look_at(const uint8_t *at, uint32_t have);
 
+/* By the address it goes to: NIC_HEAD_BYTES are there. */
+enum nic_cast frame_cast(const uint8_t *at);
+
 /* Does the guest want it? By its filter and its MAC address. */
 bool frame_is_wanted(const struct nvsp *n, const uint8_t *at, uint32_t have);
 

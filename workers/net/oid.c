@@ -37,6 +37,9 @@ enum oid {
     OID_XMIT_ERROR = 0x00020103,
     OID_RCV_ERROR = 0x00020104,
     OID_RCV_NO_BUFFER = 0x00020105,
+    /* Bytes and frames: of each kind in the order of enum nic_cast; sent, then received. */
+    OID_CAST_COUNTERS = 0x00020201,
+    OID_CAST_COUNTERS_END = OID_CAST_COUNTERS + 2 * 2 * NIC_CASTS,
     OID_802_3_PERMANENT_ADDRESS = 0x01010101,
     OID_802_3_CURRENT_ADDRESS = 0x01010102,
     OID_802_3_MULTICAST_LIST = 0x01010103,
@@ -264,6 +267,21 @@ static void supported_list(const struct query *q)
 {
     for (size_t i = 0; i < COUNT_OF(queries); i++)
         wr_le32(q->w, queries[i].oid);
+    for (uint32_t oid = OID_CAST_COUNTERS; oid < OID_CAST_COUNTERS_END; oid++)
+        wr_le32(q->w, oid);
+}
+
+static bool is_cast_counter(uint32_t oid)
+{
+    return oid >= OID_CAST_COUNTERS && oid < OID_CAST_COUNTERS_END;
+}
+
+static void cast_counter(const struct query *q, uint32_t i)
+{
+    const struct nic_cast_counters *casts = i < 2 * NIC_CASTS ? q->counters->tx : q->counters->rx;
+    const struct nic_cast_counters *c = &casts[i / 2 % NIC_CASTS];
+
+    wr_le64(q->w, i % 2 == 0 ? c->bytes : c->frames);
 }
 
 static uint64_t number(const struct query *q, uint32_t oid)
@@ -320,6 +338,10 @@ enum rndis_status oid_query(const struct nvsp *n, const struct nic_config *c,
     const struct query q = {.n = n, .config = c, .counters = counters, .w = w};
 
     (void)in; /* what is asked with is a hint at most */
+    if (is_cast_counter(oid)) {
+        cast_counter(&q, oid - OID_CAST_COUNTERS);
+        return RNDIS_SUCCESS;
+    }
     for (size_t i = 0; i < COUNT_OF(queries); i++) {
         if (queries[i].oid != oid)
             continue;

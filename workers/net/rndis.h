@@ -21,9 +21,22 @@ enum {
 _Static_assert((int)RNDIS_ANSWER_MAX <= (int)NIC_MTU_MIN + (int)NVSP_SECTION_EXTRA,
                "an answer fits into the smallest section");
 
+/* For whom a frame is. */
+enum nic_cast {
+    NIC_DIRECTED,
+    NIC_MULTICAST,
+    NIC_BROADCAST,
+    NIC_CASTS,
+};
+
+struct nic_cast_counters {
+    uint64_t bytes, frames;
+};
+
 /* What the NIC has counted, for OIDs. */
 struct nic_counters {
     uint64_t tx_frames, tx_bytes, tx_errors, rx_frames, rx_bytes, rx_errors, rx_no_buffer;
+    struct nic_cast_counters tx[NIC_CASTS], rx[NIC_CASTS];
 };
 
 /*

@@ -190,8 +190,12 @@ static void finish_message(struct nic *n, struct line_group *g, uint32_t section
     add_to_group(g, len + rx->frame_len, at);
 }
 
-static void count(struct nic *n, uint32_t bytes)
+static void count(struct nic *n, const uint8_t *frame, uint32_t bytes)
 {
+    struct nic_cast_counters *c = &n->counters.rx[frame_cast(frame)];
+
+    c->frames++;
+    c->bytes += bytes;
     n->counters.rx_frames++;
     n->counters.rx_bytes += bytes;
 }
@@ -214,7 +218,7 @@ static void take_frame(struct net *s, struct nic *n, struct batch *b, uint32_t s
     }
     rx.has_hash = frame_hash(&n->nvsp.rss, head, have, &rx.hash);
     finish_message(n, group_for(s, n, b, channel_for(n, &rx), section), section, &rx);
-    count(n, len);
+    count(n, head, len);
     if (n->capture_bytes != 0)
         capture_received(s, n, at, len);
 }
@@ -268,7 +272,7 @@ static bool give_whole(struct net *s, struct nic *n, struct batch *b)
         finish_message(n, g, section, &rx);
         rx.has_checksum = rx.has_hash = false; /* that was said of the first one */
     }
-    count(n, l->len);
+    count(n, l->bytes, l->len);
     if (n->capture_bytes != 0)
         capture_made(s, n, l->bytes, l->len);
     return true;
@@ -291,7 +295,7 @@ static bool give_segments(struct net *s, struct nic *n, struct batch *b)
                             s->frame, rx.frame_len);
         finish_message(n, group_for(s, n, b, channel_for(n, &rx), (uint32_t)section),
                        (uint32_t)section, &rx);
-        count(n, rx.frame_len);
+        count(n, s->frame, rx.frame_len);
         if (n->capture_bytes != 0)
             capture_made(s, n, s->frame, rx.frame_len);
     }

@@ -93,6 +93,16 @@ static void move_offsets(struct rndis_tx *tx)
         tx->transport_offset = (uint16_t)(tx->transport_offset + NIC_VLAN_BYTES);
 }
 
+static void count(struct nic *n, struct outgoing *out)
+{
+    struct nic_cast_counters *c = &n->counters.tx[frame_cast(outgoing_frame(out))];
+
+    c->frames++;
+    c->bytes += out->len;
+    n->counters.tx_frames++;
+    n->counters.tx_bytes += out->len;
+}
+
 /* False: there is no room for it now, and it is to stay. What is wrong with it is no reason to stay. */
 static bool send_frame(struct net *s, struct nic *n, const struct carried *c, struct rndis_tx *tx,
                        uint32_t at)
@@ -118,8 +128,7 @@ static bool send_frame(struct net *s, struct nic *n, const struct carried *c, st
         return false;
     if (r < 0)
         return drop(n, DROP_BACKEND);
-    n->counters.tx_frames++;
-    n->counters.tx_bytes += out->len;
+    count(n, out);
     if (n->capture_bytes != 0)
         capture_sent(s, n, outgoing_frame(out), out->copied, c,
                      at + tx->frame_len - (out->len - out->copied), out->len);
