@@ -25,6 +25,8 @@ const struct option_row net_rows[NET_ROW_COUNT] = {
     {"forward", 0, OPTION_TEXTS, offsetof(struct net_option, forwards),
      "tcp|udp:[ADDRESS:]PORT:GUESTPORT",
      "of user: a port of the host leads to one of the guest (repeatable)", 0, 0, "forwards"},
+    {"loopback", 0, OPTION_FLAG, offsetof(struct net_option, loopback), NULL,
+     "of user: at its router's address the guest reaches what listens at the host's 127.0.0.1", 0, 0},
 };
 /* clang-format on */
 

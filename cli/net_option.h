@@ -22,6 +22,7 @@ struct net_option {
     uint64_t mtu;
     uint64_t queues;
     struct text_list forwards;
+    bool loopback;
     const char *from; /* who said so, in messages; NULL: the command line */
 };
 
@@ -31,7 +32,7 @@ struct net_list {
 };
 
 enum {
-    NET_ROW_COUNT = 8,
+    NET_ROW_COUNT = 9,
 };
 
 /* The keys; offsets are those of struct net_option. */

@@ -64,6 +64,9 @@ static int check_kind(const struct checking *c, struct net_plan *p)
     if (net->forwards.n > 0 && !net->user)
         return nets_wrong(c->error, EXIT_USAGE, net,
                           "forward is for user: leave it out, or say --net user");
+    if (net->loopback && !net->user)
+        return nets_wrong(c->error, EXIT_USAGE, net,
+                          "loopback is for user: leave it out, or say --net user");
     p->kind = net->user          ? NET_STREAM
               : net->tap != NULL ? NET_TAP
               : net->none        ? NET_DISCARD

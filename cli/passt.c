@@ -18,7 +18,7 @@ enum {
     FD_WORDS = 2,
     FD_STREAM = 3,
     FD_COUNT,
-    FIXED_ARGUMENTS = 13,
+    FIXED_ARGUMENTS = 14,
     MAX_ARGUMENTS = FIXED_ARGUMENTS + 2 * OPTION_TEXTS_MAX,
     READY_MODE = 0622, /* after it became nobody it opens the pipe anew */
     READY_WAIT_MS = 5000,
@@ -64,7 +64,10 @@ static void add_forwards(struct arguments *a, const struct net_plan *net, bool u
         add(a, option, "none");
 }
 
-/* It writes its number to the "file" when all is set up: that is how it says so. */
+/*
+ * It writes its number to the "file" when all is set up: that is how it says so. What listens at the host's loopback alone
+ * trusts whoever is on the host, and that is not the guest, unless somebody says so.
+ */
 static struct arguments make_arguments(const char *program, const struct net_plan *net,
                                        const char *mtu)
 {
@@ -76,6 +79,8 @@ static struct arguments make_arguments(const char *program, const struct net_pla
     add(&a, "--fd", "3");
     add(&a, "--pid", "/proc/self/fd/1");
     add(&a, "--mtu", mtu);
+    if (!net->option->loopback)
+        add(&a, "--no-map-gw", NULL);
     add_forwards(&a, net, false);
     add_forwards(&a, net, true);
     return a;

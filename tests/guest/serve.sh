@@ -1,4 +1,4 @@
-# tests/guest/serve.sh - a web server for a guest, on the host's loopback, which passt shows it at the router's address.
+# tests/guest/serve.sh - a web server for a guest, on the host's loopback, which `--net user,loopback` shows it at the router's address.
 # Sourced after lib.sh.
 # shellcheck shell=bash disable=SC2034,SC2154
 
