@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "workers/diag/audit.h"
 #include "workers/diag/diag.h"
+#include "workers/diag/page.h"
 #include "workers/diag/reply.h"
 #include "workers/diag/routes.h"
 #include "workers/diag/session.h"
@@ -24,19 +25,39 @@ enum {
 /* --- replies --- */
 
 /* For a browser: nothing here is another site's business, and nothing is kept. */
-static void add_headers(struct evhttp_request *request, const char *type)
+static void add_headers(struct evhttp_request *request, const char *type, const char *policy)
 {
     struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
     static const char *const always[][2] = {
-        {"Cache-Control",                "no-store"                                  },
-        {"X-Content-Type-Options",       "nosniff"                                   },
-        {"Cross-Origin-Resource-Policy", "same-origin"                               },
-        {"Content-Security-Policy",      "default-src 'none'; frame-ancestors 'none'"},
+        {"Cache-Control",                "no-store"   },
+        {"X-Content-Type-Options",       "nosniff"    },
+        {"Cross-Origin-Resource-Policy", "same-origin"},
+        {"Referrer-Policy",              "no-referrer"},
     };
 
     for (size_t i = 0; i < COUNT_OF(always); i++)
         (void)evhttp_add_header(headers, always[i][0], always[i][1]);
+    (void)evhttp_add_header(headers, "Content-Security-Policy", policy);
     (void)evhttp_add_header(headers, "Content-Type", type);
+}
+
+static void add_api_headers(struct evhttp_request *request, enum shape shape)
+{
+    add_headers(request, reply_type(shape), "default-src 'none'; frame-ancestors 'none'");
+}
+
+/* Its bytes are constant: they are not copied. */
+static void send_file(struct evhttp_request *request, const struct page_file *file)
+{
+    struct evbuffer *body = evbuffer_new();
+
+    add_headers(request, file->type, file->policy);
+    if (body == NULL || evbuffer_add_reference(body, file->bytes, *file->len, NULL, NULL) < 0)
+        evhttp_send_reply(request, HTTP_SERVUNAVAIL, NULL, NULL);
+    else
+        evhttp_send_reply(request, HTTP_OK, NULL, body);
+    if (body != NULL)
+        evbuffer_free(body);
 }
 
 /* value is taken over. */
@@ -44,7 +65,7 @@ static void tell(struct evhttp_request *request, int status, json_t *value)
 {
     struct evbuffer *body = evbuffer_new();
 
-    add_headers(request, reply_type(SHAPE_DONE));
+    add_api_headers(request, SHAPE_DONE);
     if (body == NULL || reply_value(value, body) < 0)
         evhttp_send_reply(request, HTTP_SERVUNAVAIL, NULL, NULL);
     else
@@ -72,7 +93,7 @@ static void on_drained(struct evhttp_connection *connection, void *arg)
 static void send_piece(struct http_call *c, struct evbuffer *piece)
 {
     if (!c->begun) {
-        add_headers(c->request, reply_type(c->shape));
+        add_api_headers(c->request, c->shape);
         evhttp_send_reply_start(c->request, HTTP_OK, NULL);
     }
     c->begun = true;
@@ -305,6 +326,25 @@ static void route(struct https *h, struct evhttp_request *request, const struct 
     routed_done(&routed);
 }
 
+/* The page costs a call, too. False: it is not what is asked for. */
+static bool give_page(struct https *h, struct evhttp_request *request, const struct caller *caller)
+{
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+    const char *path = uri == NULL ? NULL : evhttp_uri_get_path(uri);
+    const struct page_file *file =
+        path == NULL || evhttp_request_get_command(request) != EVHTTP_REQ_GET ? NULL
+                                                                              : page_find(path);
+
+    if (file == NULL)
+        return false;
+    if (https_may_call(h, caller->role, clock_now_ns()))
+        send_file(request, file);
+    else
+        too_many(h, request, caller, BULKHEAD__ADMIN_CALL__VERB__NONE,
+                 "too many calls in a short time: wait a little");
+    return true;
+}
+
 void http_call_begin(struct evhttp_request *request, void *self)
 {
     struct https *h = self;
@@ -315,7 +355,7 @@ void http_call_begin(struct evhttp_request *request, void *self)
                "the certificate names no role: `bulkhead pki issue` makes one that does");
     else if (is_foreign(request))
         refuse(request, HTTP_FORBIDDEN, "a page of another site may not ask this");
-    else
+    else if (!give_page(h, request, caller))
         route(h, request, caller);
 }
 

@@ -217,6 +217,7 @@ void routed_done(struct routed *r)
 /* clang-format off */
 const struct route routes[] = {
     {EVHTTP_REQ_GET,  "/v1/health",              tell_health,  VERB(NONE),    SHAPE_DONE,   NULL},
+    {EVHTTP_REQ_GET,  "/v1/processes",           tell_processes, VERB(NONE),  SHAPE_DONE,   NULL},
     {EVHTTP_REQ_GET,  "/v1/version",             tell_version, VERB(NONE),    SHAPE_DONE,   NULL},
     {EVHTTP_REQ_GET,  "/v1/whoami",              tell_whoami,  VERB(NONE),    SHAPE_DONE,   NULL},
     {EVHTTP_REQ_GET,  "/v1/ps",                  NULL,         VERB(PS),      SHAPE_LIST,   NULL},

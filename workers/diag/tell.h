@@ -13,6 +13,9 @@ struct diag;
 /* {"healthy": bool, "processes": {NAME: STATE}} of those that do not run as they should. */
 json_t *tell_health(const struct diag *d, const struct caller *caller);
 
+/* [{"name": text, ..., "may": [{"what": text, "write": bool, "why": text}]}] of init and all that run */
+json_t *tell_processes(const struct diag *d, const struct caller *caller);
+
 /* {"version": text, "api": 1} */
 json_t *tell_version(const struct diag *d, const struct caller *caller);
 
