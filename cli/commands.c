@@ -159,6 +159,16 @@ static const struct option_row pki_options[] = {
     JSON_ROW("JSON instead of text"),
 };
 
+static const struct option_row trace_options[] = {
+    {"write", 'w', OPTION_TEXT, offsetof(struct cli_args, write), "FILE",
+     "where to, in JSON; - is stdout (default: stdout, but no terminal)"},
+    {"seconds", 0, OPTION_NUMBER, offsetof(struct cli_args, seconds), "N",
+     "end after that time (default: when interrupted)", 1, 3600},
+    NAME_ROW,
+    SOCKET_ROW,
+    CONNECT_ROW,
+};
+
 const struct command commands[] = {
     {"run", NULL, "Start a VM and stay with it: its console is this terminal, Ctrl-A X ends it.",
      run_options, COUNT_OF(run_options), run_command},
@@ -170,6 +180,8 @@ const struct command commands[] = {
      logs_options, COUNT_OF(logs_options), logs_command},
     {"events", "[WORKER]", "Show what has happened to a VM: states of processes, links, disks, the guest.",
      logs_options, COUNT_OF(logs_options), events_command},
+    {"trace", NULL, "Make a time line of exits, port hops, I/O and restarts, for Perfetto (ui.perfetto.dev).",
+     trace_options, COUNT_OF(trace_options), trace_command},
     {"crash", "list|show [NUMBER]", "Show how processes died: where, of what, and their last log lines.",
      query_options, COUNT_OF(query_options), crash_command},
     {"metrics", NULL, "Print all values as OpenMetrics text, for Prometheus.",

@@ -182,6 +182,8 @@ static int make(struct maker *m, enum object_kind kind, unsigned index)
         return make_memory(m, "nets", manifest_object_bytes(kind, index));
     case OBJECT_CAPTURE:
         return make_memory(m, "capture", manifest_object_bytes(kind, index));
+    case OBJECT_TRACE:
+        return make_shared(m, "trace", kind, index);
     case OBJECT_RECORDS:
         return make_memory(m, "records", manifest_object_bytes(kind, index));
     case OBJECT_NET:

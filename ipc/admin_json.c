@@ -46,6 +46,7 @@ const char *admin_verb_name(unsigned verb)
         [BULKHEAD__ADMIN_CALL__VERB__DISK] = "disk",
         [BULKHEAD__ADMIN_CALL__VERB__LINK] = "link",
         [BULKHEAD__ADMIN_CALL__VERB__CAPTURE] = "pcap",
+        [BULKHEAD__ADMIN_CALL__VERB__TRACE] = "trace",
         [BULKHEAD__ADMIN_CALL__VERB__AUDIT] = "audit",
         [BULKHEAD__ADMIN_CALL__VERB__METRICS] = "metrics",
     };

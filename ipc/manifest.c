@@ -15,6 +15,7 @@
 #include "ipc/records.h"
 #include "ipc/remote.h"
 #include "ipc/ring.h"
+#include "ipc/trace.h"
 #include "ipc/vmbus.h"
 
 static const struct grant supervisor_grants[] = {
@@ -49,6 +50,7 @@ static const struct grant supervisor_grants[] = {
     {OBJECT_OUTBOX,        0,                  true,  "messages for the guest"                 },
     {OBJECT_SYNIC,         0,                  true,  "tells where event flags are"            },
     {OBJECT_NETS,          0,                  true,  "sets links and captures for operators"  },
+    {OBJECT_TRACE,         PROCESS_SUPERVISOR, true,  "its part of time lines"                 },
     {OBJECT_RECORDS,       0,                  true,  "tells what happens, for operators"      },
     {OBJECT_BOARD,         PROCESS_CHIPSET,    false, "its last words"                         },
     {OBJECT_BOARD,         PROCESS_VTPM,       false, "its last words"                         },
@@ -81,6 +83,7 @@ static const struct grant vtpm_grants[] = {
     {OBJECT_REGION,        PROCESS_VTPM, true, "its state"                        },
     {OBJECT_CRB_REGISTERS, 0,            true, "what the guest polls without exit"},
     {OBJECT_CRB_BUFFER,    0,            true, "commands in, responses out"       },
+    {OBJECT_TRACE,         PROCESS_VTPM, true, "its part of time lines"           },
 };
 
 static const struct grant vmbus_grants[] = {
@@ -112,6 +115,7 @@ static const struct grant storage_grants[] = {
     {OBJECT_CHANNELS, PROCESS_STORAGE, false, "what is to be open, and where"             },
     {OBJECT_ACKS,     PROCESS_STORAGE, true,  "what it has taken note of"                 },
     {OBJECT_BELL,     PROCESS_VMBUS,   true,  "wakes it for an acknowledgement"           },
+    {OBJECT_TRACE,    PROCESS_STORAGE, true,  "its part of time lines"                    },
     {OBJECT_VP_IRQ,   0,               true,  "interrupts the guest"                      },
 };
 
@@ -132,6 +136,7 @@ static const struct grant net_grants[] = {
     {OBJECT_ACKS,     PROCESS_NET,   true,  "what it has taken note of"                       },
     {OBJECT_BELL,     PROCESS_VMBUS, true,  "wakes it for an acknowledgement"                 },
     {OBJECT_CAPTURE,  0,             true,  "frames that operators watch"                     },
+    {OBJECT_TRACE,    PROCESS_NET,   true,  "its part of time lines"                          },
     {OBJECT_VP_IRQ,   0,             true,  "interrupts the guest"                            },
 };
 
@@ -151,6 +156,10 @@ static const struct grant diag_grants[] = {
     {OBJECT_RECORDS,  0,                  false, "shows them to operators"                    },
     {OBJECT_TLS,      0,                  false, "shows them a certificate, and knows theirs" },
     {OBJECT_AUDIT,    0,                  true,  "keeps in mind who did what"                 },
+    {OBJECT_TRACE,    PROCESS_SUPERVISOR, false, "shows them to operators"                    },
+    {OBJECT_TRACE,    PROCESS_VTPM,       false, "shows them to operators"                    },
+    {OBJECT_TRACE,    PROCESS_STORAGE,    false, "shows them to operators"                    },
+    {OBJECT_TRACE,    PROCESS_NET,        false, "shows them to operators"                    },
 };
 
 /* clang-format 14 shifts every row of this for a new one, and dies of the result. */
@@ -278,6 +287,8 @@ size_t manifest_object_bytes(enum object_kind kind, unsigned index)
         return whole_pages(sizeof(struct tls_page));
     case OBJECT_AUDIT:
         return whole_pages(sizeof(struct audit_page));
+    case OBJECT_TRACE:
+        return whole_pages(trace_rings((enum process)index) * sizeof(struct trace_ring));
     case OBJECT_RECORDS:
         return whole_pages(sizeof(struct records_page));
     case OBJECT_NET:

@@ -67,6 +67,7 @@ enum object_kind {
     OBJECT_NETS,     /* struct nets_page */
     OBJECT_CAPTURE,  /* struct capture_page */
     OBJECT_RECORDS,  /* struct records_page */
+    OBJECT_TRACE,    /* index: enum process; struct trace_ring, as many as trace_rings() says */
     OBJECT_NET,      /* index: 0 to NETS_MAX - 1; what a NIC's frames come from and go to */
     OBJECT_RAM,      /* the guest's memory */
     OBJECT_KVM,      /* /dev/kvm */

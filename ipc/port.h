@@ -100,7 +100,8 @@ struct port_page {
     _Atomic uint32_t bell;
     _Atomic uint32_t ping;
     _Atomic uint32_t leaving; /* generation that is to end of itself; 0: none */
-    uint8_t pad2[44];
+    _Atomic uint32_t tracing; /* not 0: it is to tell what it does (ipc/trace.h) */
+    uint8_t pad2[40];
     uint8_t pad3[4096 - 192];
     struct port_slot slots[PORT_SLOTS];
     uint8_t pad4[4096];

@@ -133,6 +133,14 @@ static const char *change_capture(struct registry *reg, const Bulkhead__CaptureC
     return r == 0 ? "" : "no NIC of that number: `bulkhead inspect net` shows which there are";
 }
 
+/* The same. */
+static const char *change_trace(struct registry *reg, bool on)
+{
+    return tracing_set(&reg->tracing, on, clock_now_ns()) == 0
+               ? ""
+               : "what a confidential VM does when is not shown";
+}
+
 /* NULL: the answer comes later. */
 static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, int *binary)
 {
@@ -142,6 +150,8 @@ static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, i
         return change_link(reg, rq->link);
     if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__CAPTURE)
         return change_capture(reg, rq->capture);
+    if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__TRACE)
+        return change_trace(reg, rq->trace);
     if (!registry_can_have(rq->process))
         return "this process cannot be restarted";
     if (!registry_has(reg, rq->process))
@@ -154,6 +164,7 @@ static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, i
     case BULKHEAD__ADMIN_REQUEST__ACTION__DISK:
     case BULKHEAD__ADMIN_REQUEST__ACTION__LINK:
     case BULKHEAD__ADMIN_REQUEST__ACTION__CAPTURE:
+    case BULKHEAD__ADMIN_REQUEST__ACTION__TRACE:
     case BULKHEAD__ADMIN_REQUEST__ACTION__NONE:
     case _BULKHEAD__ADMIN_REQUEST__ACTION_IS_INT_SIZE:
     default:
@@ -168,7 +179,8 @@ int admin_request(struct registry *reg, struct channel_msg *m)
     const char *text = act(reg, rq, &binary);
 
     if (rq->action !=
-        BULKHEAD__ADMIN_REQUEST__ACTION__CAPTURE) /* which says when it begins and ends */
+            BULKHEAD__ADMIN_REQUEST__ACTION__CAPTURE && /* which say when they begin and end */
+        rq->action != BULKHEAD__ADMIN_REQUEST__ACTION__TRACE)
         board_log(reg->board, LOG_LEVEL_INFO, "operator: action %d on process %u", (int)rq->action,
                   rq->process);
     if (text != NULL)

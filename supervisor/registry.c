@@ -234,6 +234,7 @@ static void tick(evutil_socket_t fd, short what, void *self)
     lifecycle_tick(self, now);
     watch_tick(self, now);
     captures_tick(&((struct registry *)self)->captures, now);
+    tracing_tick(&((struct registry *)self)->tracing, now);
 }
 
 static void show_row(struct registry *reg, uint32_t process)

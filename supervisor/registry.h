@@ -30,6 +30,7 @@
 #include "supervisor/health.h"
 #include "supervisor/history.h"
 #include "supervisor/links.h"
+#include "supervisor/tracing.h"
 
 struct event;
 struct event_base;
@@ -123,6 +124,7 @@ struct registry {
     struct links links;
     struct captures captures;
     struct history history;
+    struct tracing tracing;
     bool announced;    /* all_running was called */
     uint64_t tick_ns;  /* of the last tick */
     uint64_t awake_ns; /* since when ticks have come in time */

@@ -92,6 +92,24 @@ static int map_nets(struct super *s)
     return 0;
 }
 
+static int map_traces(struct super *s)
+{
+    struct tracing *t = &s->registry.tracing;
+    struct trace_ring *rings;
+    void *page;
+    int r = map_object(OBJECT_TRACE, PROCESS_SUPERVISOR, true, &page);
+
+    if (r < 0)
+        return r;
+    rings = page;
+    for (unsigned vp = 0; vp < VPS_MAX; vp++)
+        s->vm.traces[vp] = (struct trace_writer){.on = &t->on, .ring = &rings[vp]};
+    for (enum process p = 0; p < PROCESS_COUNT; p++)
+        t->ports[p] = s->vm.ports[p];
+    tracing_init(t, &s->board);
+    return 0;
+}
+
 /* The boards of those whose deaths are told. */
 static int map_history(struct super *s)
 {
@@ -133,6 +151,8 @@ int super_set_up(struct super *s, int argc, char **argv)
         r = map_nets(s);
     if (r == 0)
         r = map_history(s);
+    if (r == 0)
+        r = map_traces(s);
     return r < 0 ? r : map_hyperv(s);
 }
 
@@ -225,6 +245,7 @@ int super_start_hyperv(struct super *s, const struct super_config *config,
     c->board = &s->board;
     s->registry.captures.refused = c->confidential;
     s->registry.history.confidential = c->confidential;
+    s->registry.tracing.refused = c->confidential;
     c->history = &s->registry.history;
     c->backend = guest->backend;
     c->vmbus = (struct hv_vmbus){

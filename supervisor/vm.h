@@ -11,6 +11,7 @@
 #include "control.pb-c.h"
 #include "ipc/manifest.h"
 #include "ipc/port.h"
+#include "ipc/trace.h"
 #include "supervisor/exit/crb_front.h"
 #include "supervisor/hyperv/hv.h"
 
@@ -19,6 +20,7 @@ struct vm {
     struct port_client *ports[PROCESS_COUNT]; /* NULL: no port */
     struct board *board;
     struct board_row *hops[PROCESS_COUNT][VPS_MAX]; /* how long a request and its answer take */
+    struct trace_writer traces[VPS_MAX];            /* their threads' */
     struct crb_front crb;
     struct gmem memory; /* the guest's RAM */
     struct hv hv;       /* has a lock of its own */

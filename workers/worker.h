@@ -30,6 +30,7 @@
 #include "ipc/manifest.h"
 #include "ipc/port.h"
 #include "ipc/region.h"
+#include "ipc/trace.h"
 
 struct pollfd;
 struct worker;
@@ -86,6 +87,7 @@ struct worker {
     const struct worker_ops *ops;
     void *self;
     struct board board;
+    struct trace_writer trace; /* under lock, where there is a second thread */
     struct port_server port;
     struct region region;
     const struct sbx_filter *filter; /* as ops; setup() may choose another of the same process */

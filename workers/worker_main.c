@@ -283,13 +283,24 @@ static int take_over(struct worker *w, struct port_page *page)
     return r;
 }
 
+static int map_trace(struct worker *w, const struct port_page *port)
+{
+    void *ring;
+    int r = worker_map(w, OBJECT_TRACE, w->ops->process, &ring);
+
+    if (r == 0)
+        w->trace = (struct trace_writer){.on = &port->tracing, .ring = ring};
+    return r == -ENOENT ? 0 : r; /* it has nothing to tell */
+}
+
 static int live(struct worker *w)
 {
     void *page = NULL;
 
     if (set_up(w) < 0)
         return EXIT_SETUP;
-    if (w->ops->run == NULL && worker_map(w, OBJECT_PORT, w->ops->process, &page) < 0)
+    if (w->ops->run == NULL &&
+        (worker_map(w, OBJECT_PORT, w->ops->process, &page) < 0 || map_trace(w, page) < 0))
         return EXIT_SETUP;
     code_forget();
     if (sbx_enter(&w->filter->run) < 0)

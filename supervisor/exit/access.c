@@ -76,6 +76,11 @@ static bool is_signal(const struct vm_access *a)
     return a->space == ACCESS_IO && a->addr == PARTITION_SIGNAL_PORT && a->write && a->size == 4;
 }
 
+enum trace_kind access_trace_kind(const struct vm_access *a)
+{
+    return a->space == ACCESS_IO ? TRACE_EXIT_IO : TRACE_EXIT_MMIO;
+}
+
 uint64_t access_answer(struct vm *vm, unsigned index, const struct vm_access *a,
                        const struct access_rows *rows)
 {

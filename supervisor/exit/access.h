@@ -16,6 +16,9 @@ struct access_rows {
 /* Show what vCPU index counts. */
 void access_show(struct board *board, unsigned index, struct access_rows *ret);
 
+/* What it is on a time line. */
+enum trace_kind access_trace_kind(const struct vm_access *a);
+
 /*
  * Answer one access of vCPU index: all-ones where nobody is there. Waits for the worker, through
  * its deaths if need be, until it answers, is given up, or the VM ends. On the vCPU's thread.

@@ -37,5 +37,6 @@ int forward_request(struct vm *vm, enum process process, unsigned index,
         now_ns = clock_now_ns();
     } while (r == -ETIMEDOUT && !vm_has_ended(vm));
     board_took(vm->hops[process][index], now_ns - posted_ns);
+    trace_add(&vm->traces[index], TRACE_HOP, process, 0, posted_ns, now_ns - posted_ns);
     return r;
 }

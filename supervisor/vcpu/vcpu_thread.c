@@ -56,16 +56,49 @@ static void answer(struct vcpu_thread *t, const struct vm_exit *e)
     }
 }
 
+/* What it is about, for a time line. */
+static uint64_t id_of(const struct vm_exit *e)
+{
+    switch (e->kind) {
+    case EXIT_ACCESS:
+        return e->access.addr;
+    case EXIT_MSR:
+        return e->msr.index;
+    case EXIT_HYPERCALL:
+        return (uint16_t)e->hypercall.control; /* @spec TLFS 3.7 */
+    case EXIT_SHUTDOWN:
+    case EXIT_FATAL:
+    case EXIT_HALT:
+    case EXIT_CANCELED:
+    default:
+        return 0;
+    }
+}
+
+static enum trace_kind kind_of(const struct vm_exit *e)
+{
+    static const enum trace_kind kinds[] = {
+        [EXIT_MSR] = TRACE_EXIT_MSR, [EXIT_HYPERCALL] = TRACE_EXIT_HYPERCALL};
+
+    if (e->kind == EXIT_ACCESS)
+        return access_trace_kind(&e->access);
+    return (size_t)e->kind < COUNT_OF(kinds) && kinds[e->kind] != TRACE_NONE ? kinds[e->kind]
+                                                                             : TRACE_EXIT_OTHER;
+}
+
 static void run_once(struct vcpu_thread *t)
 {
     struct vm_exit e;
-    uint64_t out_ns;
+    uint64_t out_ns, took_ns;
 
     vcpu_run(t->vcpu, &e);
     out_ns = clock_now_ns();
     board_inc(t->exits);
     answer(t, &e);
-    board_took(t->answers, clock_now_ns() - out_ns);
+    took_ns = clock_now_ns() - out_ns;
+    board_took(t->answers, took_ns);
+    if (trace_is_on(&t->vm->traces[t->index]))
+        trace_write(&t->vm->traces[t->index], kind_of(&e), id_of(&e), 0, out_ns, took_ns);
 }
 
 static void *vcpu_main(void *arg)

@@ -37,12 +37,23 @@ struct sim_thread {
 
 static struct start_gate gate = START_GATE_INIT;
 
+/* An exit, as a vCPU's thread answers it. */
+static uint64_t answer(struct sim *sim, unsigned index, const struct vm_access *a)
+{
+    uint64_t out_ns = clock_now_ns();
+    uint64_t data = access_answer(&sim->super.vm, index, a, &sim->rows[index]);
+
+    trace_add(&sim->super.vm.traces[index], access_trace_kind(a), a->addr, 0, out_ns,
+              clock_now_ns() - out_ns);
+    return data;
+}
+
 uint64_t sim_read(struct sim *sim, unsigned index, enum access_space space, uint64_t addr,
                   uint8_t size)
 {
     const struct vm_access a = {.space = space, .addr = addr, .size = size};
 
-    return access_answer(&sim->super.vm, index, &a, &sim->rows[index]);
+    return answer(sim, index, &a);
 }
 
 void sim_write(struct sim *sim, unsigned index, enum access_space space, uint64_t addr,
@@ -51,7 +62,7 @@ void sim_write(struct sim *sim, unsigned index, enum access_space space, uint64_
     const struct vm_access a = {
         .space = space, .write = true, .addr = addr, .size = size, .data = data};
 
-    (void)access_answer(&sim->super.vm, index, &a, &sim->rows[index]);
+    (void)answer(sim, index, &a);
 }
 
 static void put_char(struct sim *sim, unsigned index, char c)

@@ -168,6 +168,9 @@ void answer_next(struct question *q, const struct board_page *const boards[PROCE
     case BULKHEAD__ADMIN_CALL__VERB__AUDIT:
         audit_answer_next(&q->audit, ret);
         return;
+    case BULKHEAD__ADMIN_CALL__VERB__TRACE:
+        trace_answer_next(&q->trace, ret);
+        return;
     case BULKHEAD__ADMIN_CALL__VERB__EVENTS:
         records_answer_events(&q->records, q->follow, ret);
         return;

@@ -17,6 +17,7 @@
 #include "workers/diag/logs.h"
 #include "workers/diag/metrics.h"
 #include "workers/diag/records.h"
+#include "workers/diag/trace.h"
 
 enum {
     ANSWER_MAX_BYTES = 16384,
@@ -34,6 +35,7 @@ struct question {
     struct audit_cursor audit;
     struct records_answer records;
     struct metrics_cursor metrics;
+    struct trace_answer trace;
 };
 
 struct datagram {

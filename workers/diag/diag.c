@@ -22,7 +22,7 @@ void diag_schedule(struct diag *d)
 
     for (unsigned i = 0; i < DIAG_SESSIONS; i++) {
         any |= d->sessions[i].state != SESSION_FREE;
-        if (session_captures(&d->sessions[i]))
+        if (session_watches(&d->sessions[i]))
             pause.tv_usec = CAPTURE_LOOK_MS * 1000;
     }
     if (any && event_pending(&d->tick, EV_TIMEOUT, NULL) == 0)
@@ -41,6 +41,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
             session_tick(&d->sessions[i], now_ns);
     }
     capture_ask(d, now_ns);
+    trace_ask(d, now_ns);
     https_tick(&d->https, now_ns);
     diag_schedule(d);
 }

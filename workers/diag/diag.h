@@ -63,7 +63,9 @@ struct diag {
     const struct board_page *boards[PROCESS_COUNT]; /* read-only mappings */
     const struct capture_page *capture;             /* the same */
     const struct records_page *records;             /* the same */
+    const struct trace_ring *traces[PROCESS_COUNT]; /* the same; NULL: it has none */
     struct capture_wish wishes[NETS_MAX];
+    struct trace_wish trace_wish;
     int listener, control; /* inherited, kept open */
     struct event accepting, from_supervisor, tick;
     struct session sessions[DIAG_SESSIONS];

@@ -61,6 +61,20 @@ static int let_in(struct diag *d, struct worker *w)
     return r < 0 ? r : heap_take(HEAP_BYTES + HTTPS_HEAP_BYTES);
 }
 
+static int map_traces(struct diag *d, struct worker *w)
+{
+    for (unsigned p = 0; p < PROCESS_COUNT; p++) {
+        void *rings;
+        int r = trace_rings(p) == 0 ? -ENOENT : worker_map(w, OBJECT_TRACE, p, &rings);
+
+        if (r == 0)
+            d->traces[p] = rings;
+        else if (r != -ENOENT || trace_rings(p) != 0)
+            return r;
+    }
+    return 0;
+}
+
 static int setup(void *self, struct worker *w)
 {
     struct diag *d = self;
@@ -75,6 +89,8 @@ static int setup(void *self, struct worker *w)
         r = worker_map(w, OBJECT_CAPTURE, 0, &capture);
     if (r == 0)
         r = worker_map(w, OBJECT_RECORDS, 0, &records);
+    if (r == 0)
+        r = map_traces(d, w);
     if (r == 0)
         r = worker_map(w, OBJECT_AUDIT, 0, &audit);
     if (r < 0)

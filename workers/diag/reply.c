@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "ipc/admin_json.h"
 #include "ipc/records_json.h"
+#include "ipc/trace_json.h"
 #include "workers/diag/metrics.h"
 
 /* clang-format off */
@@ -17,6 +18,7 @@ static const struct {
 } shapes[] = {
     [SHAPE_DONE] = {"application/json", "{", "", "", "", "}\n"},
     [SHAPE_LIST] = {"application/json", "[", "", ",\n", "", "]\n"},
+    [SHAPE_TRACE] = {"application/json", TRACE_JSON_BEGIN, "", ",\n", "", TRACE_JSON_END},
     [SHAPE_OBJECT] = {"application/json", "{", "", ",\n", "", "}\n"},
     [SHAPE_LINES] = {"application/x-ndjson", "", "", "", "\n", ""},
     [SHAPE_EVENTS] = {"text/event-stream", "", "data: ", "", "\n\n", ""},
@@ -84,10 +86,25 @@ static json_t *record_of(const ProtobufCBinaryData *bytes)
     return admin_audit_json(&r);
 }
 
+static int add_trace(enum shape shape, const Bulkhead__AdminAnswer *a, bool *first,
+                     struct evbuffer *to)
+{
+    struct trace_json_cursor c = {.answer = a, .first = *first};
+    json_t *value;
+    int r = 0;
+
+    while (r == 0 && (value = trace_json_next(&c)) != NULL)
+        r = add_element(shape, NULL, value, first, to);
+    return r;
+}
+
 int reply_elements(enum shape shape, const Bulkhead__AdminAnswer *a, bool *first,
                    struct evbuffer *to)
 {
     int r = 0;
+
+    if (shape == SHAPE_TRACE)
+        return add_trace(shape, a, first, to);
 
     for (size_t i = 0; r == 0 && i < a->n_processes; i++)
         r = add_element(shape, NULL, admin_process_json(a->processes[i]), first, to);

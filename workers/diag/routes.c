@@ -13,6 +13,7 @@
 
 enum {
     BODY_MAX = 1024, /* of JSON */
+    TRACE_DEFAULT_S = 5,
 };
 
 /* --- what comes along --- */
@@ -92,6 +93,20 @@ static const char *fill_metrics(struct routed *r, const char *part, const struct
     r->call.plain = plain != NULL && strcmp(plain, "1") == 0;
     if (r->call.plain)
         r->shape = SHAPE_METRICS_PLAIN;
+    return NULL;
+}
+
+static const char *fill_trace(struct routed *r, const char *part, const struct evkeyvalq *query,
+                              struct evbuffer *body)
+{
+    const char *seconds = evhttp_find_header(query, "seconds");
+    uint32_t number = TRACE_DEFAULT_S;
+
+    (void)part;
+    (void)body;
+    if (seconds != NULL && (!take_number(seconds, &number) || number == 0))
+        return "seconds is a number from 1 on";
+    r->call.number = number;
     return NULL;
 }
 
@@ -227,6 +242,7 @@ const struct route routes[] = {
     {EVHTTP_REQ_GET,  "/v1/crashes",             NULL,         VERB(CRASHES), SHAPE_LIST,   NULL},
     {EVHTTP_REQ_GET,  "/v1/crashes/*",           NULL,         VERB(CRASHES), SHAPE_LIST,   fill_crash},
     {EVHTTP_REQ_GET,  "/metrics",                NULL,         VERB(METRICS), SHAPE_METRICS, fill_metrics},
+    {EVHTTP_REQ_GET,  "/v1/trace",               NULL,         VERB(TRACE),   SHAPE_TRACE,  fill_trace},
     {EVHTTP_REQ_GET,  "/v1/audit",               NULL,         VERB(AUDIT),   SHAPE_LIST,   NULL},
     {EVHTTP_REQ_POST, "/v1/processes/*/restart", NULL,         VERB(RESTART), SHAPE_DONE,   fill_process},
     {EVHTTP_REQ_POST, "/v1/processes/*/revive",  NULL,         VERB(REVIVE),  SHAPE_DONE,   fill_process},

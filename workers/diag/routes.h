@@ -13,6 +13,7 @@
 enum shape {
     SHAPE_DONE,          /* {}: there is nothing to tell */
     SHAPE_LIST,          /* [a,b] */
+    SHAPE_TRACE,         /* {"traceEvents":[a,b]} */
     SHAPE_OBJECT,        /* {"path":value} */
     SHAPE_LINES,         /* one a line */
     SHAPE_EVENTS,        /* the same, as they come: text/event-stream */

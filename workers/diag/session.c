@@ -27,6 +27,17 @@ bool session_captures(const struct session *s)
            s->question.verb == BULKHEAD__ADMIN_CALL__VERB__CAPTURE;
 }
 
+bool session_traces(const struct session *s)
+{
+    return (s->state == SESSION_WAITING || s->state == SESSION_ANSWERING) &&
+           s->question.verb == BULKHEAD__ADMIN_CALL__VERB__TRACE;
+}
+
+bool session_watches(const struct session *s)
+{
+    return session_captures(s) || session_traces(s);
+}
+
 /* --- answers --- */
 
 /* Hand over what was made. False: it waits, or the session is closed. */
@@ -57,7 +68,7 @@ static void finish(struct session *s)
 /* As far as the operator reads, and not so far that others wait. */
 static void send_answer(struct session *s)
 {
-    int budget = session_captures(s) ? CAPTURE_DATAGRAMS : DIAG_FOLLOW_DATAGRAMS;
+    int budget = session_watches(s) ? CAPTURE_DATAGRAMS : DIAG_FOLLOW_DATAGRAMS;
 
     for (; budget > 0; budget--) {
         if (s->datagram.len == 0) {
@@ -72,7 +83,7 @@ static void send_answer(struct session *s)
             return;
         }
     }
-    if (!s->question.follow || session_captures(s))
+    if (!s->question.follow || session_watches(s))
         s->carrier->wait(s); /* the next turn */
 }
 
@@ -207,6 +218,35 @@ static void begin_capture(struct session *s)
     send_answer(s);
 }
 
+/* Others may have one made already. */
+static void ask_for_trace(struct session *s, const Bulkhead__AdminCall *call)
+{
+    Bulkhead__AdminRequest request;
+
+    if (call->number > TRACE_MAX_S) {
+        end_answer(s, "so long a time line nobody can look at: an hour at most");
+        return;
+    }
+    s->question.follow = true;
+    s->question.trace.for_ns = call->number * NS_PER_S;
+    bulkhead__admin_request__init(&request);
+    request.action = BULKHEAD__ADMIN_REQUEST__ACTION__TRACE;
+    request.trace = true;
+    board_log(s->diag->board, LOG_LEVEL_INFO, "operator: trace");
+    ask_supervisor(s, &request, -1);
+    s->diag->trace_wish = (struct trace_wish){.on = true, .asked_ns = clock_now_ns()};
+}
+
+static void begin_trace(struct session *s)
+{
+    static const struct timeval soon = {.tv_usec = TRACE_LOOK_MS * 1000};
+
+    s->state = SESSION_ANSWERING;
+    trace_answer_begin(&s->question.trace, s->diag, clock_now_ns());
+    (void)event_add(&s->diag->tick, &soon);
+    send_answer(s);
+}
+
 static void act(struct session *s, const Bulkhead__AdminCall *call, int fd)
 {
     int process = manifest_find(call->target);
@@ -281,6 +321,9 @@ static void begin(struct session *s, const Bulkhead__AdminCall *call, int fd)
         return;
     case BULKHEAD__ADMIN_CALL__VERB__LOGS:
         begin_logs(s, call);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__TRACE:
+        ask_for_trace(s, call);
         return;
     case BULKHEAD__ADMIN_CALL__VERB__EVENTS:
     case BULKHEAD__ADMIN_CALL__VERB__CRASHES:
@@ -417,8 +460,8 @@ void session_tick(struct session *s, uint64_t now_ns)
     }
     if (now_ns < s->deadline_ns)
         return;
-    if (s->state == SESSION_ANSWERING && session_captures(s))
-        return; /* who watches and does not read loses frames */
+    if (s->state == SESSION_ANSWERING && session_watches(s))
+        return; /* who watches and does not read loses what there is */
     if (s->state == SESSION_WAITING) {
         end_answer(s, "the supervisor did not answer");
         return;
@@ -434,6 +477,8 @@ void session_reply(struct session *s, const char *error)
         board_log(s->diag->board, LOG_LEVEL_WARN, "refused: %s", error);
     if (error[0] == '\0' && session_captures(s))
         begin_capture(s);
+    else if (error[0] == '\0' && session_traces(s))
+        begin_trace(s);
     else
         end_answer(s, error);
 }

@@ -40,5 +40,11 @@ void session_tick(struct session *s, uint64_t now_ns);
 /* Does it watch a NIC, or is about to? */
 bool session_captures(const struct session *s);
 
+/* Does it want a time line? */
+bool session_traces(const struct session *s);
+
+/* One of the two: what comes is looked at often, and waits for nobody. */
+bool session_watches(const struct session *s);
+
 /* The supervisor has answered the request that the session waits for. */
 void session_reply(struct session *s, const char *error);

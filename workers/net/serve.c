@@ -37,6 +37,11 @@ static void log_ends(struct net *s, struct nic *n)
         n->index);
 }
 
+static uint64_t frames_of(const struct nic *n)
+{
+    return n->counters.tx_frames + n->counters.rx_frames;
+}
+
 static bool work_on(struct net *s, struct nic *n)
 {
     bool any = false;
@@ -48,6 +53,18 @@ static bool work_on(struct net *s, struct nic *n)
     return any | rx_work(s, n);
 }
 
+/* The same, told. */
+static bool work_traced(struct net *s, struct nic *n)
+{
+    uint64_t began_ns = clock_now_ns(), before = frames_of(n);
+    bool any = work_on(s, n);
+
+    if (frames_of(n) != before)
+        trace_write(&s->worker->trace, TRACE_NET, n->index, frames_of(n) - before, began_ns,
+                    clock_now_ns() - began_ns);
+    return any;
+}
+
 /* When the next round begins is known if this one ended with telling the guest. */
 bool net_work(struct net *s)
 {
@@ -56,7 +73,8 @@ bool net_work(struct net *s)
 
     for (unsigned i = 0; i < NETS_MAX; i++) {
         if (s->nics[i].present)
-            any |= work_on(s, &s->nics[i]);
+            any |= trace_is_on(&s->worker->trace) ? work_traced(s, &s->nics[i])
+                                                  : work_on(s, &s->nics[i]);
     }
     if (s->seen_ns == seen_ns)
         s->seen_ns = 0;

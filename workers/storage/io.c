@@ -102,6 +102,18 @@ static uint64_t bytes_of(const struct request *q)
     return q->kind == SCSI_IO_READ || q->kind == SCSI_IO_WRITE ? q->one.len : 0;
 }
 
+static void trace(const struct storage *s, const struct request *q, uint64_t now_ns)
+{
+    static const enum trace_kind kinds[UNIT_OPS] = {[UNIT_READ] = TRACE_DISK_READ,
+                                                    [UNIT_WRITE] = TRACE_DISK_WRITE,
+                                                    [UNIT_FLUSH] = TRACE_DISK_OTHER,
+                                                    [UNIT_DISCARD] = TRACE_DISK_OTHER};
+
+    trace_write(&s->worker->trace, kinds[op_of_kind[q->kind]],
+                (uint64_t)q->unit->controller << 32 | q->unit->number, bytes_of(q), q->began_ns,
+                now_ns - q->began_ns);
+}
+
 static void finish(struct storage *s, struct request *q, int err, uint64_t now_ns)
 {
     const struct scsi_io io = {.kind = (enum scsi_io_kind)q->kind, .fua = q->fua};
@@ -113,6 +125,8 @@ static void finish(struct storage *s, struct request *q, int err, uint64_t now_n
     }
     unit_count(q->unit, op_of_kind[q->kind], err < 0 ? 0 : bytes_of(q), err < 0,
                now_ns - q->began_ns);
+    if (trace_is_on(&s->worker->trace))
+        trace(s, q, now_ns);
     release(s, q);
     answer_result(s, q, &result);
 }

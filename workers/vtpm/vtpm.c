@@ -50,9 +50,13 @@ static void publish_response(struct vtpm *v)
 /* The guest may see that its command is done. */
 static void time_command(struct vtpm *v)
 {
+    uint64_t took_ns;
+
     if (v->begun_ns == 0 || v->command.len != 0)
         return;
-    board_took(v->row_took, clock_now_ns() - v->begun_ns);
+    took_ns = clock_now_ns() - v->begun_ns;
+    board_took(v->row_took, took_ns);
+    trace_add(&v->worker->trace, TRACE_TPM, v->code, 0, v->begun_ns, took_ns);
     v->begun_ns = 0;
 }
 
@@ -274,8 +278,9 @@ static void say_command(struct vtpm *v, const struct vtpm_command *c)
 {
     struct command header;
 
-    if (command_parse(c->bytes, sizeof(c->bytes), &header) == 0)
-        region_set_doing(&v->worker->region, DOING_TPM, header.code);
+    v->code = command_parse(c->bytes, sizeof(c->bytes), &header) == 0 ? header.code : 0;
+    if (v->code != 0)
+        region_set_doing(&v->worker->region, DOING_TPM, v->code);
 }
 
 /* Read once: what is looked at afterwards is ours. 0, or the TPM's answer to such a command. */

@@ -55,6 +55,7 @@ struct vtpm {
     uint32_t response_len; /* bytes that are not in the buffer yet; 0: none */
     uint32_t epoch;    /* of the last commit or record; shared registers of another one are stale */
     uint64_t number;   /* of the last command that was started */
+    uint32_t code;     /* which one, for operators; 0: it had none */
     bool audited;      /* commands may be audited: none is read-only any more */
     uint64_t begun_ns; /* when START was written; 0: the answer is there, or somebody else saw it */
     bool exported;     /* the last command had the TPM exported */
