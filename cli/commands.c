@@ -159,6 +159,23 @@ static const struct option_row pki_options[] = {
     JSON_ROW("JSON instead of text"),
 };
 
+static const struct option_row top_options[] = {
+    NAME_ROW,
+    SOCKET_ROW,
+    CONNECT_ROW,
+};
+
+static const struct option_row inspect_options[] = {
+    {"watch", 'w', OPTION_FLAG, offsetof(struct cli_args, watch), NULL,
+     "again each second, until interrupted"},
+    {"depth", 'd', OPTION_NUMBER, offsetof(struct cli_args, depth), "N",
+     "only so many levels of the tree; what lies below is counted", 1, 16},
+    NAME_ROW,
+    SOCKET_ROW,
+    CONNECT_ROW,
+    JSON_ROW("JSON instead of a tree"),
+};
+
 static const struct option_row trace_options[] = {
     {"write", 'w', OPTION_TEXT, offsetof(struct cli_args, write), "FILE",
      "where to, in JSON; - is stdout (default: stdout, but no terminal)"},
@@ -175,11 +192,13 @@ const struct command commands[] = {
     {"ps", NULL, "List a VM's processes: state, generation, restarts, last death, sandbox.",
      query_options, COUNT_OF(query_options), ps_command},
     {"inspect", "[PATH]", "Show live values that the processes publish; PATH may hold * and ?.",
-     query_options, COUNT_OF(query_options), inspect_command},
+     inspect_options, COUNT_OF(inspect_options), inspect_command},
     {"logs", "[WORKER]", "Show the processes' log lines, those of dead generations included.",
      logs_options, COUNT_OF(logs_options), logs_command},
     {"events", "[WORKER]", "Show what has happened to a VM: states of processes, links, disks, the guest.",
      logs_options, COUNT_OF(logs_options), events_command},
+    {"top", NULL, "Show a VM's processes live: CPU, memory, restarts, and how much is going on.",
+     top_options, COUNT_OF(top_options), top_command},
     {"trace", NULL, "Make a time line of exits, port hops, I/O and restarts, for Perfetto (ui.perfetto.dev).",
      trace_options, COUNT_OF(trace_options), trace_command},
     {"crash", "list|show [NUMBER]", "Show how processes died: where, of what, and their last log lines.",

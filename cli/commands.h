@@ -22,6 +22,7 @@ int events_command(const struct cli_args *args);
 int crash_command(const struct cli_args *args);
 int completion_command(const struct cli_args *args);
 int trace_command(const struct cli_args *args);
+int top_command(const struct cli_args *args);
 int schema_command(const struct cli_args *args);
 int help_command(const struct cli_args *args);
 int version_command(const struct cli_args *args);

@@ -62,6 +62,10 @@ struct cli_args {
     const char *connect;  /* where its operators come in over the network; NULL: it is here */
     const char *identity; /* who we are there */
 
+    /* inspect */
+    bool watch;
+    uint64_t depth; /* 0: all */
+
     /* logs, restart */
     bool follow;
     const char *binary;

@@ -232,6 +232,8 @@ static int show_values(const struct query *q)
 
     if (rows == NULL)
         return say(EXIT_FAILED, "%s", strerror(ENOMEM));
+    if (q->args->depth != 0)
+        n = render_fold(rows, n, (unsigned)q->args->depth);
     if (q->args->json)
         json_document(render_values_json(rows, n), stdout);
     else
@@ -242,7 +244,7 @@ static int show_values(const struct query *q)
     return EXIT_OK;
 }
 
-int inspect_command(const struct cli_args *args)
+static int inspect_once(const struct cli_args *args)
 {
     struct query q = {.args = args, .fd = -1};
     int status = ask_all(&q, call_of(BULKHEAD__ADMIN_CALL__VERB__INSPECT), -1);
@@ -251,6 +253,27 @@ int inspect_command(const struct cli_args *args)
         status = show_values(&q);
     query_done(&q);
     return status;
+}
+
+/* On a terminal the newest is at the top; elsewhere one comes after the other. */
+static int watch_values(const struct cli_args *args)
+{
+    static const char clear[] = "\033[H\033[2J";
+    int status = EXIT_OK;
+
+    while (status == EXIT_OK && !ferror(stdout)) {
+        if (isatty(STDOUT_FILENO))
+            (void)fputs(clear, stdout);
+        status = inspect_once(args);
+        (void)fflush(stdout);
+        (void)sleep(1);
+    }
+    return status;
+}
+
+int inspect_command(const struct cli_args *args)
+{
+    return args->watch ? watch_values(args) : inspect_once(args);
 }
 
 static void show_lines(const struct cli_args *args, const Bulkhead__AdminAnswer *answer)

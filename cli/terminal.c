@@ -10,16 +10,30 @@
 /* Written before the handlers are installed; see the header for why it is here. */
 static struct {
     int fd;
+    int screen; /* where one of its own was opened; 0: none was */
     struct termios before, raw;
     volatile sig_atomic_t active;
 } terminal;
+
+/* The alternate screen, without a cursor. */
+static const char ENTER[] = "\033[?1049h\033[?25l";
+static const char LEAVE[] = "\033[?25h\033[?1049l";
 
 void terminal_restore(void)
 {
     if (!terminal.active)
         return;
     terminal.active = 0;
+    if (terminal.screen != 0)
+        (void)!write(terminal.screen, LEAVE, sizeof(LEAVE) - 1);
+    terminal.screen = 0;
     (void)tcsetattr(terminal.fd, TCSANOW, &terminal.before); /* never waits for a reader */
+}
+
+void terminal_screen(int fd)
+{
+    terminal.screen = fd;
+    (void)!write(fd, ENTER, sizeof(ENTER) - 1);
 }
 
 void terminal_again(void)

@@ -17,6 +17,9 @@
  */
 int MUST_USE terminal_raw(int fd);
 
+/* Write on a screen of its own, on fd, until terminal_restore(). After terminal_raw(). */
+void terminal_screen(int fd);
+
 /* Give the terminal back as it was. Without a terminal_raw() before, nothing. */
 void terminal_restore(void);
 

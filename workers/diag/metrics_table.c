@@ -177,6 +177,8 @@ const struct metric metrics_table[] = {
      "1: the link is to be up"},
     {METRIC_GAUGE, PROCESS_SUPERVISOR, "nic{nic}/captured_bytes", "net_capture_bytes", "bytes", 1, NULL,
      "Of each frame so many are captured; 0: nobody watches"},
+    {METRIC_GAUGE, PROCESS_SUPERVISOR, "tracing", "tracing", NULL, 1, NULL,
+     "1: a time line is made; 0: nobody watches"},
     {METRIC_GAUGE, PROCESS_NET, "nic{nic}/nvsp", "net_nvsp_version", NULL, 1, NULL,
      "Version that the guest and we agreed on, major * 65536 + minor; 0: none"},
     {METRIC_GAUGE, PROCESS_NET, "nic{nic}/mtu", "net_mtu_bytes", "bytes", 1, NULL,
