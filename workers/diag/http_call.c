@@ -20,6 +20,7 @@ enum {
     HTTP_FORBIDDEN = 403,
     HTTP_CONFLICT = 409,
     HTTP_TOO_MANY = 429,
+    LIFE_MS = 15 * 1000, /* without anything to tell */
 };
 
 /* --- replies --- */
@@ -89,9 +90,27 @@ static void on_drained(struct evhttp_connection *connection, void *arg)
         session_resume(c->session);
 }
 
+/* One that follows has nothing more to say: it is only read to. */
+static void set_patience(const struct http_call *c, bool follows)
+{
+    static const struct timeval idle = {.tv_sec = HTTPS_IDLE_S};
+
+    (void)bufferevent_set_timeouts(evhttp_connection_get_bufferevent(c->connection),
+                                   follows ? NULL : &idle, &idle);
+}
+
+static bool follows(const struct http_call *c)
+{
+    return c->session != NULL && c->session->state == SESSION_ANSWERING &&
+           c->session->question.follow;
+}
+
 /* One piece is under way at a time. */
 static void send_piece(struct http_call *c, struct evbuffer *piece)
 {
+    c->sent_ns = clock_now_ns();
+    if (!c->begun && follows(c))
+        set_patience(c, true);
     if (!c->begun) {
         add_api_headers(c->request, c->shape);
         evhttp_send_reply_start(c->request, HTTP_OK, NULL);
@@ -185,8 +204,10 @@ static void call_closed(struct session *s)
     c->session = NULL;
     if (request == NULL)
         return;
-    if (c->connection != NULL)
+    if (c->connection != NULL) {
         evhttp_connection_set_closecb(c->connection, NULL, NULL);
+        set_patience(c, false);
+    }
     if (!c->begun && c->connection != NULL)
         refuse(request, HTTP_SERVUNAVAIL, "no memory");
     else
@@ -219,6 +240,30 @@ static void on_gone(struct evhttp_connection *connection, void *arg)
     c->connection = NULL;
     if (c->session != NULL)
         session_close(c->session);
+}
+
+/* --- silence --- */
+
+/* A comment: whoever listens knows that we are there, from the first one on that there is nothing yet. */
+static void show_life(struct http_call *c)
+{
+    struct evbuffer *piece = evbuffer_new();
+
+    if (piece != NULL && evbuffer_add_printf(piece, ":\n\n") > 0)
+        send_piece(c, piece);
+    if (piece != NULL)
+        evbuffer_free(piece);
+}
+
+void http_calls_tick(struct https *h, uint64_t now_ns)
+{
+    for (unsigned i = 0; i < HTTPS_CALLS; i++) {
+        struct http_call *c = &h->calls[i];
+
+        if (c->shape == SHAPE_EVENTS && follows(c) && !c->in_flight && c->connection != NULL &&
+            now_ns >= c->sent_ns + LIFE_MS * NS_PER_MS)
+            show_life(c);
+    }
 }
 
 /* --- requests --- */
@@ -284,6 +329,7 @@ static void start(struct https *h, struct evhttp_request *request, const struct 
     c->connection = evhttp_request_get_connection(request);
     c->shape = routed->shape;
     c->begun = c->in_flight = false;
+    c->sent_ns = 0;
     c->first = true;
     c->refusal =
         rule == NULL || session_judge(s, rule) == AUDIT_ALLOWED ? HTTP_CONFLICT : HTTP_FORBIDDEN;

@@ -169,6 +169,7 @@ void https_tick(struct https *h, uint64_t now_ns)
         if (!p->is_known && now_ns >= p->born_ns + patience_ns)
             (void)shutdown(bufferevent_getfd(p->bev), SHUT_RDWR); /* the loop does the rest */
     }
+    http_calls_tick(h, now_ns);
 }
 
 /* --- life --- */

@@ -58,7 +58,8 @@ struct http_call {
     enum shape shape;
     int refusal; /* status of an answer that is none */
     bool begun, in_flight;
-    bool first; /* the next element is the first one */
+    uint64_t sent_ns; /* the last piece; 0: none */
+    bool first;       /* the next element is the first one */
 };
 
 /* An allowance that refills with time: so many calls at once, so many a second. */

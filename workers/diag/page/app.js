@@ -281,6 +281,7 @@ function quantiles(now, name, q, label) {
 /* --- charts --- */
 
 const HISTORY = 150; // points
+const SPAN = 30; // that there is room for from the beginning
 const POLL_MS = 2000;
 const WIDTH = 300;
 const HEIGHT = 80;
@@ -307,7 +308,7 @@ function makeChart(chart) {
   chart.legend = el('ul');
   chart.plot.addEventListener('pointermove', (event) => {
     const box = chart.plot.getBoundingClientRect();
-    chart.at = Math.round(((event.clientX - box.left) / box.width) * (HISTORY - 1)) - (HISTORY - chart.points.length);
+    chart.at = Math.round(((event.clientX - box.left) / box.width) * (span(chart) - 1)) - (span(chart) - chart.points.length);
     drawChart(chart);
   });
   chart.plot.addEventListener('pointerleave', () => {
@@ -316,6 +317,9 @@ function makeChart(chart) {
   });
   $('charts').append(el('div', { class: 'chart' }, el('h3', {}, chart.title, chart.top), chart.plot, chart.legend));
 }
+
+const span = (chart) => Math.max(SPAN, chart.points.length);
+const xOf = (chart, i) => ((i + span(chart) - chart.points.length) / (span(chart) - 1)) * WIDTH;
 
 function pathOf(chart, name, most) {
   let d = '';
@@ -326,7 +330,7 @@ function pathOf(chart, name, most) {
       pen = false;
       return;
     }
-    const x = ((i + HISTORY - chart.points.length) / (HISTORY - 1)) * WIDTH;
+    const x = xOf(chart, i);
     d += `${pen ? 'L' : 'M'}${x.toFixed(1)} ${(HEIGHT - 1 - (value / most) * (HEIGHT - 3)).toFixed(1)}`;
     pen = true;
   });
@@ -334,20 +338,21 @@ function pathOf(chart, name, most) {
 }
 
 // A scale that does not jump with each point.
-function niceTop(value) {
+function niceTop(value, base) {
   if (value <= 0) return 1;
-  const step = 10 ** Math.floor(Math.log10(value));
+  const unit = base ** Math.floor(Math.log(value) / Math.log(base));
+  const step = 10 ** Math.floor(Math.log10(value / unit)) * unit;
   return [1, 2, 5, 10].map((n) => n * step).find((n) => n >= value);
 }
 
 function drawChart(chart) {
-  const most = niceTop(Math.max(0, ...chart.points.flatMap((point) => [...point.values()])));
+  const most = niceTop(Math.max(0, ...chart.points.flatMap((point) => [...point.values()])), chart.format === bytes || chart.format === byteRate ? 1024 : 1000);
   const shown = chart.points[chart.at] || chart.points[chart.points.length - 1] || new Map();
   const nodes = [svg('line', { class: 'grid', x1: 0, x2: WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }),
                  svg('line', { class: 'grid', x1: 0, x2: WIDTH, y1: HEIGHT / 2, y2: HEIGHT / 2 })];
   chart.names.forEach((name, i) => nodes.push(svg('path', { class: `c${i % 8}`, d: pathOf(chart, name, most) })));
   if (chart.points[chart.at]) {
-    const x = ((chart.at + HISTORY - chart.points.length) / (HISTORY - 1)) * WIDTH;
+    const x = xOf(chart, chart.at);
     nodes.push(svg('line', { class: 'cursor', x1: x, x2: x, y1: 0, y2: HEIGHT }));
   }
   chart.plot.replaceChildren(...nodes);
@@ -561,8 +566,8 @@ function fillProcessChoice() {
 function story(c) {
   const how = c.signal !== undefined ? `signal ${c.signal}` : `exit status ${c.exit}`;
   const doing = c.doing ? ` It was at ${c.doing.what} ${'0x' + c.doing.code.toString(16)}.` : '';
-  const next = c.spare ? 'Its spare took over' : 'A successor was started';
-  return `Generation ${c.generation} served ${duration(c.served_ms)} and ended: ${c.cause} (${how}).${doing} ${next}; ${c.restarts} ${c.restarts === 1 ? 'restart' : 'restarts'} so far.`;
+  if (c.spare) return `Generation ${c.generation}, a spare that stood by, ended: ${c.cause} (${how}). It served nothing.`;
+  return `Generation ${c.generation} served for ${duration(c.served_ms)} and ended: ${c.cause} (${how}).${doing} Before it there were ${c.restarts || 'no'} ${c.restarts === 1 ? 'restart' : 'restarts'}.`;
 }
 
 function crashNode(c, i) {
