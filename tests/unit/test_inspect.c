@@ -137,6 +137,31 @@ START_TEST(a_histogram_shows_as_percentiles)
 }
 END_TEST
 
+/* Whoever sees the guest's bytes could put them into a text, or into the name of a value. */
+START_TEST(of_a_confidential_vm_known_numbers_are_shown)
+{
+    static const char *const paths[] = {"supervisor/vtpm/last_death", "vtpm/crb/command/p50_us",
+                                        "vtpm/crb/command/p99_us", "vtpm/crb/commands"};
+    struct inspect_cursor c = {.confidential = true};
+    struct inspect_value v;
+    struct boards b;
+
+    boards_init(&b);
+    board_text(board_add(&b.supervisor, BOARD_TEXT, "vtpm/last_death"), "hang");
+    board_text(board_add(&b.vtpm, BOARD_TEXT, "tpm/state"), "a secret");
+    (void)board_add(&b.vtpm, BOARD_HISTOGRAM, "crb/command");
+    (void)board_add(&b.vtpm, BOARD_HISTOGRAM, "secret");
+    (void)board_add(&b.vtpm, BOARD_COUNTER, "secret");
+    (void)board_add(&b.vtpm, BOARD_COUNTER, "crb/commands");
+    for (unsigned i = 0; i < COUNT_OF(paths); i++) {
+        ck_assert(inspect_next(&c, b.read, &v));
+        ck_assert_str_eq(v.path, paths[i]);
+    }
+    ck_assert(!inspect_next(&c, b.read, &v));
+    boards_done(&b);
+}
+END_TEST
+
 START_TEST(a_board_of_garbage_ends)
 {
     struct inspect_cursor c = {0};
@@ -353,6 +378,7 @@ int main(void)
     tcase_add_test(tests, too_long_a_pattern_matches_nothing);
     tcase_add_test(tests, values_come_process_by_process);
     tcase_add_test(tests, a_histogram_shows_as_percentiles);
+    tcase_add_test(tests, of_a_confidential_vm_known_numbers_are_shown);
     tcase_add_test(tests, a_board_of_garbage_ends);
     tcase_add_test(tests, ps_reads_the_supervisors_rows);
     tcase_add_test(tests, an_uptime_from_the_future_is_none);

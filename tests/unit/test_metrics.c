@@ -251,6 +251,10 @@ START_TEST(the_table_keeps_the_rules)
         }
         ck_assert_ptr_nonnull(m->name);
         ck_assert_msg(is_name(m->name), "%s", m->name);
+        /* A worker's text is shown only where it is one of some words: it may hold anything. */
+        ck_assert_msg(m->type != METRIC_INFO || m->board == PROCESS_INIT ||
+                          m->board == PROCESS_SUPERVISOR,
+                      "%s", m->name);
         ck_assert_msg(strstr(m->name, "_total") == NULL, "%s", m->name);
         ck_assert_msg(m->divisor != 0, "%s", m->name);
         ck_assert_msg((m->unit != NULL) == (m->divisor != 1 || m->type == METRIC_HISTOGRAM ||

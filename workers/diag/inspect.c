@@ -74,6 +74,17 @@ static int step(struct inspect_cursor *c, const struct board_page *const boards[
     return 0;
 }
 
+static bool has_metric(enum process process, const struct board_value *v)
+{
+    struct metric_label labels[METRIC_LABELS_MAX];
+
+    for (size_t i = 0; i < metrics_table_rows; i++) {
+        if (metric_match(&metrics_table[i], process, v, labels) >= 0)
+            return true;
+    }
+    return false;
+}
+
 /*
  * May it be seen? Of a confidential VM only what init and the supervisor say, and numbers of names that are known: whoever
  * sees the guest's bytes could put them into any other text.
@@ -81,15 +92,12 @@ static int step(struct inspect_cursor *c, const struct board_page *const boards[
 static bool is_open(const struct inspect_cursor *c, enum process process,
                     const struct board_value *v)
 {
-    struct metric_label labels[METRIC_LABELS_MAX];
+    struct board_value histogram = *v;
 
     if (!c->confidential || process == PROCESS_INIT || process == PROCESS_SUPERVISOR)
         return true;
-    for (size_t i = 0; v->kind != BOARD_TEXT && i < metrics_table_rows; i++) {
-        if (metric_match(&metrics_table[i], process, v, labels) >= 0)
-            return true;
-    }
-    return false;
+    histogram.kind = BOARD_HISTOGRAM; /* a percentile is a number of one */
+    return v->kind != BOARD_TEXT && (has_metric(process, v) || has_metric(process, &histogram));
 }
 
 bool inspect_next(struct inspect_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
