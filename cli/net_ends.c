@@ -18,8 +18,8 @@ enum {
     LOOK_S = 1,
     PASST_HANG_LOOKS = 10,
     WHY_BYTES = 256,
-    DRAIN_BYTES = 16384,
-    DRAIN_READS = 64, /* more than the stream holds */
+    DRAIN_BYTES = 1 << 20, /* more than the guest's frames on their way are */
+    DRAIN_READS = 64,
     /* passt's frames on their way to us: more than the largest receive window of a Linux guest. */
     STREAM_BYTES = 16 << 20,
 };
@@ -135,25 +135,28 @@ int net_ends_open(const struct nets_plan *plan, const char *passt, struct net_en
 
 /*
  * What is on its way to a dead passt begins in the middle of a frame, for all we know: the next one is to
- * begin with a whole one. Frames are lost, as on a cable.
+ * begin with a whole one. Who writes, writes whole frames: where the stream was empty, a frame begins. Frames are lost, as
+ * on a cable. -EBUSY: the guest fills it faster than it is emptied.
  */
-static void drain(int fd)
+static int drain(int fd)
 {
-    char bytes[DRAIN_BYTES];
+    static char bytes[DRAIN_BYTES];
 
     for (int left = DRAIN_READS; left > 0; left--) {
-        if (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
-            return;
+        if (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) < (ssize_t)sizeof(bytes))
+            return 0;
     }
+    return -EBUSY;
 }
 
 static int watch_passt(struct net_end *e);
 
 static int restart_passt(struct net_end *e)
 {
-    int r;
+    int r = drain(e->far);
 
-    drain(e->far);
+    if (r < 0)
+        return r;
     e->unread = (struct net_unread){.len = 0};
     r = passt_start(e->all->passt, e->plan, e->far, &e->passt);
     return r < 0 ? r : watch_passt(e);
