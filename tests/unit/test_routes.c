@@ -40,6 +40,7 @@ static enum role least_role(const struct route *r)
 {
     const struct rule *rule = rule_of(r->verb);
 
+    ck_assert(rule != NULL || r->verb == BULKHEAD__ADMIN_CALL__VERB__NONE);
     return rule == NULL ? ROLE_VIEWER : rule->role;
 }
 

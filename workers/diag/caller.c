@@ -17,6 +17,7 @@ static const struct rule rules[] = {
     [BULKHEAD__ADMIN_CALL__VERB__EVENTS] = {"events",  ROLE_VIEWER,   true },
     [BULKHEAD__ADMIN_CALL__VERB__CRASHES] = {"crashes", ROLE_OPERATOR, true },
     [BULKHEAD__ADMIN_CALL__VERB__TRACE] = {"trace",   ROLE_OPERATOR, false},
+    [BULKHEAD__ADMIN_CALL__VERB__METRICS] = {"metrics", ROLE_VIEWER,   true },
     [BULKHEAD__ADMIN_CALL__VERB__AUDIT] = {"audit",   ROLE_OPERATOR, true },
 };
 
