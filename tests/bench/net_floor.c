@@ -4,7 +4,7 @@
  *   net_floor tap NAME ARGUMENTS       a loop of write(2) to a tap device, its header before each frame; as many different
  *                                      frames as a guest has on their way, so that the caches hold no more of them
  *   net_floor datagram ARGUMENTS       one thread sends on a UNIX datagram socket, as QEMU's -netdev dgram does,
- *                                      another one receives; each on a CPU of its own
+ *                                      another one receives; each on a CPU of its own. trip: that one sends each back
  *
  * ARGUMENTS: one word, as of net_series_parse().
  */
@@ -111,8 +111,39 @@ static int receive_all(struct floor *f)
     return 0;
 }
 
+static void *return_all(void *self)
+{
+    static uint8_t bytes[VNET_BYTES + NET_SERIES_FRAME_MAX];
+    const struct floor *f = self;
+    ssize_t n;
+
+    pin(1);
+    while ((n = recv(f->far, bytes, sizeof(bytes), 0)) > 0 &&
+           send(f->far, bytes, (size_t)n, MSG_NOSIGNAL) > 0)
+        ;
+    return NULL;
+}
+
+static int trip_all(struct floor *f)
+{
+    static uint8_t bytes[VNET_BYTES + NET_SERIES_FRAME_MAX];
+    bool more = true;
+
+    net_series_begin(&f->series, clock_now_ns());
+    while (more) {
+        uint64_t sent_ns = clock_now_ns();
+
+        if (send(f->fd, frame(f, 0), VNET_BYTES + f->series.bytes, MSG_NOSIGNAL) < 0 ||
+            recv(f->fd, bytes, sizeof(bytes), 0) < 0)
+            return -errno;
+        more = net_series_trip(&f->series, sent_ns, clock_now_ns());
+    }
+    return 0;
+}
+
 static int datagrams(struct floor *f)
 {
+    bool trips = f->series.what[0] == 't';
     pthread_t thread;
     int pair[2];
     int r;
@@ -121,13 +152,14 @@ static int datagrams(struct floor *f)
         return -errno;
     f->fd = pair[0];
     f->far = pair[1];
-    r = pthread_create(&thread, NULL, send_all, f);
+    r = pthread_create(&thread, NULL, trips ? return_all : send_all, f);
     if (r != 0)
         return -r;
     pin(0);
-    r = receive_all(f);
+    r = trips ? trip_all(f) : receive_all(f);
     f->stop = true;
-    (void)close(f->fd); /* whoever waits for room is told */
+    (void)shutdown(f->far, SHUT_RDWR); /* whoever waits for frames is told */
+    (void)close(f->fd);                /* and for room */
     (void)pthread_join(thread, NULL);
     return r;
 }

@@ -22,7 +22,9 @@ void net_series_parse(struct net_series *s, const char *text, char ret_to[32])
     (void)snprintf(ret_to, 32, "%.*s", to == NULL ? 0 : (int)strcspn(to + 3, " "),
                    to == NULL ? "" : to + 3);
     s->to = ret_to;
-    s->what = strstr(text, "receive") != NULL ? "receive" : "send";
+    s->what = strstr(text, "receive") != NULL ? "receive"
+              : strstr(text, "trip") != NULL  ? "trip"
+                                              : "send";
     s->bytes = bytes < NET_SERIES_FRAME_MIN || bytes > NET_SERIES_FRAME_MAX ? NET_SERIES_WIRE_MAX
                                                                             : (uint32_t)bytes;
     s->run_ns = number(text, "run_ms=", 1000) * NS_PER_MS;
@@ -89,8 +91,42 @@ bool net_series_count(struct net_series *s, unsigned frames, uint64_t now_ns)
     return now_ns < s->until_ns;
 }
 
+bool net_series_trip(struct net_series *s, uint64_t sent_ns, uint64_t now_ns)
+{
+    uint64_t bucket = (now_ns - sent_ns) / NET_SERIES_TRIP_NS;
+
+    if (sent_ns < s->from_ns || !net_series_count(s, 1, now_ns))
+        return now_ns < s->until_ns;
+    s->trips[bucket < NET_SERIES_TRIPS ? bucket : NET_SERIES_TRIPS - 1]++;
+    return true;
+}
+
+/* What so many per cent of the trips took no longer than. */
+static unsigned percentile_ns(const struct net_series *s, unsigned percent)
+{
+    uint64_t left = s->frames * percent / 100;
+    unsigned i = 0;
+
+    while (i < NET_SERIES_TRIPS - 1 && s->trips[i] <= left)
+        left -= s->trips[i++];
+    return (i + 1) * NET_SERIES_TRIP_NS;
+}
+
+static void trips_line(const struct net_series *s, char line[NET_SERIES_LINE_BYTES])
+{
+    (void)snprintf(line, NET_SERIES_LINE_BYTES,
+                   "{\"bench\": \"net\", \"who\": \"%s\", \"what\": \"%s\", \"to\": \"%s\", "
+                   "\"bytes\": %u, \"frames\": %llu, \"p50_ns\": %u, \"p99_ns\": %u}\n",
+                   s->who, s->what, s->to, s->bytes, (unsigned long long)s->frames,
+                   percentile_ns(s, 50), percentile_ns(s, 99));
+}
+
 void net_series_line(const struct net_series *s, char line[NET_SERIES_LINE_BYTES])
 {
+    if (s->what[0] == 't') {
+        trips_line(s, line);
+        return;
+    }
     (void)snprintf(line, NET_SERIES_LINE_BYTES,
                    "{\"bench\": \"net\", \"who\": \"%s\", \"what\": \"%s\", \"to\": \"%s\", "
                    "\"bytes\": %u, \"frames\": %llu, \"per_s\": %llu}\n",

@@ -45,6 +45,25 @@ def bulkhead(bench, number, what, to, size, net):
         line["server_ns_per_frame"] = round(used / max(1, line["frames"]))
 
 
+def trips(bench, number, size):
+    """One frame there and back, at a time: what a datagram socket takes, and what a NIC on it does."""
+    words = f"trip to=datagram bytes={size} run_ms={RUN_MS} warm_up_ms={WARM_UP_MS}"
+    simulator = bench.simulator("sim_net_bench") + words.split()
+    simulator[1:1] = ["--net", "mirror"]
+    bench.trial("net", number, simulator)
+    bench.trial("net", number, [bench.program("net_floor"), "datagram", words])
+
+
+def compare_trips(bench, size):
+    def us(who, field):
+        return bench.median(field, part="net", who=who, what="trip", bytes=size) / 1000
+
+    ours, floor = us("bulkhead", "p50_ns"), us("floor", "p50_ns")
+    bench.row(f"there and back, {size} bytes, over a datagram socket", "",
+              f"p50 {ours:.1f} us, p99 {us('bulkhead', 'p99_ns'):.1f} us; the socket alone p50 {floor:.1f} us, "
+              f"p99 {us('floor', 'p99_ns'):.1f} us: {ours / floor:.1f} x", None, f"net trip {size} p50_us", ours)
+
+
 def testpmd(cpu, prefix, device, *words):
     """One end: its two threads on one CPU, the forwarding one polls."""
     return subprocess.Popen(["dpdk-testpmd", "--lcores", f"0@{cpu},1@{cpu}", "--no-huge", "-m", "512", "--no-pci",
@@ -108,6 +127,8 @@ def measure(bench):
             bulkhead(bench, number, what, to, size, net)
             if floor is not None:
                 bench.trial("net", number, [bench.program("net_floor"), *floor, arguments(what, to, size)])
+        for size in (SMALL, WIRE):
+            trips(bench, number, size)
         for size in (SMALL, WIRE) if has_pair else ():
             polled_pair(bench, number, size)
     if has_pair:
@@ -117,4 +138,5 @@ def measure(bench):
     compare(bench, "send", "tap", WIRE, "floor", ("send", "tap"), 0.9, "a loop of write(2)")
     compare(bench, "send", "tap", LARGE, "floor", ("send", "tap"), 0.8, "a loop of write(2)")
     for size in (SMALL, WIRE):
+        compare_trips(bench, size)
         compare(bench, "receive", "datagram", size, "floor", ("receive", "datagram"), None, "the socket alone")

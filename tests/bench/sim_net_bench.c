@@ -4,7 +4,7 @@
  *
  * Arguments: as of net_series_parse(). The guest is one thread and one channel. As Linux does it, small frames go
  * by the send buffer, up to eight in a packet; large ones by pages of the guest's, their segments cut by
- * the host. What comes is copied out, and its sections are given back at once.
+ * the host. What comes is copied out, and its sections are given back at once. Of trips there is one frame on its way.
  */
 #include <errno.h>
 #include <string.h>
@@ -42,6 +42,7 @@ struct bench {
     struct slot slots[NET_SERIES_PACKETS];
     unsigned frames; /* in each packet */
     bool more;
+    bool has_come;
     uint64_t now_ns;
     unsigned n_returns;
     uint64_t returns[RETURNS_MAX];
@@ -112,12 +113,17 @@ static void make_in_pages(struct bench *b, unsigned i, const uint8_t *message)
     (void)net_rndis_message(&tag, false, slot->message);
 }
 
+static bool is_trip(const struct bench *b)
+{
+    return b->series.what[0] == 't';
+}
+
 static void make_packets(struct bench *b)
 {
     static uint8_t message[NET_SERIES_FRAME_MAX + 128];
 
     make_message(b, message);
-    b->frames = net_series_batch(&b->series);
+    b->frames = is_trip(b) ? 1 : net_series_batch(&b->series);
     for (unsigned i = 0; i < NET_SERIES_PACKETS; i++) {
         if (b->series.bytes <= NET_SERIES_WIRE_MAX)
             make_in_section(b, i, message);
@@ -158,7 +164,9 @@ static void take_frames(struct bench *b, const struct vring_packet *p)
 
         net_pages_get(&b->net, b->net.receive.pfns, at, b->copy, bytes);
     }
-    b->more = net_series_count(&b->series, n, b->now_ns);
+    b->has_come = true;
+    if (!is_trip(b))
+        b->more = net_series_count(&b->series, n, b->now_ns);
     if (b->n_returns == RETURNS_MAX)
         vmbus_fail(&b->vmbus, "more packets than sections");
     else
@@ -208,6 +216,23 @@ static void send_all(struct bench *b)
     }
 }
 
+/* There and back, one after the other; each is another frame, as its completion may come after it. */
+static void run_trips(struct bench *b)
+{
+    net_series_begin(&b->series, clock_now_ns());
+    b->more = true;
+    for (unsigned i = 0; b->more && !b->vmbus.failed; i = (i + 1) % NET_SERIES_PACKETS) {
+        uint64_t sent_ns = clock_now_ns();
+
+        b->has_come = false;
+        (void)send_one(b, i);
+        while (!b->has_come && !b->vmbus.failed)
+            (void)vmbus_halt(&b->vmbus, 0, NS_PER_S);
+        b->more = net_series_trip(&b->series, sent_ns, clock_now_ns());
+        (void)give_back(b);
+    }
+}
+
 /* What is received begins with a frame of ours: whoever sends then knows where to. */
 static void run(struct bench *b)
 {
@@ -249,7 +274,10 @@ static void guest(struct sim *sim)
     b.net.queues[0].channel.packet = on_packet;
     b.net.queues[0].channel.self = &b;
     sim_sleep_ns(300 * NS_PER_MS); /* let the spares be made */
-    run(&b);
+    if (is_trip(&b))
+        run_trips(&b);
+    else
+        run(&b);
     if (b.vmbus.failed)
         return;
     net_series_line(&b.series, line);

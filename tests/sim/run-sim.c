@@ -10,7 +10,8 @@
  * proportional memory of all processes is printed when they have started. --as runs PROGRAM in the
  * place of a worker. DISK is as `bulkhead run --disk` has it, --operators and --pki as there. --net gives the guest a NIC, up to four times, and NET is
  * what it is plugged into: a peer that answers (net_peer.h), with N frames a second at most and a socket with room for
- * BYTES of the guest's, and what it finds wrong fails the run: echo, stream, or one of other manners (run_net.c); flood=BYTES, somebody who only sends (net_flood.h);
+ * BYTES of the guest's, and what it finds wrong fails the run: echo, stream, or one of other manners (run_net.c); flood=BYTES, somebody who only sends (net_flood.h); mirror, somebody who
+ * sends each frame back (net_mirror.h);
  * none, nobody; discard; or tap=NAME. Needs root, as init does.
  */
 #include <dirent.h>

@@ -43,7 +43,10 @@ int run_net_parse(struct run_net *n, const char *text)
         n->peer.manner = kinds[i].manner;
         return 0;
     }
-    if (strncmp(text, flood, strlen(flood)) == 0) {
+    if (strcmp(text, "mirror") == 0) {
+        n->kind = NET_DATAGRAM;
+        n->is_mirror = true;
+    } else if (strncmp(text, flood, strlen(flood)) == 0) {
         n->kind = NET_DATAGRAM;
         n->flood_bytes = (uint32_t)strtoul(text + strlen(flood), NULL, 10);
     } else if (strncmp(text, tap, strlen(tap)) == 0) {
@@ -85,11 +88,14 @@ int run_net_start(struct run_net *n, unsigned index, uint64_t rate)
     fd_closep(&n->fd); /* init has it */
     if (n->flood_bytes > 0)
         return net_flood_start(&n->flood, n->peer.fd, n->flood_bytes);
+    if (n->is_mirror)
+        return net_mirror_start(&n->mirror, n->peer.fd);
     return n->has_peer ? net_peer_start(&n->peer, index, rate) : 0;
 }
 
 bool run_net_stop(struct run_net *n)
 {
     net_flood_stop(&n->flood);
+    net_mirror_stop(&n->mirror);
     return net_peer_stop(&n->peer);
 }

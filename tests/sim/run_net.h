@@ -9,6 +9,7 @@
 #include "base/macro.h"
 #include "ipc/nets.h"
 #include "tests/sim/net_flood.h"
+#include "tests/sim/net_mirror.h"
 #include "tests/sim/net_peer.h"
 
 enum {
@@ -21,6 +22,8 @@ struct run_net {
     bool has_peer;
     uint32_t flood_bytes; /* 0: no flood */
     struct net_flood flood;
+    bool is_mirror;
+    struct net_mirror mirror;
     struct net_peer peer;
     int fd; /* the guest's end */
 };
