@@ -239,6 +239,8 @@ static int set_limits(struct jail_child *c)
         r = limit(RLIMIT_NPROC, l->threads);
     if (r == 0 && l->data_bytes != 0)
         r = limit(RLIMIT_DATA, l->data_bytes);
+    if (r == 0 && l->nice != 0)
+        r = result(syscall(SYS_setpriority, PRIO_PROCESS, 0, l->nice));
     return r;
 }
 

@@ -8,6 +8,8 @@ enum {
      */
     THREADS_PER_UID = 64,
     SUPERVISOR_OWN_FDS = 64, /* besides one per vCPU */
+    /* Operators, however many, have a tenth of what a vCPU or a device has when all want the CPU. */
+    DIAG_NICE = 10,
 };
 
 /*
@@ -61,5 +63,6 @@ struct jail_limits quota_limits(enum process process, unsigned vcpus, bool in_cg
         .data_bytes = in_cgroup ? 0 : row->memory_max,
         /* Which files, the ring says. How far they may grow, only what is in them could say. */
         .file_bytes = manifest_fd(process, OBJECT_RING, 0) >= 0 ? UINT64_MAX : 0,
+        .nice = process == PROCESS_DIAG ? DIAG_NICE : 0,
     };
 }
