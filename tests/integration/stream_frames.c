@@ -79,7 +79,7 @@ static int read_frames(int fd, unsigned count)
 
 int main(int argc, char **argv)
 {
-    int fd = argc > 2 ? atoi(argv[2]) : -1;
+    int fd = argc > 2 ? (int)strtol(argv[2], NULL, 10) : -1;
     uint8_t part[FRAME_BYTES / 2];
 
     if (argc == 3 && strcmp(argv[1], "write") == 0)
@@ -87,6 +87,6 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "tear") == 0)
         return read_frames(fd, TORN_FRAMES) == 0 && read_whole(fd, part, sizeof(part)) ? 0 : 1;
     if (argc == 4 && strcmp(argv[1], "read") == 0)
-        return read_frames(fd, (unsigned)atoi(argv[3]));
+        return read_frames(fd, (unsigned)strtoul(argv[3], NULL, 10));
     return 2;
 }

@@ -116,10 +116,10 @@ def check_headers():
 
 
 def check_format():
-    for path in sources(CODE):
-        command = ["clang-format", "--style=file", "--dry-run", "-Werror", str(path)]
-        if subprocess.run(command, capture_output=True, cwd=TOP).returncode != 0:
-            yield f"{name(path)}: run clang-format -i on it"
+    command = ["clang-format", "--style=file", "--dry-run", "-Werror", *map(str, sources(CODE))]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=TOP).stderr
+    for path in sorted(set(re.findall(r"^([^:\n]+):\d+:\d+: error:", said, re.M))):
+        yield f"{name(pathlib.Path(path))}: run clang-format -i on it"
 
 
 def check_workers():
