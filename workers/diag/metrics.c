@@ -270,6 +270,7 @@ static void look_at_board(struct metrics_cursor *c, enum process process,
         r = board_read_row(page, i, &v);
         if (r == -ENOENT)
             return;
+        c->n_rows[process] = i + 1;
         hashes[i] = r < 0 ? 0 : hash(v.name);
         if (r == 0 && !came_before(hashes, i))
             c->found[process][i] = (uint8_t)find(process, &v);
@@ -353,14 +354,23 @@ static bool has_sample(const struct metrics_cursor *c)
     return metric_is_of_row(m) ? c->found[c->process][c->row] == c->metric + 1 : c->row == 0;
 }
 
+static bool seek_in_board(struct metrics_cursor *c)
+{
+    uint32_t end = metric_is_of_row(&metrics_table[c->metric]) ? c->n_rows[c->process] : 1;
+
+    for (; c->row < end; c->row++) {
+        if (has_sample(c))
+            return true;
+    }
+    return false;
+}
+
 /* The metric's next row, of this board or the next. False: there is none. */
 static bool seek(struct metrics_cursor *c, const struct board_page *const boards[PROCESS_COUNT])
 {
     for (; c->process < PROCESS_COUNT; c->process++, c->row = 0) {
-        for (; boards[c->process] != NULL && c->row < BOARD_ROWS; c->row++) {
-            if (has_sample(c))
-                return true;
-        }
+        if (boards[c->process] != NULL && seek_in_board(c))
+            return true;
     }
     return false;
 }

@@ -34,6 +34,7 @@ struct metrics_cursor {
     uint32_t row;
     uint8_t found[PROCESS_COUNT]
                  [BOARD_ROWS]; /* 1 + which metric a row is; 0: none, or one that came before */
+    uint32_t n_rows[PROCESS_COUNT];  /* that were there */
     uint16_t unnamed[PROCESS_COUNT]; /* rows that the table does not have */
 };
 
