@@ -15,3 +15,4 @@ extern const struct sbx_filter storage_filter;
 extern const struct sbx_filter storage_plain_filter; /* where the host has no io_uring for us */
 extern const struct sbx_filter net_filter;
 extern const struct sbx_filter diag_filter;
+extern const struct sbx_filter debug_filter;

@@ -55,6 +55,8 @@ static const struct option_row run_options[] = {
      "where Bulkhead runs: on this machine, or in a VM made for it"},
     {"reboot", 0, OPTION_CHOICE, offsetof(struct cli_args, reboot), "restart|exit",
      "when the guest resets itself (default: restart; with scripts: exit)"},
+    {"confidential", 0, OPTION_FLAG, offsetof(struct cli_args, confidential), NULL,
+     "nothing of the guest's is shown or touched: no pcap, pause, registers, dump, gdb"},
     {"exec", 0, OPTION_FLAG, offsetof(struct cli_args, exec), NULL,
      "the initrd runs a script: its output on stdout, its status as ours"},
     {"vtl2-exec", 0, OPTION_PATH, offsetof(struct cli_args, vtl2_exec), "FILE",
@@ -186,6 +188,28 @@ static const struct option_row trace_options[] = {
     CONNECT_ROW,
 };
 
+static const struct option_row vm_options[] = {
+    NAME_ROW,
+    SOCKET_ROW,
+    CONNECT_ROW,
+    JSON_ROW("JSON instead of text"),
+};
+
+static const struct option_row dump_options[] = {
+    NAME_ROW,
+    SOCKET_ROW,
+    CONNECT_ROW,
+};
+
+static const struct option_row gdb_options[] = {
+    {"listen", 'l', OPTION_TEXT, offsetof(struct cli_args, listen), "ADDRESS:PORT",
+     "of this machine alone (default: 127.0.0.1:1234)"},
+    {"stdio", 0, OPTION_FLAG, offsetof(struct cli_args, stdio), NULL,
+     "for gdb's `target remote | bulkhead gdb --stdio`"},
+    NAME_ROW,
+    SOCKET_ROW,
+};
+
 const struct command commands[] = {
     {"run", NULL, "Start a VM and stay with it: its console is this terminal, Ctrl-A X ends it.",
      run_options, COUNT_OF(run_options), run_command},
@@ -220,6 +244,16 @@ const struct command commands[] = {
      query_options, COUNT_OF(query_options), link_command},
     {"pcap", "NIC", "Capture what a running VM's NIC sends and receives, for Wireshark.",
      pcap_options, COUNT_OF(pcap_options), pcap_command},
+    {"pause", NULL, "Make a running VM's guest stand still; its devices and clocks go on.",
+     vm_options, COUNT_OF(vm_options), pause_command},
+    {"resume", NULL, "Let a paused guest go on.",
+     vm_options, COUNT_OF(vm_options), resume_command},
+    {"registers", NULL, "Show the registers of a running VM's virtual CPUs.",
+     vm_options, COUNT_OF(vm_options), registers_command},
+    {"dump", "FILE", "Write a guest's memory and registers as an ELF core, for crash and drgn.",
+     dump_options, COUNT_OF(dump_options), dump_command},
+    {"gdb", NULL, "Let GDB debug a running VM's guest: it stops when GDB comes.",
+     gdb_options, COUNT_OF(gdb_options), gdb_command},
     {"audit", NULL, "Show who asked what of a running VM, and what was decided.",
      audit_options, COUNT_OF(audit_options), audit_command},
     {"pki", "init|issue|revoke|list [NAME]",

@@ -55,8 +55,9 @@ struct cli_args {
     struct net_list nets;
     struct pair_list devices; /* what the settings' devices are here */
     unsigned reboot;          /* enum reboot_mode */
-    const char *operators;    /* where they come in over the network; NULL: nowhere */
-    const char *pki;          /* a folder of certificates; NULL: the usual one */
+    bool confidential;
+    const char *operators; /* where they come in over the network; NULL: nowhere */
+    const char *pki;       /* a folder of certificates; NULL: the usual one */
 
     /* for a running VM */
     const char *connect;  /* where its operators come in over the network; NULL: it is here */
@@ -88,6 +89,10 @@ struct cli_args {
     unsigned role;             /* enum pki_role, or OPTION_UNSAID */
     uint64_t days;             /* 0: the default */
     const char *password_file; /* NULL: one is made */
+
+    /* gdb */
+    const char *listen; /* "ADDRESS:PORT"; NULL: the default */
+    bool stdio;
 
     const char *target; /* the first positional argument; NULL: none was given */
     const char *detail; /* the second */

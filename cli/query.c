@@ -377,6 +377,15 @@ int query_disk(const struct cli_args *args, Bulkhead__DiskChange *change, int fi
     return status;
 }
 
+int query_do(const struct cli_args *args, Bulkhead__AdminCall__Verb verb)
+{
+    struct query q = {.args = args, .fd = -1};
+    int status = ask_all(&q, call_of(verb), -1);
+
+    query_done(&q);
+    return status;
+}
+
 int query_link(const struct cli_args *args, Bulkhead__LinkChange *change)
 {
     struct query q = {.args = args, .fd = -1};

@@ -19,6 +19,8 @@ int MUST_USE query_next(int fd, Bulkhead__AdminAnswer **ret);
 
 /* The same, for as long as it takes until there is something to tell. */
 int MUST_USE query_follow(int fd, Bulkhead__AdminAnswer **ret);
+/* Ask for what is done when it is answered. Says what fails; the exit status. */
+int MUST_USE query_do(const struct cli_args *args, Bulkhead__AdminCall__Verb verb);
 
 /* All processes, in one answer that the caller frees. Says what fails, if not quiet; the exit status. */
 int MUST_USE query_processes(const struct cli_args *args, bool quiet, Bulkhead__AdminAnswer **ret);

@@ -335,7 +335,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 /* A NIC is there from the start or never comes. The first disk may come later: the supervisor, which asks for it, knows. */
 static uint32_t idle_with(const Bulkhead__VmConfig *config)
 {
-    uint32_t idle = 0;
+    uint32_t idle = 1u << PROCESS_DEBUG; /* until an operator debugs */
 
     if (config->n_nets == 0)
         idle |= 1u << PROCESS_NET;
@@ -355,6 +355,7 @@ int control_open(struct vm *vm)
     body.memory_bytes = vm->config->memory_bytes;
     body.append = vm->config->append;
     body.has_initrd = vm->config->initrd_path[0] != '\0';
+    body.confidential = vm->config->confidential;
     body.idle = idle_with(vm->config);
     e.body_case = BULKHEAD__ENVELOPE__BODY_CONFIGURE;
     e.configure = &body;

@@ -18,6 +18,7 @@ static inline const struct sbx_filter *filter_of(enum process process)
         [PROCESS_STORAGE] = &storage_filter,
         [PROCESS_NET] = &net_filter,
         [PROCESS_DIAG] = &diag_filter,
+        [PROCESS_DEBUG] = &debug_filter,
     };
 
     _Static_assert(COUNT_OF(filters) == PROCESS_COUNT, "a filter for every process");

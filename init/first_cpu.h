@@ -10,13 +10,9 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/macro.h"
-
-/* Is our CPU one that QEMU emulates? */
-bool cpu_is_emulated(void);
 
 /* Keep a process, and the threads it will start, off the first CPU, unless that is the only one. */
 int MUST_USE first_cpu_avoid(pid_t pid);

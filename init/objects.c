@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -147,6 +148,17 @@ static int make_operator(struct maker *m)
     return r < 0 ? r : fd;
 }
 
+/* Both ends at once: the other one is asked for next. */
+static int make_debug(struct maker *m, unsigned index)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        return why_errno(m->why, -errno, "the debug worker's stream");
+    m->objects->fds[OBJECT_DEBUG][1 - index] = pair[1 - index];
+    return pair[index];
+}
+
 static int make(struct maker *m, enum object_kind kind, unsigned index)
 {
     switch (kind) {
@@ -208,6 +220,8 @@ static int make(struct maker *m, enum object_kind kind, unsigned index)
         return open_image(m, "kernel", m->config->kernel_path);
     case OBJECT_INITRD:
         return open_initrd(m);
+    case OBJECT_DEBUG:
+        return make_debug(m, index);
     case OBJECT_OPERATOR:
         return make_operator(m);
     }

@@ -52,6 +52,15 @@ uint64_t quota_memory(enum process process, uint64_t guest_bytes)
     return bytes;
 }
 
+/*
+ * Which files, the ring says, and how far they may grow, only what is in them could say. The debug worker writes into the
+ * guest's memory, which is sealed against growing.
+ */
+static bool writes_files(enum process process)
+{
+    return process == PROCESS_DEBUG || manifest_fd(process, OBJECT_RING, 0) >= 0;
+}
+
 struct jail_limits quota_limits(enum process process, unsigned vcpus, bool in_cgroup)
 {
     const struct process_row *row = &manifest[process];
@@ -61,8 +70,7 @@ struct jail_limits quota_limits(enum process process, unsigned vcpus, bool in_cg
         .descriptors = FD_FIRST_GRANT + manifest_n_fds(process, vcpus) + own,
         .threads = (uint64_t)quota_threads(process, vcpus) * THREADS_PER_UID,
         .data_bytes = in_cgroup ? 0 : row->memory_max,
-        /* Which files, the ring says. How far they may grow, only what is in them could say. */
-        .file_bytes = manifest_fd(process, OBJECT_RING, 0) >= 0 ? UINT64_MAX : 0,
+        .file_bytes = writes_files(process) ? UINT64_MAX : 0,
         .nice = process == PROCESS_DIAG ? DIAG_NICE : 0,
     };
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/fd.h"
 #include "init/config.h"
 #include "init/disk_check.h"

@@ -58,6 +58,7 @@ static const struct grant supervisor_grants[] = {
     {OBJECT_BOARD,         PROCESS_STORAGE,    false, "its last words"                         },
     {OBJECT_BOARD,         PROCESS_NET,        false, "its last words"                         },
     {OBJECT_BOARD,         PROCESS_DIAG,       false, "its last words"                         },
+    {OBJECT_BOARD,         PROCESS_DEBUG,      false, "its last words"                         },
     {OBJECT_VP_IRQ,        0,                  true,  "registers it with the partition"        },
 };
 
@@ -140,6 +141,12 @@ static const struct grant net_grants[] = {
     {OBJECT_VP_IRQ,   0,             true,  "interrupts the guest"                            },
 };
 
+static const struct grant debug_grants[] = {
+    {OBJECT_BOARD, PROCESS_DEBUG, true, "what it shows of itself"          },
+    {OBJECT_DEBUG, 0,             true, "talks to whoever debugs the guest"},
+    {OBJECT_RAM,   0,             true, "reads and changes it for them"    },
+};
+
 /* The operators' socket stands before all that comes with each new process: the filter names it. */
 static const struct grant diag_grants[] = {
     {OBJECT_BOARD,    PROCESS_DIAG,       true,  "what it shows of itself"                    },
@@ -160,6 +167,8 @@ static const struct grant diag_grants[] = {
     {OBJECT_TRACE,    PROCESS_VTPM,       false, "shows them to operators"                    },
     {OBJECT_TRACE,    PROCESS_STORAGE,    false, "shows them to operators"                    },
     {OBJECT_TRACE,    PROCESS_NET,        false, "shows them to operators"                    },
+    {OBJECT_BOARD,    PROCESS_DEBUG,      false, "shows it to operators"                      },
+    {OBJECT_DEBUG,    1,                  true,  "hands on what the debug worker says"        },
 };
 
 /* clang-format 14 shifts every row of this for a new one, and dies of the result. */
@@ -240,6 +249,15 @@ const struct process_row manifest[PROCESS_COUNT] = {
         .grants = diag_grants,
         .n_grants = COUNT_OF(diag_grants),
     },
+    [PROCESS_DEBUG] = {
+        .name = "debug",
+        .program = "bulkhead-debug",
+        .uid = 64008,
+        .threads = 1,
+        .memory_max = 16u << 20,
+        .grants = debug_grants,
+        .n_grants = COUNT_OF(debug_grants),
+    },
 };
 /* clang-format on */
 
@@ -301,6 +319,7 @@ size_t manifest_object_bytes(enum object_kind kind, unsigned index)
     case OBJECT_KVM:
     case OBJECT_KERNEL:
     case OBJECT_INITRD:
+    case OBJECT_DEBUG:
     case OBJECT_OPERATOR:
     case OBJECT_REMOTE:
         break;

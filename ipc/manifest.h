@@ -22,6 +22,7 @@ enum process {
     PROCESS_STORAGE,
     PROCESS_NET,
     PROCESS_DIAG,
+    PROCESS_DEBUG,
     PROCESS_COUNT,
 };
 
@@ -73,6 +74,7 @@ enum object_kind {
     OBJECT_KVM,      /* /dev/kvm */
     OBJECT_KERNEL,   /* the guest's kernel image, read-only */
     OBJECT_INITRD,   /* the guest's initrd, read-only; /dev/null when there is none */
+    OBJECT_DEBUG,    /* index: 0, debug's end; 1, diag's. SEQPACKET: ipc/debug_stream.h */
     OBJECT_OPERATOR, /* listening socket for operators */
     OBJECT_REMOTE, /* the same, for those who come over the network; /dev/null when there are none */
     OBJECT_TLS,    /* struct tls_page */

@@ -25,6 +25,7 @@ unsigned trace_rings(enum process process)
     case PROCESS_CHIPSET:
     case PROCESS_VMBUS:
     case PROCESS_DIAG:
+    case PROCESS_DEBUG:
     case PROCESS_COUNT:
     default:
         return 0;

@@ -5,9 +5,10 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "supervisor/debugger.h"
 #include "supervisor/lifecycle.h"
 
-static void answer(struct registry *reg, uint32_t tag, const char *text)
+void admin_answer_session(struct registry *reg, uint32_t tag, const char *text, uint32_t session)
 {
     char error[256];
     Bulkhead__AdminReply reply;
@@ -19,10 +20,16 @@ static void answer(struct registry *reg, uint32_t tag, const char *text)
     bulkhead__envelope__init(&e);
     reply.tag = tag;
     reply.error = error;
+    reply.session = session;
     e.body_case = BULKHEAD__ENVELOPE__BODY_ADMIN_REPLY;
     e.admin_reply = &reply;
     if (channel >= 0 && channel_send(channel, &e, NULL, 0) < 0)
         board_log(reg->board, LOG_LEVEL_WARN, "diag does not read its answers");
+}
+
+static void answer(struct registry *reg, uint32_t tag, const char *text)
+{
+    admin_answer_session(reg, tag, text, 0);
 }
 
 void admin_finish(struct registry *reg, struct registry_row *row, const char *error)
@@ -123,14 +130,11 @@ static const char *change_link(struct registry *reg, const Bulkhead__LinkChange 
 /* A wish that is told again each second. */
 static const char *change_capture(struct registry *reg, const Bulkhead__CaptureChange *change)
 {
-    int r;
-
     if (change == NULL)
         return "no NIC named";
-    r = captures_set(&reg->captures, change->nic, change->bytes, clock_now_ns());
-    if (r == -EPERM)
-        return "what a confidential VM sends and receives is not shown";
-    return r == 0 ? "" : "no NIC of that number: `bulkhead inspect net` shows which there are";
+    if (captures_set(&reg->captures, change->nic, change->bytes, clock_now_ns()) < 0)
+        return "no NIC of that number: `bulkhead inspect net` shows which there are";
+    return "";
 }
 
 /* The same. */
@@ -141,9 +145,27 @@ static const char *change_trace(struct registry *reg, bool on)
                : "what a confidential VM does when is not shown";
 }
 
-/* NULL: the answer comes later. */
+/* What shows something of the guest's, or changes it. */
+static bool is_closed(const struct registry *reg, Bulkhead__AdminRequest__Action action)
+{
+    static const Bulkhead__AdminRequest__Action closed[] = {
+        BULKHEAD__ADMIN_REQUEST__ACTION__CAPTURE, BULKHEAD__ADMIN_REQUEST__ACTION__TRACE,
+        BULKHEAD__ADMIN_REQUEST__ACTION__PAUSE,   BULKHEAD__ADMIN_REQUEST__ACTION__RESUME,
+        BULKHEAD__ADMIN_REQUEST__ACTION__DEBUG,
+    };
+
+    for (size_t i = 0; reg->confidential && i < COUNT_OF(closed); i++) {
+        if (closed[i] == action)
+            return true;
+    }
+    return false;
+}
+
+/* NULL: the answer comes later, or none does. */
 static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, int *binary)
 {
+    if (is_closed(reg, rq->action))
+        return "this VM is confidential: nothing of the guest's is shown or touched";
     if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__DISK)
         return change_disk(reg, rq, *binary);
     if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__LINK)
@@ -152,6 +174,14 @@ static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, i
         return change_capture(reg, rq->capture);
     if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__TRACE)
         return change_trace(reg, rq->trace);
+    if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__PAUSE)
+        return debugger_pause(reg, rq->tag);
+    if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__RESUME)
+        return debugger_resume(reg);
+    if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__DEBUG)
+        return debugger_begin(reg, rq->tag, rq->debug);
+    if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__DEBUG_END)
+        return debugger_end(reg, rq->session);
     if (!registry_can_have(rq->process))
         return "this process cannot be restarted";
     if (!registry_has(reg, rq->process))
@@ -165,11 +195,24 @@ static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, i
     case BULKHEAD__ADMIN_REQUEST__ACTION__LINK:
     case BULKHEAD__ADMIN_REQUEST__ACTION__CAPTURE:
     case BULKHEAD__ADMIN_REQUEST__ACTION__TRACE:
+    case BULKHEAD__ADMIN_REQUEST__ACTION__PAUSE:
+    case BULKHEAD__ADMIN_REQUEST__ACTION__RESUME:
+    case BULKHEAD__ADMIN_REQUEST__ACTION__DEBUG:
+    case BULKHEAD__ADMIN_REQUEST__ACTION__DEBUG_END:
     case BULKHEAD__ADMIN_REQUEST__ACTION__NONE:
     case _BULKHEAD__ADMIN_REQUEST__ACTION_IS_INT_SIZE:
     default:
         return "no such action";
     }
+}
+
+/* What says in the log when it begins and ends. */
+static bool is_told_elsewhere(Bulkhead__AdminRequest__Action action)
+{
+    return action == BULKHEAD__ADMIN_REQUEST__ACTION__CAPTURE ||
+           action == BULKHEAD__ADMIN_REQUEST__ACTION__TRACE ||
+           action == BULKHEAD__ADMIN_REQUEST__ACTION__DEBUG ||
+           action == BULKHEAD__ADMIN_REQUEST__ACTION__DEBUG_END;
 }
 
 int admin_request(struct registry *reg, struct channel_msg *m)
@@ -178,9 +221,7 @@ int admin_request(struct registry *reg, struct channel_msg *m)
     AUTO_FD binary = m->n_fds == 1 ? fd_steal(&m->fds[0]) : -1;
     const char *text = act(reg, rq, &binary);
 
-    if (rq->action !=
-            BULKHEAD__ADMIN_REQUEST__ACTION__CAPTURE && /* which say when they begin and end */
-        rq->action != BULKHEAD__ADMIN_REQUEST__ACTION__TRACE)
+    if (!is_told_elsewhere(rq->action))
         board_log(reg->board, LOG_LEVEL_INFO, "operator: action %d on process %u", (int)rq->action,
                   rq->process);
     if (text != NULL)

@@ -20,7 +20,6 @@ enum {
 struct captures {
     struct nets_page *nets; /* borrowed */
     struct board *board;    /* borrowed */
-    bool refused;           /* a confidential VM: its frames are nobody else's to see */
     struct board_row *shown[NETS_MAX];
 };
 
@@ -29,7 +28,6 @@ void captures_init(struct captures *c, struct board *board, struct nets_page *ne
 /*
  * Capture that many bytes of each frame of the NIC, or none any more: 0.
  *   -ENOENT  there is none of that number
- *   -EPERM   refused
  */
 int MUST_USE captures_set(struct captures *c, uint32_t nic, uint32_t bytes, uint64_t now_ns);
 

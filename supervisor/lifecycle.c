@@ -150,6 +150,7 @@ static void activate(struct registry *reg, struct registry_row *row)
     order.generation = g->number;
     order.poison = row->poison;
     order.parked = row->tombstone;
+    order.confidential = reg->confidential;
     e.body_case = BULKHEAD__ENVELOPE__BODY_ACTIVATE;
     e.activate = &order;
     if (channel_send(g->channel, &e, NULL, 0) < 0) {

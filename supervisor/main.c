@@ -175,6 +175,13 @@ static int start_hyperv(struct machine *m)
 
 /* --- vCPUs --- */
 
+static void kick_vcpu(void *self, unsigned vcpu)
+{
+    struct machine *m = self;
+
+    vcpu_kick(m->threads[vcpu].vcpu);
+}
+
 static int start_vcpu(struct machine *m, unsigned index, const struct boot_regs *boot)
 {
     struct vcpu_thread *t = &m->threads[index];
@@ -240,6 +247,10 @@ static int build(struct machine *m)
         return super_fail(&m->super, "%s", boot_error_text(r));
     for (unsigned i = 0; r == 0 && i < m->config.vcpus; i++)
         r = start_vcpu(m, i, &boot);
+    m->super.vm.traps = partition_info(m->partition)->emulated;
+    m->super.vm.hold.kick = kick_vcpu;
+    m->super.vm.hold.self = m;
+    m->super.vm.hold.n_vcpus = r == 0 ? m->config.vcpus : 0;
     if (r < 0)
         return super_fail(&m->super, "cannot make the vCPUs: %s", strerror(-r));
     r = start_hyperv(m);

@@ -5,6 +5,7 @@
  */
 #include <linux/futex.h>
 #include <linux/kvm.h>
+#include <signal.h>
 #include <sys/epoll.h>
 
 #include "base/macro.h"
@@ -27,16 +28,17 @@ static const struct sbx_rule rules[] = {
     {"rt_sigaction",    SBX_ANY,      0, 0,                                                SBX_START, "partition: the kick's empty handler"    },
     {"gettid",          SBX_ANY,      0, 0,                                                SBX_START, "vcpu_bind: whom to kick"                },
     {"getpid",          SBX_ANY,      0, 0,                                                SBX_START, "vcpu_bind: whom to kick"                },
-    {"tgkill",          SBX_ARG32_EQ, 2, 10,                                               SBX_START, "vcpu_kick: SIGUSR1 between threads"     },
+    {"tgkill",          SBX_ARG32_EQ, 2, SIGUSR1,                                          SBX_RUN,   "vcpu_kick: between threads"             },
 
     {"ioctl",           SBX_ARG32_EQ, 1, KVM_RUN,                                          SBX_RUN,   "vcpu_run"                               },
     {"ioctl",           SBX_ARG32_EQ, 1, KVM_SET_GSI_ROUTING,                              SBX_RUN,   "vectors of virtual processors"          },
+    {"ioctl",           SBX_ARG32_EQ, 1, KVM_SET_GUEST_DEBUG,                              SBX_RUN,   "a debugger's breakpoints and steps"     },
     {"futex",           SBX_ARG32_EQ, 1, FUTEX_WAIT,                                       SBX_RUN,   "ports: sleep until the answer"          },
     {"futex",           SBX_ARG32_EQ, 1, FUTEX_WAKE,                                       SBX_RUN,   "ports: wake a worker"                   },
     {"futex",           SBX_ARG32_EQ, 1, FUTEX_WAIT_PRIVATE,                               SBX_RUN,   "mutexes"                                },
     {"futex",           SBX_ARG32_EQ, 1, FUTEX_WAKE_PRIVATE,                               SBX_RUN,   "mutexes; the start gate opens"          },
     {"futex",           SBX_ARG32_EQ, 1, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, SBX_RUN,
-      "vCPU threads wait at the start gate"                                                                                                     },
+      "vCPU threads wait at the start gate, and stand"                                                                                          },
     {"sched_yield",     SBX_ANY,      0, 0,                                                SBX_RUN,   "ports: hand over on one CPU"            },
     {"epoll_wait",      SBX_ANY,      0, 0,                                                SBX_RUN,   "libevent: the loop"                     },
     {"epoll_ctl",       SBX_ANY,      0, 0,                                                SBX_RUN,   "libevent: channels come and go"         },

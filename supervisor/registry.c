@@ -178,9 +178,17 @@ static int on_admin_request(void *self, struct channel_msg *m)
     return g->process == PROCESS_DIAG ? admin_request(g->registry, m) : -EPROTO;
 }
 
+static int on_debug_request(void *self, struct channel_msg *m)
+{
+    struct generation *g = self;
+
+    return g->process == PROCESS_DEBUG ? debugger_request(g->registry, g->number, m) : -EPROTO;
+}
+
 static const struct dispatch_row generation_rows[] = {
     {BULKHEAD__ENVELOPE__BODY_READY,         0, 0, PHASE_STARTING, on_ready        },
     {BULKHEAD__ENVELOPE__BODY_ADMIN_REQUEST, 0, 1, PHASE_SERVING,  on_admin_request},
+    {BULKHEAD__ENVELOPE__BODY_DEBUG_REQUEST, 0, 0, PHASE_SERVING,  on_debug_request},
 };
 
 /* Whoever is to die, or was not looked at yet, is not listened to. */
@@ -235,6 +243,7 @@ static void tick(evutil_socket_t fd, short what, void *self)
     watch_tick(self, now);
     captures_tick(&((struct registry *)self)->captures, now);
     tracing_tick(&((struct registry *)self)->tracing, now);
+    debugger_tick(self, now);
 }
 
 static void show_row(struct registry *reg, uint32_t process)

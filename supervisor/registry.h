@@ -27,6 +27,7 @@
 #include "ipc/manifest.h"
 #include "ipc/port.h"
 #include "supervisor/captures.h"
+#include "supervisor/debugger.h"
 #include "supervisor/health.h"
 #include "supervisor/history.h"
 #include "supervisor/links.h"
@@ -125,6 +126,8 @@ struct registry {
     struct captures captures;
     struct history history;
     struct tracing tracing;
+    struct debugger debugger;
+    bool confidential; /* nothing of the guest's is shown or touched; set before registry_init() */
     bool announced;    /* all_running was called */
     uint64_t tick_ns;  /* of the last tick */
     uint64_t awake_ns; /* since when ticks have come in time */

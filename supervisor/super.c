@@ -17,6 +17,7 @@
 #include "base/heap.h"
 #include "base/shm.h"
 #include "ipc/ram.h"
+#include "supervisor/debugger.h"
 #include "supervisor/exit/forward.h"
 #include "supervisor/lifecycle.h"
 
@@ -140,6 +141,9 @@ int super_set_up(struct super *s, int argc, char **argv)
     board_attach(&s->board, page, argc == 2 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0);
     board_take_rows(&s->board);
     s->vm.board = &s->board;
+    r = hold_init(&s->vm.hold);
+    if (r < 0)
+        return r;
     s->vm.end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->vm.end_fd < 0)
         return -errno;
@@ -166,6 +170,7 @@ static int take_config(const Bulkhead__Envelope *e, struct super_config *ret)
     ret->vcpus = c->vcpus;
     ret->memory_bytes = c->memory_bytes;
     ret->has_initrd = c->has_initrd;
+    ret->confidential = c->confidential;
     (void)snprintf(ret->append, sizeof(ret->append), "%s", c->append);
     return 0;
 }
@@ -184,8 +189,10 @@ int super_await_config(struct super *s, struct super_config *ret)
 
     if (r == 0)
         r = take_config(m.envelope, ret);
-    if (r == 0)
+    if (r == 0) {
         note_idle(s, m.envelope->configure->idle);
+        s->registry.confidential = ret->confidential;
+    }
     channel_msg_done(&m);
     if (r < 0)
         board_log(&s->board, LOG_LEVEL_ERROR, "no configuration from init: %s", strerror(-r));
@@ -243,7 +250,7 @@ int super_start_hyperv(struct super *s, const struct super_config *config,
     c->tsc_khz = guest->tsc_khz;
     c->tsc_invariant = guest->tsc_invariant;
     c->board = &s->board;
-    s->registry.captures.refused = c->confidential;
+    c->confidential = config->confidential;
     s->registry.history.confidential = c->confidential;
     s->registry.tracing.refused = c->confidential;
     c->history = &s->registry.history;
@@ -281,6 +288,29 @@ static void on_outbox_retry(evutil_socket_t fd, short what, void *self)
     (void)fd;
     (void)what;
     deliver_messages(self);
+}
+
+static void on_still(evutil_socket_t fd, short what, void *self)
+{
+    struct super *s = self;
+    uint64_t rings;
+
+    (void)what;
+    (void)!read(fd, &rings, sizeof(rings));
+    debugger_still(&s->registry);
+}
+
+static int listen_to_hold(struct super *s)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < s->vm.memory.n_ranges; i++)
+        bytes += s->vm.memory.ranges[i].len;
+    debugger_init(&s->registry, &s->vm.hold, s->vm.hold.n_vcpus, bytes);
+    if (s->vm.traps)
+        debugger_use_traps(&s->registry, &s->vm.memory);
+    s->still = event_new(s->base, s->vm.hold.still_fd, EV_READ | EV_PERSIST, on_still, s);
+    return s->still == NULL || event_add(s->still, NULL) < 0 ? -ENOMEM : 0;
 }
 
 static int listen_to_outbox(struct super *s)
@@ -393,6 +423,7 @@ static int make_loop(struct super *s)
                                                  .cannot_start = on_cannot_start,
                                                  .lost_init = on_lost_init,
                                                  .self = s};
+    int r;
 
     s->base = new_base();
     if (s->base == NULL)
@@ -400,7 +431,8 @@ static int make_loop(struct super *s)
     s->ended = event_new(s->base, s->vm.end_fd, EV_READ, on_ended, s);
     if (s->ended == NULL || event_add(s->ended, NULL) < 0 || listen_to_outbox(s) < 0)
         return -ENOMEM;
-    return registry_init(&s->registry, s->base, &s->board, &callbacks);
+    r = registry_init(&s->registry, s->base, &s->board, &callbacks);
+    return r < 0 ? r : listen_to_hold(s);
 }
 
 int super_run(struct super *s)

@@ -20,7 +20,7 @@ struct super {
     struct registry registry;
     struct hv_config hv_config;
     struct event_base *base;
-    struct event *ended, *outbox, *outbox_retry;
+    struct event *ended, *outbox, *outbox_retry, *still;
     void (*made_loop)(void *self);   /* before the loop runs; may be NULL */
     void (*all_running)(void *self); /* the devices serve: let the guest run */
     void *self;
@@ -31,6 +31,7 @@ struct super_config {
     unsigned vcpus;
     uint64_t memory_bytes;
     bool has_initrd;
+    bool confidential;
     char append[2048];
 };
 

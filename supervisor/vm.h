@@ -14,6 +14,7 @@
 #include "ipc/trace.h"
 #include "supervisor/exit/crb_front.h"
 #include "supervisor/hyperv/hv.h"
+#include "supervisor/vcpu/hold.h"
 
 struct vm {
     /* Constant once the threads run. */
@@ -24,6 +25,8 @@ struct vm {
     struct crb_front crb;
     struct gmem memory; /* the guest's RAM */
     struct hv hv;       /* has a lock of its own */
+    struct hold hold;   /* the same */
+    bool traps;         /* a debugger's breaks are instructions: supervisor/traps.h */
     int end_fd;         /* eventfd: the VM has ended; the loop reads it */
 
     _Atomic uint32_t ended; /* Bulkhead__GuestEnd; the first to end it wins */

@@ -92,8 +92,9 @@ struct worker {
     struct region region;
     const struct sbx_filter *filter; /* as ops; setup() may choose another of the same process */
     uint32_t generation;
-    uint64_t poison; /* request id; 0: none */
-    bool parked;     /* serve only the device's own error */
+    uint64_t poison;   /* request id; 0: none */
+    bool parked;       /* serve only the device's own error */
+    bool confidential; /* nothing of the guest's is shown to anybody */
     /* Id (bit 63 set) of what a second thread is executing; 0: nothing. Under lock. */
     uint64_t background;
     /* The last answer per slot: part of every commit. */

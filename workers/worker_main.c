@@ -150,6 +150,7 @@ static int await_activate(struct worker *w)
     }
     w->poison = activate->poison;
     w->parked = activate->parked;
+    w->confidential = activate->confidential;
     channel_msg_done(&m);
     return 0;
 }

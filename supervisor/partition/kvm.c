@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/cpu.h"
 #include "base/fd.h"
 #include "base/mem.h"
 
@@ -54,6 +55,8 @@ static uint32_t combined_capabilities(int kvm_fd)
         have |= PARTITION_CAP_MSR_EXIT;
     if ((sync & KVM_HYPERCALL_REGS) == KVM_HYPERCALL_REGS)
         have |= PARTITION_CAP_HYPERCALL;
+    if (kvm_extension(kvm_fd, KVM_CAP_SET_GUEST_DEBUG) != 0)
+        have |= PARTITION_CAP_DEBUG;
     if (kvm_extension(kvm_fd, KVM_CAP_IRQFD) != 0 &&
         kvm_extension(kvm_fd, KVM_CAP_IRQ_ROUTING) != 0)
         have |= PARTITION_CAP_VP_IRQ;
@@ -76,6 +79,7 @@ static int read_capabilities(struct kvm_partition *k, int kvm_fd, unsigned n_vcp
     k->base.info.caps = have;
     k->sync_regs =
         ((unsigned long)kvm_extension(kvm_fd, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS) != 0;
+    k->block_irq = (kvm_extension(kvm_fd, KVM_CAP_SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ) != 0;
     k->tsc_deadline = kvm_extension(kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER) != 0;
     return 0;
 }
@@ -95,6 +99,7 @@ static int read_system(struct kvm_partition *k, const struct partition_config *c
     k->base.info.n_vcpus = config->n_vcpus;
     k->base.info.phys_bits = kvm_cpuid_phys_bits(&k->cpuid);
     k->base.info.tsc_invariant = kvm_cpuid_tsc_invariant(&k->cpuid);
+    k->base.info.emulated = cpu_is_emulated();
     return 0;
 }
 
@@ -243,4 +248,7 @@ const struct partition_ops partition_kvm_ops = {
     .vcpu_tsc = kvm_vcpu_tsc,
     .vcpu_kick = kvm_vcpu_kick,
     .vcpu_diagnose = kvm_vcpu_diagnose,
+    .vcpu_get_regs = kvm_vcpu_get_regs,
+    .vcpu_set_regs = kvm_vcpu_set_regs,
+    .vcpu_set_debug = kvm_vcpu_set_debug,
 };

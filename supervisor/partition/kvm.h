@@ -6,6 +6,7 @@
  *   kvm_vcpu.c   making a vCPU and its first state
  *   kvm_run.c    running it
  *   kvm_hypercall.c  the hypercall page, and how hypercalls arrive
+ *   kvm_debug.c  its registers, and what stops it for a debugger
  *   kvm_vp_irq.c interrupts of virtual processors
  */
 #pragma once
@@ -50,6 +51,7 @@ struct kvm_partition {
     size_t run_len;
     pid_t pid;
     bool sync_regs; /* registers can be had in the run mapping */
+    bool block_irq; /* a step goes into no interrupt's handler */
     bool tsc_deadline;
     pthread_mutex_t vp_irq_lock;
     uint8_t vp_vectors[PARTITION_MAX_VCPUS]; /* 0: none; under vp_irq_lock */
@@ -71,6 +73,12 @@ void kvm_vcpu_finish_msr(struct vcpu *v, uint64_t data, bool fault);
 int MUST_USE kvm_vcpu_accept_msr(struct vcpu *v, bool *ret_long_mode);
 uint64_t kvm_vcpu_tsc(const struct vcpu *v);
 int MUST_USE kvm_vcpu_diagnose(struct vcpu *v, struct vcpu_diagnosis *ret);
+
+int MUST_USE kvm_vcpu_get_regs(struct vcpu *v, struct guest_regs *ret);
+int MUST_USE kvm_vcpu_set_regs(struct vcpu *v, const struct guest_regs *regs);
+int MUST_USE kvm_vcpu_set_debug(struct vcpu *v, const struct guest_break *breaks, unsigned n,
+                                bool step);
+void kvm_debug_exit(const struct kvm_vcpu *v, struct vm_exit *ret);
 
 /*
  * Have registers copied to the run mapping, on the way out of a run that enters no guest code. An

@@ -152,6 +152,9 @@ static void on_exit_reason(struct kvm_vcpu *v, struct vm_exit *ret)
     case KVM_EXIT_X86_WRMSR:
         on_msr(v, true, ret);
         break;
+    case KVM_EXIT_DEBUG:
+        kvm_debug_exit(v, ret);
+        break;
     case KVM_EXIT_HLT:
         *ret = (struct vm_exit){.kind = EXIT_HALT};
         break;

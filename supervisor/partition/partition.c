@@ -220,3 +220,21 @@ int vcpu_diagnose(struct vcpu *v, struct vcpu_diagnosis *ret)
 {
     return v->partition->ops->vcpu_diagnose(v, ret);
 }
+
+int vcpu_get_regs(struct vcpu *v, struct guest_regs *ret)
+{
+    return v->partition->ops->vcpu_get_regs(v, ret);
+}
+
+int vcpu_set_regs(struct vcpu *v, const struct guest_regs *regs)
+{
+    return v->partition->ops->vcpu_set_regs(v, regs);
+}
+
+int vcpu_set_debug(struct vcpu *v, const struct guest_break *breaks, unsigned n, bool step)
+{
+    assert(n <= GUEST_BREAKS_MAX);
+    if ((v->partition->info.caps & PARTITION_CAP_DEBUG) == 0)
+        return -EOPNOTSUPP;
+    return v->partition->ops->vcpu_set_debug(v, breaks, n, step);
+}

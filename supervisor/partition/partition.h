@@ -11,7 +11,8 @@
  * sets up, and all descriptors and mappings are made there: see run-time system calls below.
  *
  * Run-time system calls, for the supervisor's filter (kvm backend):
- *   ioctl KVM_RUN (0xae80)   vcpu_run, vcpu_diagnose, vcpu_accept_msr: on the vCPU descriptors only
+ *   ioctl KVM_RUN (0xae80)   vcpu_run, vcpu_get_regs, vcpu_diagnose, vcpu_accept_msr: on the vCPU descriptors only
+ *   ioctl KVM_SET_GUEST_DEBUG (0x4048ae9b)   vcpu_set_debug: on the vCPU descriptors only
  *   ioctl KVM_SET_GSI_ROUTING (0x4008ae6a)   partition_vp_irq_route: on the VM's descriptor only
  *   futex                    the lock of partition_vp_irq_route
  *   gettid                   vcpu_bind, unless it is called before the filter
@@ -30,6 +31,7 @@
 
 #include "base/gmem.h"
 #include "base/macro.h"
+#include "ipc/guest_regs.h"
 
 struct partition;
 struct vcpu;
@@ -53,6 +55,7 @@ enum partition_cap {
     PARTITION_CAP_MSR_EXIT = 1u << 4,         /* MSRs from 0x40000000 to 0x400001ff exit */
     PARTITION_CAP_HYPERCALL = 1u << 5,        /* hypercalls exit */
     PARTITION_CAP_VP_IRQ = 1u << 6,           /* partition_vp_irq_add and _route work */
+    PARTITION_CAP_DEBUG = 1u << 7,            /* vcpu_set_debug works */
 };
 
 enum partition_backend {
@@ -71,6 +74,7 @@ struct partition_info {
     bool tsc_invariant; /* it runs at one rate, whatever the processor does */
     unsigned phys_bits; /* of a guest physical address */
     unsigned n_vcpus;
+    bool emulated; /* the processor is QEMU's: debug registers stop no guest on it */
 };
 
 enum exit_kind {
@@ -80,6 +84,7 @@ enum exit_kind {
     EXIT_HALT,      /* HLT; only without PARTITION_CAP_LAPIC_IN_BACKEND */
     EXIT_SHUTDOWN,  /* triple fault: the vCPU cannot go on */
     EXIT_CANCELED,  /* vcpu_kick, or another signal: look at your flags and run again */
+    EXIT_DEBUG,     /* what vcpu_set_debug asked for */
     EXIT_FATAL,     /* the backend cannot run this vCPU any more */
 };
 
@@ -112,6 +117,11 @@ struct vm_hypercall {
     bool long_mode;  /* by 64-bit code */
 };
 
+/* Which of the breaks of vcpu_set_debug it came upon; all bits 0: it has made one step. */
+struct vm_debug {
+    uint32_t breaks; /* mask of their numbers */
+};
+
 enum fatal_reason {
     FATAL_ENTRY,    /* the processor refused to enter the guest; info: hardware's reason */
     FATAL_INTERNAL, /* the backend gave up, an instruction it cannot emulate first of all;
@@ -131,6 +141,7 @@ struct vm_exit {
         struct vm_access access;       /* EXIT_ACCESS */
         struct vm_msr msr;             /* EXIT_MSR */
         struct vm_hypercall hypercall; /* EXIT_HYPERCALL */
+        struct vm_debug debug;         /* EXIT_DEBUG */
         struct vm_fatal fatal;         /* EXIT_FATAL */
     };
 };
@@ -293,3 +304,20 @@ void vcpu_kick(struct vcpu *v);
  * (kvm on AMD: a triple fault has already put the vCPU into its INIT state, rip 0xfff0.)
  */
 int MUST_USE vcpu_diagnose(struct vcpu *v, struct vcpu_diagnosis *ret);
+
+/*
+ * Read the registers after EXIT_CANCELED or EXIT_DEBUG. -EOPNOTSUPP when the backend does not know, or -EIO;
+ * *ret untouched.
+ */
+int MUST_USE vcpu_get_regs(struct vcpu *v, struct guest_regs *ret);
+
+/* After vcpu_get_regs(), and no run since: the guest goes on with these, as far as GUEST_WRITABLE. -EIO. */
+int MUST_USE vcpu_set_regs(struct vcpu *v, const struct guest_regs *regs);
+
+/*
+ * Exit when the vCPU comes upon one of n breaks, at most GUEST_BREAKS_MAX and each one that fits; and after one
+ * instruction, with step. The guest's own debug registers rest meanwhile. -EOPNOTSUPP without PARTITION_CAP_DEBUG, or
+ * what the kernel said.
+ */
+int MUST_USE vcpu_set_debug(struct vcpu *v, const struct guest_break *breaks, unsigned n,
+                            bool step);

@@ -41,6 +41,9 @@ struct partition_ops {
     uint64_t (*vcpu_tsc)(const struct vcpu *v);
     void (*vcpu_kick)(struct vcpu *v);
     int (*vcpu_diagnose)(struct vcpu *v, struct vcpu_diagnosis *ret);
+    int (*vcpu_get_regs)(struct vcpu *v, struct guest_regs *ret);
+    int (*vcpu_set_regs)(struct vcpu *v, const struct guest_regs *regs);
+    int (*vcpu_set_debug)(struct vcpu *v, const struct guest_break *breaks, unsigned n, bool step);
 };
 
 struct vcpu {

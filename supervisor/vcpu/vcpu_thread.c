@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "supervisor/exit/forward.h"
+#include "supervisor/traps.h"
 
 static void end_triple_fault(struct vcpu_thread *t)
 {
@@ -32,11 +33,65 @@ static void on_msr(struct vcpu_thread *t, const struct vm_msr *msr)
     vcpu_finish_msr(t->vcpu, data, r < 0);
 }
 
+/* Between two instructions: whoever wants the vCPU to stand, or to run otherwise, has his way. */
+static void look_at_hold(struct vcpu_thread *t, uint64_t rewind)
+{
+    struct hold *h = &t->vm->hold;
+    struct guest_regs regs = {0};
+    struct hold_debug debug;
+
+    if (hold_is_wanted(h, t->index)) {
+        (void)!vcpu_get_regs(t->vcpu, &regs); /* a backend that does not know them shows none */
+        regs.v[GUEST_RIP] -= rewind;
+        if ((hold_stand(h, t->index, &regs) || rewind != 0) && vcpu_set_regs(t->vcpu, &regs) < 0)
+            board_log(t->vm->board, LOG_LEVEL_WARN, "vCPU %u: the kernel takes no registers",
+                      t->index);
+    }
+    if (hold_take_debug(h, t->index, &debug) &&
+        vcpu_set_debug(t->vcpu, debug.breaks, debug.n_breaks, debug.step) < 0)
+        board_log(t->vm->board, LOG_LEVEL_WARN, "vCPU %u: the kernel sets no breakpoints",
+                  t->index);
+}
+
+static void on_debug(struct vcpu_thread *t, const struct vm_debug *debug)
+{
+    const struct hold_debug *d = &t->vm->hold.vcpus[t->index].taken; /* ours alone while we run */
+    struct hold_hit hit = {.event = HOLD_STEP, .vcpu = t->index};
+
+    for (unsigned i = 0; i < d->n_breaks; i++) {
+        if ((debug->breaks & 1u << i) == 0)
+            continue;
+        hit.event = d->breaks[i].kind == GUEST_BREAK_EXECUTE ? HOLD_BREAK : HOLD_WATCH;
+        hit.address = d->breaks[i].address;
+    }
+    (void)hold_report(&t->vm->hold, &hit); /* nobody's any more: it goes on */
+    look_at_hold(t, 0);
+}
+
+static bool is_trap(const struct vcpu_thread *t, const struct vm_access *a)
+{
+    return t->vm->traps && a->space == ACCESS_IO && a->write && a->addr == TRAP_PORT &&
+           a->size == 1;
+}
+
+/* In the place of an instruction, which is to be executed later: we go back to it. */
+static void on_trap(struct vcpu_thread *t)
+{
+    const struct hold_hit hit = {.event = HOLD_BREAK, .vcpu = t->index};
+
+    vcpu_finish(t->vcpu, 0);
+    if (hold_report(&t->vm->hold, &hit)) /* else it is the guest's own, and means nothing */
+        look_at_hold(t, TRAP_BYTES);
+}
+
 static void answer(struct vcpu_thread *t, const struct vm_exit *e)
 {
     switch (e->kind) {
     case EXIT_ACCESS:
-        vcpu_finish(t->vcpu, access_answer(t->vm, t->index, &e->access, &t->rows));
+        if (is_trap(t, &e->access))
+            on_trap(t);
+        else
+            vcpu_finish(t->vcpu, access_answer(t->vm, t->index, &e->access, &t->rows));
         break;
     case EXIT_MSR:
         on_msr(t, &e->msr);
@@ -50,8 +105,13 @@ static void answer(struct vcpu_thread *t, const struct vm_exit *e)
     case EXIT_FATAL:
         end_fatal(t, &e->fatal);
         break;
-    case EXIT_HALT:
+    case EXIT_DEBUG:
+        on_debug(t, &e->debug);
+        break;
     case EXIT_CANCELED:
+        look_at_hold(t, 0);
+        break;
+    case EXIT_HALT:
         break;
     }
 }
@@ -70,6 +130,7 @@ static uint64_t id_of(const struct vm_exit *e)
     case EXIT_FATAL:
     case EXIT_HALT:
     case EXIT_CANCELED:
+    case EXIT_DEBUG:
     default:
         return 0;
     }
@@ -95,6 +156,9 @@ static void run_once(struct vcpu_thread *t)
     out_ns = clock_now_ns();
     board_inc(t->exits);
     answer(t, &e);
+    if (e.kind == EXIT_CANCELED ||
+        e.kind == EXIT_DEBUG) /* how long a guest stood is no answer's time */
+        return;
     took_ns = clock_now_ns() - out_ns;
     board_took(t->answers, took_ns);
     if (trace_is_on(&t->vm->traces[t->index]))

@@ -7,6 +7,7 @@
 
 #include "supervisor/exit/access.h"
 #include "supervisor/partition/partition.h"
+#include "supervisor/vcpu/hold.h"
 #include "supervisor/vcpu/start_gate.h"
 #include "supervisor/vm.h"
 

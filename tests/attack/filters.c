@@ -24,7 +24,7 @@
 
 extern const struct sbx_profile sbx_profile_supervisor, sbx_profile_chipset, sbx_profile_vtpm,
     sbx_profile_vmbus, sbx_profile_storage, sbx_profile_storage_plain, sbx_profile_net,
-    sbx_profile_diag;
+    sbx_profile_diag, sbx_profile_debug;
 
 enum {
     MAX_INSNS = 4096,
@@ -288,6 +288,7 @@ int main(void)
         {&sbx_profile_storage_plain, &storage_plain_filter},
         {&sbx_profile_net,           &net_filter          },
         {&sbx_profile_diag,          &diag_filter         },
+        {&sbx_profile_debug,         &debug_filter        },
     };
     bool ok = true;
 

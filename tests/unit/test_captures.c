@@ -84,14 +84,6 @@ START_TEST(only_a_nic_is_captured)
 }
 END_TEST
 
-START_TEST(a_confidential_vm_is_not_captured)
-{
-    captures.refused = true;
-    ck_assert_int_eq(captures_set(&captures, NIC, BYTES, NOW_NS), -EPERM);
-    expect(0, 0, 0);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("captures");
@@ -104,7 +96,6 @@ int main(void)
     tcase_add_test(tests, what_is_asked_for_again_goes_on);
     tcase_add_test(tests, a_capture_is_ended);
     tcase_add_loop_test(tests, only_a_nic_is_captured, 0, 4);
-    tcase_add_test(tests, a_confidential_vm_is_not_captured);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -144,13 +144,13 @@ START_TEST(a_port_is_between_the_supervisor_and_its_owner_alone)
 }
 END_TEST
 
-START_TEST(only_storage_and_net_among_workers_reach_guest_memory_and_none_kvm)
+START_TEST(only_storage_net_and_debug_among_workers_reach_guest_memory_and_none_kvm)
 {
     for (int p = 0; p < PROCESS_COUNT; p++) {
         bool wanted = p == PROCESS_SUPERVISOR;
 
         ck_assert(has((enum process)p, OBJECT_RAM) ==
-                  (wanted || p == PROCESS_STORAGE || p == PROCESS_NET));
+                  (wanted || p == PROCESS_STORAGE || p == PROCESS_NET || p == PROCESS_DEBUG));
         ck_assert(has((enum process)p, OBJECT_KVM) == wanted);
         ck_assert(has((enum process)p, OBJECT_KERNEL) == wanted);
         ck_assert(has((enum process)p, OBJECT_INITRD) == wanted);
@@ -302,7 +302,7 @@ int main(void)
     tcase_add_test(c, diag_reads_every_board);
     tcase_add_test(c, a_worker_with_a_port_has_a_region_that_the_supervisor_reads);
     tcase_add_test(c, a_port_is_between_the_supervisor_and_its_owner_alone);
-    tcase_add_test(c, only_storage_and_net_among_workers_reach_guest_memory_and_none_kvm);
+    tcase_add_test(c, only_storage_net_and_debug_among_workers_reach_guest_memory_and_none_kvm);
     tcase_add_test(c, only_diag_hears_operators);
     tcase_add_test(c, only_the_vtpm_and_the_guest_share_the_crb);
     tcase_add_test(c, only_storage_reaches_the_disks);

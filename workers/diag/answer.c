@@ -165,6 +165,11 @@ void answer_next(struct question *q, const struct board_page *const boards[PROCE
     case BULKHEAD__ADMIN_CALL__VERB__CAPTURE:
         capture_answer_next(&q->capture, ret);
         return;
+    case BULKHEAD__ADMIN_CALL__VERB__REGISTERS:
+    case BULKHEAD__ADMIN_CALL__VERB__DUMP:
+    case BULKHEAD__ADMIN_CALL__VERB__GDB:
+        debug_answer_next(&q->debug, ret);
+        return;
     case BULKHEAD__ADMIN_CALL__VERB__AUDIT:
         audit_answer_next(&q->audit, ret);
         return;
@@ -185,6 +190,8 @@ void answer_next(struct question *q, const struct board_page *const boards[PROCE
     case BULKHEAD__ADMIN_CALL__VERB__REVIVE:
     case BULKHEAD__ADMIN_CALL__VERB__DISK:
     case BULKHEAD__ADMIN_CALL__VERB__LINK:
+    case BULKHEAD__ADMIN_CALL__VERB__PAUSE:
+    case BULKHEAD__ADMIN_CALL__VERB__RESUME:
     case _BULKHEAD__ADMIN_CALL__VERB_IS_INT_SIZE:
     default:
         answer_end("no such question", ret);

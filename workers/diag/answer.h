@@ -13,6 +13,7 @@
 #include "base/macro.h"
 #include "workers/diag/audit.h"
 #include "workers/diag/capture.h"
+#include "workers/diag/debug.h"
 #include "workers/diag/inspect.h"
 #include "workers/diag/logs.h"
 #include "workers/diag/metrics.h"
@@ -36,6 +37,7 @@ struct question {
     struct records_answer records;
     struct metrics_cursor metrics;
     struct trace_answer trace;
+    struct debug_answer debug;
 };
 
 struct datagram {

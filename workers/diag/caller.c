@@ -6,19 +6,24 @@
 
 /* What is not here, nobody may. */
 static const struct rule rules[] = {
-    [BULKHEAD__ADMIN_CALL__VERB__PS] = {"ps",      ROLE_VIEWER,   true },
-    [BULKHEAD__ADMIN_CALL__VERB__INSPECT] = {"inspect", ROLE_VIEWER,   true },
-    [BULKHEAD__ADMIN_CALL__VERB__LOGS] = {"logs",    ROLE_OPERATOR, true },
-    [BULKHEAD__ADMIN_CALL__VERB__RESTART] = {"restart", ROLE_OPERATOR, true },
-    [BULKHEAD__ADMIN_CALL__VERB__REVIVE] = {"revive",  ROLE_OPERATOR, true },
-    [BULKHEAD__ADMIN_CALL__VERB__DISK] = {"disk",    ROLE_OPERATOR, true },
-    [BULKHEAD__ADMIN_CALL__VERB__LINK] = {"link",    ROLE_OPERATOR, true },
-    [BULKHEAD__ADMIN_CALL__VERB__CAPTURE] = {"pcap",    ROLE_DEBUGGER, false},
-    [BULKHEAD__ADMIN_CALL__VERB__EVENTS] = {"events",  ROLE_VIEWER,   true },
-    [BULKHEAD__ADMIN_CALL__VERB__CRASHES] = {"crashes", ROLE_OPERATOR, true },
-    [BULKHEAD__ADMIN_CALL__VERB__TRACE] = {"trace",   ROLE_OPERATOR, false},
-    [BULKHEAD__ADMIN_CALL__VERB__METRICS] = {"metrics", ROLE_VIEWER,   true },
-    [BULKHEAD__ADMIN_CALL__VERB__AUDIT] = {"audit",   ROLE_OPERATOR, true },
+    [BULKHEAD__ADMIN_CALL__VERB__PS] = {"ps",        ROLE_VIEWER,   true },
+    [BULKHEAD__ADMIN_CALL__VERB__INSPECT] = {"inspect",   ROLE_VIEWER,   true },
+    [BULKHEAD__ADMIN_CALL__VERB__LOGS] = {"logs",      ROLE_OPERATOR, true },
+    [BULKHEAD__ADMIN_CALL__VERB__RESTART] = {"restart",   ROLE_OPERATOR, true },
+    [BULKHEAD__ADMIN_CALL__VERB__REVIVE] = {"revive",    ROLE_OPERATOR, true },
+    [BULKHEAD__ADMIN_CALL__VERB__DISK] = {"disk",      ROLE_OPERATOR, true },
+    [BULKHEAD__ADMIN_CALL__VERB__LINK] = {"link",      ROLE_OPERATOR, true },
+    [BULKHEAD__ADMIN_CALL__VERB__CAPTURE] = {"pcap",      ROLE_DEBUGGER, false},
+    [BULKHEAD__ADMIN_CALL__VERB__EVENTS] = {"events",    ROLE_VIEWER,   true },
+    [BULKHEAD__ADMIN_CALL__VERB__CRASHES] = {"crashes",   ROLE_OPERATOR, true },
+    [BULKHEAD__ADMIN_CALL__VERB__TRACE] = {"trace",     ROLE_OPERATOR, false},
+    [BULKHEAD__ADMIN_CALL__VERB__METRICS] = {"metrics",   ROLE_VIEWER,   true },
+    [BULKHEAD__ADMIN_CALL__VERB__AUDIT] = {"audit",     ROLE_OPERATOR, true },
+    [BULKHEAD__ADMIN_CALL__VERB__PAUSE] = {"pause",     ROLE_DEBUGGER, false},
+    [BULKHEAD__ADMIN_CALL__VERB__RESUME] = {"resume",    ROLE_DEBUGGER, false},
+    [BULKHEAD__ADMIN_CALL__VERB__REGISTERS] = {"registers", ROLE_DEBUGGER, false},
+    [BULKHEAD__ADMIN_CALL__VERB__DUMP] = {"dump",      ROLE_DEBUGGER, false},
+    [BULKHEAD__ADMIN_CALL__VERB__GDB] = {"gdb",       ROLE_DEBUGGER, false},
 };
 
 const struct rule *rule_of(Bulkhead__AdminCall__Verb verb)

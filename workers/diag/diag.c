@@ -66,11 +66,13 @@ static int on_reply(void *self, struct channel_msg *m)
     for (unsigned i = 0; i < DIAG_SESSIONS; i++) {
         struct session *s = &d->sessions[i];
 
-        if (s->state == SESSION_WAITING && s->tag == reply->tag) {
-            session_reply(s, reply->error);
-            break;
+        if ((s->state == SESSION_WAITING || session_debugs(s)) && s->tag == reply->tag) {
+            session_reply(s, reply);
+            return 0;
         }
     }
+    if (reply->session != 0) /* whoever wanted to debug has left */
+        debug_tell_end(d, reply->session);
     return 0; /* nobody waits for it any more: fine */
 }
 
@@ -127,7 +129,7 @@ int diag_init(struct diag *d, int listener, int control)
                      d) < 0 ||
         evtimer_assign(&d->tick, d->base, on_tick, d) < 0)
         return -EINVAL;
-    return 0;
+    return debug_init(d);
 }
 
 int diag_let_in(struct diag *d, int listener, const struct tls_page *page, const char **ret_why)

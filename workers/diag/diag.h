@@ -66,6 +66,7 @@ struct diag {
     const struct trace_ring *traces[PROCESS_COUNT]; /* the same; NULL: it has none */
     struct capture_wish wishes[NETS_MAX];
     struct trace_wish trace_wish;
+    struct debug_link debug;
     int listener, control; /* inherited, kept open */
     struct event accepting, from_supervisor, tick;
     struct session sessions[DIAG_SESSIONS];

@@ -32,12 +32,6 @@ static void local_closed(struct session *s)
     l->session = NULL;
 }
 
-static const struct carrier local_carrier = {
-    .send = local_send,
-    .wait = local_wait,
-    .closed = local_closed,
-};
-
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct local *l = arg;
@@ -45,6 +39,31 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     session_resume(l->session);
+}
+
+static void local_hear(struct session *s)
+{
+    struct local *l = s->carried;
+
+    (void)event_add(&l->readable, NULL);
+}
+
+static const struct carrier local_carrier = {
+    .send = local_send,
+    .wait = local_wait,
+    .hear = local_hear,
+    .closed = local_closed,
+};
+
+/* Whoever does not listen to a debugger keeps it from talking: the socket fills. */
+static void take_data(struct local *l, const Bulkhead__AdminCall *call)
+{
+    int r = session_data(l->session, call->data.data, call->data.len);
+
+    if (r == -EAGAIN)
+        (void)event_del(&l->readable);
+    else if (r < 0)
+        session_close(l->session);
 }
 
 static void on_readable(evutil_socket_t number, short what, void *arg)
@@ -59,6 +78,11 @@ static void on_readable(evutil_socket_t number, short what, void *arg)
     (void)what;
     if (r == -EAGAIN)
         return;
+    if (r == 0 && session_debugs(s) && call->verb == BULKHEAD__ADMIN_CALL__VERB__GDB && fd < 0) {
+        take_data(l, call);
+        bulkhead__admin_call__free_unpacked(call, NULL);
+        return;
+    }
     if (r < 0 || s->state != SESSION_IDLE) { /* gone, nonsense, or talks while it is our turn */
         if (r != -EPIPE && r != -ECONNRESET)
             board_inc(s->diag->row_dropped);

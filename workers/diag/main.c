@@ -95,6 +95,9 @@ static int setup(void *self, struct worker *w)
         r = worker_map(w, OBJECT_AUDIT, 0, &audit);
     if (r < 0)
         return r;
+    d->debug.stream = worker_fd(w, OBJECT_DEBUG, 1);
+    if (d->debug.stream < 0)
+        return d->debug.stream;
     d->capture = capture;
     d->records = records;
     d->audit.page = audit;
@@ -104,7 +107,10 @@ static int setup(void *self, struct worker *w)
 
 static int run(void *self, struct worker *w)
 {
-    return diag_run(self, &w->board) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    struct diag *d = self;
+
+    d->confidential = w->confidential;
+    return diag_run(d, &w->board) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static const struct worker_ops diag_ops = {

@@ -24,6 +24,8 @@ static const struct {
     [SHAPE_EVENTS] = {"text/event-stream", "", "data: ", "", "\n\n", ""},
     [SHAPE_METRICS] = {METRICS_OPEN_TYPE, "", "", "", "", ""},
     [SHAPE_METRICS_PLAIN] = {METRICS_PLAIN_TYPE, "", "", "", "", ""},
+    [SHAPE_BYTES] = {"application/octet-stream", "", "", "", "", ""},
+    [SHAPE_TEXT] = {"application/json", "", "", "", "", ""},
     [SHAPE_FRAMES] = {"application/x-protobuf", "", "", "", "", ""},
 };
 /* clang-format on */
@@ -106,6 +108,8 @@ int reply_elements(enum shape shape, const Bulkhead__AdminAnswer *a, bool *first
     if (shape == SHAPE_TRACE)
         return add_trace(shape, a, first, to);
 
+    if (a->data.len > 0 && evbuffer_add(to, a->data.data, a->data.len) < 0)
+        r = -ENOMEM;
     for (size_t i = 0; r == 0 && i < a->n_processes; i++)
         r = add_element(shape, NULL, admin_process_json(a->processes[i]), first, to);
     for (size_t i = 0; r == 0 && i < a->n_values; i++)

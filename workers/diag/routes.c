@@ -225,6 +225,15 @@ void routed_done(struct routed *r)
     r->unpacked = NULL;
 }
 
+static const char *fill_nothing(struct routed *r, const char *part, const struct evkeyvalq *query,
+                                struct evbuffer *body)
+{
+    (void)r;
+    (void)part;
+    (void)query;
+    return evbuffer_get_length(body) == 0 ? NULL : "nothing is to be sent with it";
+}
+
 /* --- the table --- */
 
 #define VERB(name) BULKHEAD__ADMIN_CALL__VERB__##name
@@ -248,6 +257,10 @@ const struct route routes[] = {
     {EVHTTP_REQ_POST, "/v1/processes/*/revive",  NULL,         VERB(REVIVE),  SHAPE_DONE,   fill_process},
     {EVHTTP_REQ_POST, "/v1/nics/*/link",         NULL,         VERB(LINK),    SHAPE_DONE,   fill_link},
     {EVHTTP_REQ_POST, "/v1/disks",               NULL,         VERB(DISK),    SHAPE_DONE,   fill_disk},
+    {EVHTTP_REQ_POST, "/v1/vm/pause",            NULL,         VERB(PAUSE),   SHAPE_DONE,   fill_nothing},
+    {EVHTTP_REQ_POST, "/v1/vm/resume",           NULL,         VERB(RESUME),  SHAPE_DONE,   fill_nothing},
+    {EVHTTP_REQ_GET,  "/v1/vm/registers",        NULL,         VERB(REGISTERS), SHAPE_TEXT, NULL},
+    {EVHTTP_REQ_GET,  "/v1/vm/dump",             NULL,         VERB(DUMP),    SHAPE_BYTES,  NULL},
     {EVHTTP_REQ_POST, "/v1/call",                NULL,         VERB(NONE),    SHAPE_FRAMES, fill_call},
     {.path = NULL},
 };

@@ -19,6 +19,8 @@ enum shape {
     SHAPE_EVENTS,        /* the same, as they come: text/event-stream */
     SHAPE_METRICS,       /* OpenMetrics text */
     SHAPE_METRICS_PLAIN, /* the older format */
+    SHAPE_BYTES,         /* the debug worker's bytes as they are: an ELF core */
+    SHAPE_TEXT,          /* the same, of JSON */
     SHAPE_FRAMES, /* AdminAnswer as root's get it, each after its length: four bytes, little-endian */
 };
 

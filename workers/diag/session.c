@@ -38,6 +38,18 @@ bool session_watches(const struct session *s)
     return session_captures(s) || session_traces(s);
 }
 
+bool session_debugs(const struct session *s)
+{
+    return (s->state == SESSION_WAITING || s->state == SESSION_ANSWERING) &&
+           debug_kind_of(s->question.verb) != BULKHEAD__DEBUG_KIND__DEBUG_NONE;
+}
+
+/* Does it go on for as long as the operator reads? */
+static bool is_stream(const struct session *s)
+{
+    return session_watches(s) || session_debugs(s);
+}
+
 /* --- answers --- */
 
 /* Hand over what was made. False: it waits, or the session is closed. */
@@ -60,6 +72,7 @@ static bool send_made(struct session *s)
 /* Whoever carries it may close the session now: nothing is done to it after this. */
 static void finish(struct session *s)
 {
+    debug_leave(s);
     become_idle(s);
     if (s->carrier->answered != NULL)
         s->carrier->answered(s);
@@ -76,14 +89,18 @@ static void send_answer(struct session *s)
             answer_next(&s->question, s->diag->boards, &s->datagram);
             set_deadline(s, DIAG_READ_MS);
         }
-        if (s->datagram.len == 0 || !send_made(s))
+        if (s->datagram.len == 0) {
+            debug_await(s);
+            return;
+        }
+        if (!send_made(s))
             return;
         if (s->datagram.last) {
             finish(s);
             return;
         }
     }
-    if (!s->question.follow || session_watches(s))
+    if (!s->question.follow || is_stream(s))
         s->carrier->wait(s); /* the next turn */
 }
 
@@ -247,6 +264,44 @@ static void begin_trace(struct session *s)
     send_answer(s);
 }
 
+/* pause, resume: nothing but the verb. */
+static void ask_for_vm(struct session *s, Bulkhead__AdminRequest__Action action)
+{
+    Bulkhead__AdminRequest request;
+
+    bulkhead__admin_request__init(&request);
+    request.action = action;
+    board_log(s->diag->board, LOG_LEVEL_INFO, "operator: %s the guest",
+              action == BULKHEAD__ADMIN_REQUEST__ACTION__PAUSE ? "pause" : "resume");
+    ask_supervisor(s, &request, -1);
+}
+
+static void ask_for_debug(struct session *s, const Bulkhead__AdminCall *call)
+{
+    Bulkhead__AdminRequest request;
+
+    bulkhead__admin_request__init(&request);
+    request.action = BULKHEAD__ADMIN_REQUEST__ACTION__DEBUG;
+    request.debug = debug_kind_of(call->verb);
+    s->question.follow = true;
+    board_log(s->diag->board, LOG_LEVEL_INFO, "operator: %s", rule_of(call->verb)->name);
+    ask_supervisor(s, &request, -1);
+}
+
+static void begin_debug(struct session *s, uint32_t number)
+{
+    s->state = SESSION_ANSWERING;
+    debug_begin(s, number);
+    send_answer(s);
+}
+
+int session_data(struct session *s, const void *bytes, size_t len)
+{
+    if (s->state != SESSION_ANSWERING || s->question.verb != BULKHEAD__ADMIN_CALL__VERB__GDB)
+        return -EPROTO;
+    return debug_say(s, bytes, len);
+}
+
 static void act(struct session *s, const Bulkhead__AdminCall *call, int fd)
 {
     int process = manifest_find(call->target);
@@ -349,6 +404,17 @@ static void begin(struct session *s, const Bulkhead__AdminCall *call, int fd)
         s->question.metrics.plain = call->plain;
         send_answer(s);
         return;
+    case BULKHEAD__ADMIN_CALL__VERB__PAUSE:
+        ask_for_vm(s, BULKHEAD__ADMIN_REQUEST__ACTION__PAUSE);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__RESUME:
+        ask_for_vm(s, BULKHEAD__ADMIN_REQUEST__ACTION__RESUME);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__REGISTERS:
+    case BULKHEAD__ADMIN_CALL__VERB__DUMP:
+    case BULKHEAD__ADMIN_CALL__VERB__GDB:
+        ask_for_debug(s, call);
+        return;
     case BULKHEAD__ADMIN_CALL__VERB__NONE:
     case _BULKHEAD__ADMIN_CALL__VERB_IS_INT_SIZE:
     default:
@@ -441,6 +507,7 @@ void session_close(struct session *s)
 {
     if (s->state == SESSION_FREE)
         return;
+    debug_leave(s);
     s->state = SESSION_FREE;
     board_set(s->diag->row_sessions, --s->diag->n_sessions);
     s->carrier->closed(s);
@@ -471,14 +538,18 @@ void session_tick(struct session *s, uint64_t now_ns)
     session_close(s);
 }
 
-void session_reply(struct session *s, const char *error)
+void session_reply(struct session *s, const Bulkhead__AdminReply *reply)
 {
+    const char *error = reply->error;
+
     if (error[0] != '\0')
         board_log(s->diag->board, LOG_LEVEL_WARN, "refused: %s", error);
     if (error[0] == '\0' && session_captures(s))
         begin_capture(s);
     else if (error[0] == '\0' && session_traces(s))
         begin_trace(s);
+    else if (error[0] == '\0' && session_debugs(s))
+        begin_debug(s, reply->session);
     else
         end_answer(s, error);
 }

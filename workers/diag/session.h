@@ -14,6 +14,8 @@ struct carrier {
     int (*send)(struct session *s, const struct datagram *d);
     /* Call session_resume() when there is room, and others have had their turn. */
     void (*wait)(struct session *s);
+    /* There is room again for what session_data() refused; may be NULL. */
+    void (*hear)(struct session *s);
     /* The answer is complete; may be NULL. */
     void (*answered)(struct session *s);
     /* The session is free again. */
@@ -46,5 +48,14 @@ bool session_traces(const struct session *s);
 /* One of the two: what comes is looked at often, and waits for nobody. */
 bool session_watches(const struct session *s);
 
-/* The supervisor has answered the request that the session waits for. */
-void session_reply(struct session *s, const char *error);
+/* Is it a debugger's? */
+bool session_debugs(const struct session *s);
+
+/*
+ * Bytes from whoever debugs, on their way to the debug worker. -EAGAIN: they are taken, and no more are before
+ * carrier.hear is called; -EPROTO: no session for bytes, or too many at once.
+ */
+int MUST_USE session_data(struct session *s, const void *bytes, size_t len);
+
+/* The supervisor has answered the request that the session waits for, or ends one that it had granted. */
+void session_reply(struct session *s, const Bulkhead__AdminReply *reply);
