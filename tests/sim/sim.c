@@ -347,6 +347,12 @@ static void add_tick(void *self)
         (void)event_add(e, &period);
 }
 
+static void kick_nobody(void *self, unsigned vcpu)
+{
+    (void)self;
+    (void)vcpu;
+}
+
 int sim_main(struct sim *sim, int argc, char **argv)
 {
     int r = super_set_up(&sim->super, argc, argv);
@@ -362,6 +368,8 @@ int sim_main(struct sim *sim, int argc, char **argv)
         r = start_hyperv(sim);
     if (r == 0)
         r = watch_interrupts(sim);
+    sim->super.vm.hold.kick = kick_nobody;
+    sim->super.vm.hold.n_vcpus = r == 0 && sim->stands ? sim->config.vcpus : 0;
     if (r == 0)
         r = start_threads(sim);
     if (r < 0)

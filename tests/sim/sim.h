@@ -32,7 +32,9 @@ struct sim {
     struct access_rows rows[VPS_MAX];    /* what the vCPUs show */
     uint8_t vectors[VPS_MAX];            /* of the virtual processors' VMBus interrupts */
     bool at_once;                        /* do not wait until all devices serve */
-    _Atomic bool finished;               /* the guest's program has ended */
+    bool
+        stands; /* its vCPUs look at super.vm.hold all the time: the guest can be paused and debugged */
+    _Atomic bool finished; /* the guest's program has ended */
 };
 
 /* What main() of a simulator program returns. Arguments of the test are in config.append. */
