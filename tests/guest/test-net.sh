@@ -20,6 +20,6 @@ serve_names
 for release; do
     echo "LOADS=$([[ $release == bookworm ]] && echo 20 || echo 3)" >>"$work/net-server" # the last one counts
     check_in_guest "net, kernel of $release" net.sh --guest-release "$release" --vcpus "$(vcpus_of "$release")" \
-        --net user,mac=02:12:34:56:78:9a --add "$work/net-server" --add-package ethtool \
+        --net user,loopback,mac=02:12:34:56:78:9a --add "$work/net-server" --add-package ethtool \
         --add-package iperf3
 done

@@ -63,6 +63,17 @@ START_TEST(a_filter_is_heeded)
 }
 END_TEST
 
+START_TEST(whom_a_frame_is_for)
+{
+    ck_assert_int_eq(frame_cast((const uint8_t[]){2, 1, 2, 3, 4, 5}), NIC_DIRECTED);
+    ck_assert_int_eq(frame_cast((const uint8_t[]){1, 0, 0x5e, 0, 0, 1}), NIC_MULTICAST);
+    ck_assert_int_eq(frame_cast((const uint8_t[]){0xff, 0xff, 0xff, 0xff, 0xff, 0xfe}),
+                     NIC_MULTICAST);
+    ck_assert_int_eq(frame_cast((const uint8_t[]){0xff, 0xff, 0xff, 0xff, 0xff, 0xff}),
+                     NIC_BROADCAST);
+}
+END_TEST
+
 /* --- hash --- */
 
 static const struct {
@@ -236,6 +247,7 @@ int main(void)
 
     tcase_add_checked_fixture(c, set_up, NULL);
     tcase_add_test(c, a_filter_is_heeded);
+    tcase_add_test(c, whom_a_frame_is_for);
     tcase_add_test(c, known_hashes_come_out);
     tcase_add_test(c, only_what_was_asked_for_is_hashed);
     tcase_add_test(c, pieces_of_a_datagram_have_no_ports);
