@@ -24,13 +24,15 @@ enum {
 
 static void tell(struct trace_record *r, uint32_t process, uint32_t ring)
 {
-    Bulkhead__TraceBatch batch = BULKHEAD__TRACE_BATCH__INIT;
+    Bulkhead__TraceBatch batch;
     Bulkhead__TraceBatch *list[] = {&batch};
-    Bulkhead__AdminAnswer a = BULKHEAD__ADMIN_ANSWER__INIT;
+    Bulkhead__AdminAnswer a;
     struct trace_json_cursor c = {.answer = &a, .first = ring % 2 == 0};
     json_t *value;
     int n = 0;
 
+    bulkhead__trace_batch__init(&batch);
+    bulkhead__admin_answer__init(&a);
     batch.process = process;
     batch.ring = ring;
     batch.records = (ProtobufCBinaryData){.data = (uint8_t *)r, .len = sizeof(*r)};

@@ -129,10 +129,11 @@ END_TEST
 
 START_TEST(a_jail_that_is_not_what_it_must_be)
 {
-    Bulkhead__Verified body = BULKHEAD__VERIFIED__INIT;
+    Bulkhead__Verified body;
     Bulkhead__Envelope e = BULKHEAD__ENVELOPE__INIT;
     char error[] = "it has capabilities";
 
+    bulkhead__verified__init(&body);
     begin_with_spare();
     history_init(&s.reg.history, &records);
     body.process = PROCESS_VTPM;

@@ -37,9 +37,10 @@ static void expect_json(json_t *is, const char *want)
 START_TEST(an_event_is_a_line)
 {
     char died[] = "died", vtpm[] = "vtpm", crash[] = "crash";
-    Bulkhead__EventRow row = BULKHEAD__EVENT_ROW__INIT;
+    Bulkhead__EventRow row;
     FILE *out = open_text();
 
+    bulkhead__event_row__init(&row);
     row.seq = 3;
     row.time_ns = 1700000000123456789;
     row.event = died;
@@ -60,11 +61,13 @@ END_TEST
 START_TEST(an_event_of_the_vm_has_its_numbers)
 {
     char down[] = "link down", nic[] = "nic";
-    Bulkhead__NumberRow number = BULKHEAD__NUMBER_ROW__INIT;
+    Bulkhead__NumberRow number;
     Bulkhead__NumberRow *numbers[] = {&number};
-    Bulkhead__EventRow row = BULKHEAD__EVENT_ROW__INIT;
+    Bulkhead__EventRow row;
     FILE *out = open_text();
 
+    bulkhead__number_row__init(&number);
+    bulkhead__event_row__init(&row);
     number.name = nic;
     number.value = 1;
     row.event = down;
@@ -81,8 +84,9 @@ END_TEST
 static Bulkhead__CrashRow crash_row(void)
 {
     static char vtpm[] = "vtpm", crash[] = "crash", id[] = "01ab", doing[] = "TPM command";
-    Bulkhead__CrashRow row = BULKHEAD__CRASH_ROW__INIT;
+    Bulkhead__CrashRow row;
 
+    bulkhead__crash_row__init(&row);
     row.number = 4;
     row.process = vtpm;
     row.generation = 2;
@@ -100,11 +104,12 @@ static Bulkhead__CrashRow crash_row(void)
 START_TEST(all_of_a_crash)
 {
     char said[] = "said it";
-    Bulkhead__LogRow line = BULKHEAD__LOG_ROW__INIT;
+    Bulkhead__LogRow line;
     Bulkhead__LogRow *lines[] = {&line};
     Bulkhead__CrashRow row = crash_row();
     FILE *out = open_text();
 
+    bulkhead__log_row__init(&line);
     line.process = row.process;
     line.text = said;
     line.level = LOG_LEVEL_WARN;

@@ -12,10 +12,12 @@ static size_t len;
 static void take(struct top_look *look, const char *path, uint64_t number)
 {
     char copy[64];
-    Bulkhead__ValueRow row = BULKHEAD__VALUE_ROW__INIT;
+    Bulkhead__ValueRow row;
     Bulkhead__ValueRow *rows[] = {&row};
-    Bulkhead__AdminAnswer a = BULKHEAD__ADMIN_ANSWER__INIT;
+    Bulkhead__AdminAnswer a;
 
+    bulkhead__value_row__init(&row);
+    bulkhead__admin_answer__init(&a);
     (void)snprintf(copy, sizeof(copy), "%s", path);
     row.path = copy;
     row.number = number;
@@ -27,10 +29,12 @@ static void take(struct top_look *look, const char *path, uint64_t number)
 static void take_process(struct top_look *look, const char *name)
 {
     char copy[64], running[] = "running", death[] = "generation 1: hang (signal 9)";
-    Bulkhead__ProcessRow row = BULKHEAD__PROCESS_ROW__INIT;
+    Bulkhead__ProcessRow row;
     Bulkhead__ProcessRow *rows[] = {&row};
-    Bulkhead__AdminAnswer a = BULKHEAD__ADMIN_ANSWER__INIT;
+    Bulkhead__AdminAnswer a;
 
+    bulkhead__process_row__init(&row);
+    bulkhead__admin_answer__init(&a);
     (void)snprintf(copy, sizeof(copy), "%s", name);
     row.name = copy;
     row.state = running;
