@@ -3,12 +3,12 @@
  *
  *   run-sim [--timeout SECONDS] [--socket PATH] [--pss] [--as WORKER PROGRAM] [--vcpus N]
  *           [--memory MIB] [--disk DISK]... [--net NET]... [--net-rate N] [--net-room BYTES]
- *           [--operators ADDRESS:PORT --pki DIR]
+ *           [--confidential] [--operators ADDRESS:PORT --pki DIR]
  *           INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]
  *
  * COM1 goes to stdout. Exit status 0 when the simulator says that it passed. With --pss the
  * proportional memory of all processes is printed when they have started. --as runs PROGRAM in the
- * place of a worker. DISK is as `bulkhead run --disk` has it, --operators and --pki as there. --net gives the guest a NIC, up to four times, and NET is
+ * place of a worker. DISK is as `bulkhead run --disk` has it, --confidential, --operators and --pki as there. --net gives the guest a NIC, up to four times, and NET is
  * what it is plugged into: a peer that answers (net_peer.h), with N frames a second at most and a socket with room for
  * BYTES of the guest's, and what it finds wrong fails the run: echo, stream, or one of other manners (run_net.c); flood=BYTES, somebody who only sends (net_flood.h); mirror, somebody who
  * sends each frame back (net_mirror.h);
@@ -72,6 +72,7 @@ struct run {
     int n_nets;
     uint64_t net_rate;
     int net_room;
+    bool confidential;
     const char *operators, *pki; /* where they come in; NULL: nowhere */
     struct remote_plan remote;
     char dir[32]; /* of links to the programs */
@@ -186,6 +187,7 @@ static int make_config(struct run *run)
     c.programs_dir = run->dir;
     c.operator_socket = socket_path;
     put_nets(run, nets, net_list, &c);
+    c.confidential = run->confidential;
     if (run->remote.wanted)
         c.remote = &run->remote.message;
     r = put_disks(run, &c);
@@ -420,7 +422,7 @@ static int usage(void)
         stderr,
         "usage: run-sim [--timeout SECONDS] [--socket PATH] [--pss] "
         "[--as WORKER PROGRAM] [--vcpus N] [--memory MIB] [--disk DISK]... "
-        "[--operators ADDRESS:PORT --pki DIR] "
+        "[--confidential] [--operators ADDRESS:PORT --pki DIR] "
         "[--net echo|stream|flood=BYTES|none|discard|tap=NAME|...]... [--net-rate N] [--net-room BYTES] "
         "INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
     return EXIT_USAGE;
@@ -466,6 +468,9 @@ static int take_option(struct run *run, int c, int argc, char **argv)
     case 'r':
         run->net_rate = strtoull(optarg, NULL, 10);
         return 0;
+    case 'c':
+        run->confidential = true;
+        return 0;
     case 'o':
         run->operators = optarg;
         return 0;
@@ -498,6 +503,7 @@ static int parse(struct run *run, int argc, char **argv)
         {"memory", required_argument, NULL, 'm'},
         {"disk", required_argument, NULL, 'd'},
         {"net", required_argument, NULL, 'n'},
+        {"confidential", no_argument, NULL, 'c'},
         {"operators", required_argument, NULL, 'o'},
         {"pki", required_argument, NULL, 'k'},
         {"net-rate", required_argument, NULL, 'r'},
