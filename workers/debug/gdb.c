@@ -138,19 +138,16 @@ static int take_bytes(struct rd *r, uint8_t *out, size_t len)
     return rd_ok(r) ? 0 : -EBADMSG;
 }
 
-/* A thread's number; 0 and -1 are any, and become the one that is current. */
-static int take_thread(const struct gdb *g, struct rd *r, unsigned *ret)
+/* The index of a thread's vCPU, or -EBADMSG; 0 and -1 are any, and become the one that is current. */
+static int take_thread(const struct gdb *g, struct rd *r)
 {
     uint64_t id;
 
-    if (take_word(r, "-1")) {
-        *ret = g->vcpu;
-        return 0;
-    }
+    if (take_word(r, "-1"))
+        return (int)g->vcpu;
     if (take_number(r, &id) < 0 || id > g->guest->vcpus)
         return -EBADMSG;
-    *ret = id == 0 ? g->vcpu : (unsigned)id - 1;
-    return 0;
+    return id == 0 ? (int)g->vcpu : (int)id - 1;
 }
 
 /* --- registers --- */
@@ -478,12 +475,13 @@ static int take_action(const struct gdb *g, struct rd *r, uint64_t *left, uint64
     const uint8_t action = rd_u8(r);
     uint64_t those = *left;
     uint64_t signal;
-    unsigned vcpu;
+    int vcpu;
 
     if ((action == 'C' || action == 'S') && take_number(r, &signal) < 0)
         return -EBADMSG;
     if (take_sign(r, ':') && !take_word(r, "-1")) {
-        if (take_thread(g, r, &vcpu) < 0)
+        vcpu = take_thread(g, r);
+        if (vcpu < 0)
             return -EBADMSG;
         those &= UINT64_C(1) << vcpu;
     }
@@ -547,22 +545,20 @@ static void on_kill(struct gdb *g, struct rd *r)
 static void on_select(struct gdb *g, struct rd *r)
 {
     const uint8_t what = rd_u8(r);
-    unsigned vcpu;
+    int vcpu = take_thread(g, r);
 
-    if ((what != 'g' && what != 'c') || take_thread(g, r, &vcpu) < 0) {
+    if ((what != 'g' && what != 'c') || vcpu < 0) {
         add_error(g, ERROR_FORM);
         return;
     }
     if (what == 'g')
-        g->vcpu = vcpu;
+        g->vcpu = (unsigned)vcpu;
     add(g, "OK");
 }
 
 static void on_is_alive(struct gdb *g, struct rd *r)
 {
-    unsigned vcpu;
-
-    if (take_thread(g, r, &vcpu) < 0)
+    if (take_thread(g, r) < 0)
         add_error(g, ERROR_FORM);
     else
         add(g, "OK");
@@ -590,14 +586,14 @@ static void on_current(struct gdb *g, struct rd *r)
 static void on_thread_text(struct gdb *g, struct rd *r)
 {
     char text[16];
-    unsigned vcpu;
+    int vcpu = take_thread(g, r);
     int n;
 
-    if (take_thread(g, r, &vcpu) < 0) {
+    if (vcpu < 0) {
         add_error(g, ERROR_FORM);
         return;
     }
-    n = snprintf(text, sizeof(text), "vCPU %u", vcpu);
+    n = snprintf(text, sizeof(text), "vCPU %d", vcpu);
     add_bytes(g, (const uint8_t *)text, (size_t)n);
 }
 

@@ -16,6 +16,8 @@ const struct metric metrics_table[] = {
     /* processes, as the supervisor and init tell of them */
     {METRIC_STATES, PROCESS_SUPERVISOR, "{process}/state", "process_state", NULL, 1, "starting|running|standby|restarting|parked|dead",
      "State of the process"},
+    {METRIC_STATES, PROCESS_SUPERVISOR, "vm/state", "vm_state", NULL, 1, "running|paused|stopped by a debugger",
+     "Does the guest run?"},
     {METRIC_STATES, PROCESS_SUPERVISOR, "{process}/spare", "process_spare", NULL, 1, "none|starting|ready|replacement starting|replacement ready",
      "State of its next generation, which waits in its sandbox"},
     {METRIC_GAUGE, PROCESS_SUPERVISOR, "{process}/generation", "process_generation", NULL, 1, NULL,
