@@ -88,7 +88,7 @@ refuse_without_kvm() {
 refuse_full_disk() {
     local small=$work/small
     mkdir "$small"
-    mount -t tmpfs -o size=8M none "$small"
+    mount -t tmpfs -o size=14M none "$small"
     tar -C "$top" --exclude='./build*' --exclude='./.git' -cf - . | tar -C "$small" -xf -
     refuse_after_progress "disk full while building" "$small/run" --timeout 60
     expect_match "the message names the disk" 'the disk is full$' "$(<"$work/err")"
