@@ -24,9 +24,13 @@ static void show(struct registry *reg)
 {
     struct debugger *d = &reg->debugger;
     uint32_t reasons = atomic_load(&d->hold->reasons);
+    bool paused = (reasons & HOLD_OPERATOR) != 0;
     const char *state = "running";
 
-    if ((reasons & HOLD_OPERATOR) != 0)
+    if (paused != d->was_paused)
+        history_vm(&reg->history, paused ? EVENT_PAUSED : EVENT_RESUMED, 0, 0);
+    d->was_paused = paused;
+    if (paused)
         state = "paused";
     else if ((reasons & HOLD_DEBUGGER) != 0 && !d->going)
         state = "stopped by a debugger";

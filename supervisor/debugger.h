@@ -49,6 +49,7 @@ struct debugger {
     bool going;      /* it lets the guest run, and was not told of a stop */
     struct traps traps;
     struct board_row *row_state;
+    bool was_paused; /* by an operator, as events have it */
 };
 
 /* Before the loop runs. */
