@@ -11,7 +11,7 @@ source "$tests/serve.sh"
 inside_before=(lib.sh net-lib.sh)
 trap 'kill "${server:-}" "${iperf3:-}" "${names:-}" 2>/dev/null; rm -rf -- "$work"' EXIT
 
-readonly mib=${MIB:-32}
+readonly mib=${MIB:-200}
 
 serve "$mib"
 serve_iperf3 127.0.0.1
