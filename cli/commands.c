@@ -25,6 +25,8 @@
         "identity", 0, OPTION_PATH, offsetof(struct cli_args, identity), "FILE",                   \
             "who we are there: FILE.pem, FILE-key.pem, and ca.pem beside (bulkhead pki)"           \
     }
+/* Of every command for a running VM, here or elsewhere. */
+#define VM_ROWS NAME_ROW, SOCKET_ROW, CONNECT_ROW, IDENTITY_ROW
 #define JSON_ROW(help_text)                                                                        \
     {                                                                                              \
         "json", 'j', OPTION_FLAG, offsetof(struct cli_args, json), NULL, help_text                 \
@@ -63,7 +65,7 @@ static const struct option_row run_options[] = {
      "run a script beside Bulkhead's processes (development images)"},
     {"timeout", 't', OPTION_NUMBER, offsetof(struct cli_args, timeout_s), "SECONDS",
      "end everything after that time, with status 124", 1, 1000000},
-    {"operators", 0, OPTION_TEXT, offsetof(struct cli_args, operators), "ADDRESS:PORT|vsock:PORT",
+    {"operators", 0, OPTION_TEXT, offsetof(struct cli_args, operators), "ADDRESS:PORT",
      "let operators in over the network: HTTPS, with certificates"},
     {"pki", 0, OPTION_PATH, offsetof(struct cli_args, pki), "DIR",
      "their certificates (default: /etc/bulkhead/pki; bulkhead pki makes them)"},
@@ -81,20 +83,14 @@ static const struct option_row run_options[] = {
 };
 
 static const struct option_row query_options[] = {
-    NAME_ROW,
-    SOCKET_ROW,
-    CONNECT_ROW,
-    IDENTITY_ROW,
+    VM_ROWS,
     JSON_ROW("JSON instead of a table"),
 };
 
 static const struct option_row logs_options[] = {
     {"follow", 'f', OPTION_FLAG, offsetof(struct cli_args, follow), NULL,
      "stay and show what comes"},
-    NAME_ROW,
-    SOCKET_ROW,
-    CONNECT_ROW,
-    IDENTITY_ROW,
+    VM_ROWS,
     JSON_ROW("JSON lines instead of text"),
 };
 
@@ -108,10 +104,7 @@ static const struct option_row metrics_options[] = {
 static const struct option_row restart_options[] = {
     {"binary", 'b', OPTION_TEXT, offsetof(struct cli_args, binary), "FILE",
      "the new process runs this program"},
-    NAME_ROW,
-    SOCKET_ROW,
-    CONNECT_ROW,
-    IDENTITY_ROW,
+    VM_ROWS,
     JSON_ROW("JSON instead of text"),
 };
 
@@ -131,19 +124,13 @@ static const struct option_row pcap_options[] = {
      "which packets, as pcap-filter(7) has it"},
     {"seconds", 0, OPTION_NUMBER, offsetof(struct cli_args, seconds), "N",
      "end after that time (default: when interrupted)", 1, 1000000},
-    NAME_ROW,
-    SOCKET_ROW,
-    CONNECT_ROW,
-    IDENTITY_ROW,
+    VM_ROWS,
 };
 
 static const struct option_row audit_options[] = {
     {"verify", 0, OPTION_FLAG, offsetof(struct cli_args, verify), NULL,
      "only see whether the record is whole"},
-    NAME_ROW,
-    SOCKET_ROW,
-    CONNECT_ROW,
-    IDENTITY_ROW,
+    VM_ROWS,
     JSON_ROW("JSON lines instead of text"),
 };
 

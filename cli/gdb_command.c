@@ -148,7 +148,9 @@ static int serve(const struct cli_args *args, int listener, unsigned port)
     const int on = 1;
     AUTO_FD fd = -1;
 
-    (void)say(0, "waiting for GDB on port %u: gdb -ex 'target remote :%u'", port, port);
+    (void)say(
+        0, "waiting for GDB on port %u, whoever of this machine comes: gdb -ex 'target remote :%u'",
+        port, port);
     do {
         fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     } while (fd < 0 && errno == EINTR);

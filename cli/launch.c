@@ -216,7 +216,7 @@ static void add_remote(struct arguments *a, const struct remote_plan *p)
 {
     static const uint8_t mac[] = REMOTE_MAC;
 
-    if (!p->wanted || p->vsock)
+    if (!p->wanted)
         return;
     add(a, "-netdev");
     add(a, "user,id=operators,restrict=on,hostfwd=tcp:%s%s%s:%u-" REMOTE_ADDRESS ":%u",

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -21,10 +20,6 @@
 #include "cli/option.h"
 #include "cli/say.h"
 #include "ipc/remote.h"
-
-enum {
-    BACKLOG = 16, /* what a crowd may add to the connections that diag takes */
-};
 
 static int wrong(char *error, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
@@ -64,20 +59,11 @@ static bool parse_tcp(const char *where, struct remote_plan *p)
 
 static int parse_where(const char *where, struct remote_plan *p, char *error)
 {
-    static const char vsock[] = "vsock:";
-    uint64_t port;
-
-    p->vsock = strncmp(where, vsock, sizeof(vsock) - 1) == 0;
-    if (p->vsock && parse_port(where + sizeof(vsock) - 1, UINT32_MAX - 1, &port)) {
-        p->vsock_port = (uint32_t)port;
+    if (parse_tcp(where, p))
         return 0;
-    }
-    if (!p->vsock && parse_tcp(where, p))
-        return 0;
-    return wrong(
-        error, EXIT_USAGE,
-        "--operators %s: ADDRESS:PORT, [ADDRESS]:PORT or vsock:PORT is wanted, with a numeric address",
-        where);
+    return wrong(error, EXIT_USAGE,
+                 "--operators %s: ADDRESS:PORT or [ADDRESS]:PORT is wanted, with a numeric address",
+                 where);
 }
 
 /* --- certificates --- */
@@ -176,18 +162,11 @@ union address {
     struct sockaddr any;
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
-    struct sockaddr_vm vm;
 };
 
 static socklen_t address_of(const struct remote_plan *p, union address *ret)
 {
     *ret = (union address){.any = {0}};
-    if (p->vsock) {
-        ret->vm.svm_family = AF_VSOCK;
-        ret->vm.svm_port = p->vsock_port;
-        ret->vm.svm_cid = VMADDR_CID_ANY;
-        return sizeof(ret->vm);
-    }
     if (p->v6) {
         ret->v6.sin6_family = AF_INET6;
         ret->v6.sin6_port = htons(p->port);
@@ -224,10 +203,9 @@ static int listen_here(const char *where, struct remote_plan *p, bool only_look,
     AUTO_FD fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     /* Connections inherit it: an answer's pieces do not wait for one another's receipt. */
-    if (fd < 0 ||
-        (!p->vsock && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-                       setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0)) ||
-        bind(fd, &a.any, len) < 0 || listen(fd, BACKLOG) < 0)
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 ||
+        bind(fd, &a.any, len) < 0 || listen(fd, REMOTE_BACKLOG) < 0)
         return wrong(error, EXIT_FAILED, "--operators %s: %s", where, mend(errno));
     if (!only_look)
         p->listener = fd_steal(&fd);
@@ -246,10 +224,9 @@ int remote_plan(const char *where, const char *pki, bool nested, struct remote_p
     r = parse_where(where, ret, error);
     if (r == 0)
         r = read_certificates(ret, pki == NULL ? REMOTE_PKI : pki, error);
-    if (r == 0 && !(nested && ret->vsock))
+    if (r == 0)
         r = listen_here(where, ret, nested, error);
-    ret->message.vsock = ret->vsock;
-    ret->message.port = ret->vsock ? ret->vsock_port : ret->port;
+    ret->message.port = ret->port;
     ret->wanted = r == 0;
     return r;
 }

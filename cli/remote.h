@@ -21,19 +21,17 @@ enum {
 
 struct remote_plan {
     bool wanted;
-    bool vsock;
-    char address[REMOTE_ADDRESS_BYTES]; /* numeric; of TCP */
+    char address[REMOTE_ADDRESS_BYTES]; /* numeric */
     bool v6;
-    uint16_t port; /* of TCP */
-    uint32_t vsock_port;
-    int listener;             /* -1: nested, where QEMU or the outer VM listens */
+    uint16_t port;
+    int listener;             /* -1: nested, where QEMU listens */
     Bulkhead__Remote message; /* its texts are the pool's */
     struct pool pool;
 };
 
 /*
  * Read the certificates in the folder, look at them, and listen; nested: only see whether that can be done. where is
- * "ADDRESS:PORT", "[ADDRESS]:PORT" or "vsock:PORT"; NULL: nobody comes. 0, or the exit status, and error holds one line.
+ * "ADDRESS:PORT" or "[ADDRESS]:PORT"; NULL: nobody comes. 0, or the exit status, and error holds one line.
  * remote_done() in any case.
  */
 int MUST_USE remote_plan(const char *where, const char *pki, bool nested, struct remote_plan *ret,

@@ -28,7 +28,6 @@
 
 enum {
     HOST_BYTES = 256,
-    CONNECT_S = 10,
     ERROR_BODY_MAX = 1024,
 };
 
@@ -195,7 +194,8 @@ static void on_chunk(struct evhttp_request *request, void *arg)
             return;
         (void)evbuffer_drain(l->frames, sizeof(head));
         (void)evbuffer_remove(l->frames, bytes, len);
-        hand_on_frame(l, bytes, len);
+        if (len > 0) /* else it only says that it is there */
+            hand_on_frame(l, bytes, len);
     }
 }
 

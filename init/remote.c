@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/vm_sockets.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -21,7 +20,6 @@
 
 enum {
     CARD_WAIT_S = 5,
-    BACKLOG = 64,
 };
 
 /* --- what was configured --- */
@@ -112,39 +110,31 @@ static int bring_up(const char *card)
     return ioctl(fd, SIOCSIFFLAGS, &rq) < 0 ? -errno : 0;
 }
 
-static int listen_at(int family, const void *address, socklen_t len, int *ret_fd)
+static int listen_at(uint32_t port, int *ret_fd)
 {
+    const struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     const int one = 1;
-    AUTO_FD fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    AUTO_FD fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     /* Connections inherit it: an answer's pieces do not wait for one another's receipt. */
-    if (fd < 0 ||
-        (family == AF_INET && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0) ||
-        bind(fd, address, len) < 0 || listen(fd, BACKLOG) < 0)
+    if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 ||
+        bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+        listen(fd, REMOTE_BACKLOG) < 0)
         return -errno;
     *ret_fd = fd_steal(&fd);
     return 0;
 }
 
-static int listen_tcp(uint32_t port, int *ret_fd)
+static int listen_on_card(uint32_t port, int *ret_fd)
 {
     static const uint8_t mac[] = REMOTE_MAC;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     char card[IF_NAMESIZE];
     int r;
 
     if (card_wait(mac, CARD_WAIT_S * NS_PER_S, card) == 0)
         return -ENODEV;
     r = bring_up(card);
-    return r < 0 ? r : listen_at(AF_INET, &address, sizeof(address), ret_fd);
-}
-
-static int listen_vsock(uint32_t port, int *ret_fd)
-{
-    const struct sockaddr_vm address = {
-        .svm_family = AF_VSOCK, .svm_port = port, .svm_cid = VMADDR_CID_ANY};
-
-    return listen_at(AF_VSOCK, &address, sizeof(address), ret_fd);
+    return r < 0 ? r : listen_at(port, ret_fd);
 }
 
 int remote_listen(const Bulkhead__Remote *remote, bool nested, int *fd, struct why *why)
@@ -155,6 +145,6 @@ int remote_listen(const Bulkhead__Remote *remote, bool nested, int *fd, struct w
         return 0;
     if (!nested)
         return *fd >= 0 ? 0 : why_say(why, -ENOENT, "operators: no socket was handed down");
-    r = remote->vsock ? listen_vsock(remote->port, fd) : listen_tcp(remote->port, fd);
+    r = listen_on_card(remote->port, fd);
     return r < 0 ? why_errno(why, r, "operators: port %" PRIu32, remote->port) : 0;
 }

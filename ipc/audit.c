@@ -29,7 +29,7 @@ int audit_get(const struct audit_page *page, uint64_t seq, struct audit_record *
 {
     uint64_t newest = atomic_load_explicit(&page->seq, memory_order_acquire);
 
-    if (seq == 0 || seq > newest || newest - seq >= AUDIT_RECORDS)
+    if (seq == 0 || seq > newest || newest - seq >= AUDIT_KEPT)
         return -ENOENT;
     *ret = *place_of(page, seq);
     ret->who[AUDIT_WHO_BYTES - 1] = ret->target[AUDIT_TARGET_BYTES - 1] = '\0';
@@ -40,7 +40,7 @@ uint64_t audit_oldest(const struct audit_page *page)
 {
     uint64_t newest = atomic_load_explicit(&page->seq, memory_order_acquire);
 
-    return newest <= AUDIT_RECORDS ? 1 : newest - AUDIT_RECORDS + 1;
+    return newest <= AUDIT_KEPT ? 1 : newest - AUDIT_KEPT + 1;
 }
 
 void audit_add(struct audit_page *page, struct audit_record *r)

@@ -16,7 +16,8 @@
 
 enum {
     AUDIT_RECORDS = 4096,
-    AUDIT_HASH_BYTES = 32, /* SHA-256 */
+    AUDIT_KEPT = AUDIT_RECORDS - 1, /* the next one may be half written by who died of it */
+    AUDIT_HASH_BYTES = 32,          /* SHA-256 */
     AUDIT_WHO_BYTES = 48,
     AUDIT_TARGET_BYTES = 80,
 };

@@ -16,6 +16,8 @@ enum tls_part {
 
 enum {
     TLS_PART_BYTES = 32 * 1024,
+    REMOTE_BACKLOG =
+        16, /* connections that the kernel takes before diag does, which has room for so many at once */
 };
 
 /* PEM texts, written once by init before the first diag starts. Zero lengths throughout: nobody comes over the network. */
@@ -31,4 +33,3 @@ struct tls_page {
     }
 #define REMOTE_ADDRESS "10.0.2.15"
 #define REMOTE_NETMASK "255.255.255.0"
-#define REMOTE_GATEWAY "10.0.2.2"

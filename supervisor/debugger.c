@@ -96,6 +96,10 @@ static void give_up_pause(struct registry *reg)
     int vcpu = hold_straggler(d->hold);
     char text[TEXT_BYTES];
 
+    if (vcpu < 0) { /* just now, and we have not been told yet */
+        answer_pause(reg, "");
+        return;
+    }
     (void)snprintf(text, sizeof(text),
                    "vCPU %d still waits for a device: the guest runs on, try again", vcpu);
     hold_release(d->hold, HOLD_OPERATOR);

@@ -54,10 +54,21 @@ START_TEST(old_ones_make_room)
 {
     struct audit_record r;
 
-    add(AUDIT_RECORDS + 100);
+    add(AUDIT_KEPT + 100);
     ck_assert_uint_eq(audit_oldest(&page), 101);
     ck_assert_int_eq(audit_get(&page, 100, &r), -ENOENT);
     ck_assert_int_eq(audit_get(&page, 101, &r), 0);
+    ck_assert_uint_eq(first_broken(), 0);
+}
+END_TEST
+
+/* Killed in the middle of a record, diag leaves the ones before whole. */
+START_TEST(one_half_written_breaks_nothing)
+{
+    add(2 * AUDIT_RECORDS);
+    memset(&page.records[0], 0xee, sizeof(page.records[0])); /* where the next one belongs */
+    ck_assert_uint_eq(first_broken(), 0);
+    add(1);
     ck_assert_uint_eq(first_broken(), 0);
 }
 END_TEST
@@ -106,6 +117,7 @@ int main(void)
     tcase_add_checked_fixture(t, begin, NULL);
     tcase_add_test(t, records_follow_one_another);
     tcase_add_test(t, old_ones_make_room);
+    tcase_add_test(t, one_half_written_breaks_nothing);
     tcase_add_loop_test(t, a_change_shows, 0, 5);
     tcase_add_test(t, one_taken_out_shows);
     tcase_add_test(t, texts_end);

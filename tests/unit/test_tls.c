@@ -117,6 +117,126 @@ START_TEST(what_is_configured_is_looked_at)
 }
 END_TEST
 
+/* --- handshakes --- */
+
+/* A list of the authority's that has one certificate, or none, and counts for so many days; less than 0: it did. */
+static void put_list(struct tls_page *p, const struct made *ca, const struct made *revoked,
+                     long days)
+{
+    X509_CRL *list = X509_CRL_new();
+    BIO *b = BIO_new(BIO_s_mem());
+    ASN1_TIME *then = X509_gmtime_adj(NULL, -3600 * 72);
+    ASN1_TIME *next = X509_gmtime_adj(NULL, 3600 * 24 * days);
+
+    (void)X509_CRL_set_version(list, 1);
+    (void)X509_CRL_set_issuer_name(list, X509_get_subject_name(ca->x));
+    (void)X509_CRL_set1_lastUpdate(list, then);
+    (void)X509_CRL_set1_nextUpdate(list, next);
+    if (revoked != NULL) {
+        X509_REVOKED *r = X509_REVOKED_new();
+
+        (void)X509_REVOKED_set_serialNumber(r, X509_get_serialNumber(revoked->x));
+        (void)X509_REVOKED_set_revocationDate(r, then);
+        ck_assert_int_eq(X509_CRL_add0_revoked(list, r), 1);
+    }
+    ck_assert_int_gt(X509_CRL_sign(list, ca->key, EVP_sha256()), 0);
+    ck_assert_int_eq(PEM_write_bio_X509_CRL(b, list), 1);
+    p->len[TLS_REVOKED] = (uint32_t)BIO_read(b, p->text[TLS_REVOKED], TLS_PART_BYTES);
+    BIO_free(b);
+    ASN1_TIME_free(then);
+    ASN1_TIME_free(next);
+    X509_CRL_free(list);
+}
+
+static SSL *client_of(const struct made *who, int version)
+{
+    SSL_CTX *c = SSL_CTX_new(TLS_client_method());
+    SSL *ssl;
+
+    (void)SSL_CTX_set_max_proto_version(c, version);
+    if (who != NULL) {
+        ck_assert_int_eq(SSL_CTX_use_certificate(c, who->x), 1);
+        ck_assert_int_eq(SSL_CTX_use_PrivateKey(c, who->key), 1);
+    }
+    ssl = SSL_new(c);
+    SSL_CTX_free(c);
+    SSL_set_connect_state(ssl);
+    return ssl;
+}
+
+/* Does whoever it is get in? Else *ret_why says why not. */
+static bool gets_in(const struct tls_page *page, const struct made *who, int version,
+                    const char **ret_why)
+{
+    SSL *client = client_of(who, version), *server;
+    BIO *near, *far;
+    SSL_CTX *c;
+    const char *why;
+    int r = 0;
+
+    ck_assert_int_eq(tls_new(page, &c, &why), 0);
+    server = SSL_new(c);
+    SSL_set_accept_state(server);
+    ck_assert_int_eq(BIO_new_bio_pair(&near, 0, &far, 0), 1);
+    SSL_set_bio(client, near, near);
+    SSL_set_bio(server, far, far);
+    for (int i = 0; r != 1 && i < 10; i++) {
+        (void)SSL_do_handshake(client);
+        r = SSL_do_handshake(server);
+    }
+    *ret_why = tls_refusal(server);
+    if (r == 1) /* as libevent's end sees it later */
+        ck_assert_int_eq(SSL_get_verify_result(server), X509_V_OK);
+    SSL_free(client);
+    SSL_free(server);
+    SSL_CTX_free(c);
+    return r == 1;
+}
+
+static void fill(struct tls_page *page, const struct made *ca, const struct made *server)
+{
+    memset(page, 0, sizeof(*page));
+    put(page, TLS_CERTIFICATE, server->x, NULL);
+    put(page, TLS_KEY, NULL, server->key);
+    put(page, TLS_CLIENT_CA, ca->x, NULL);
+}
+
+START_TEST(who_has_a_certificate_that_counts_gets_in)
+{
+    static const char viewer[] = "URI:urn:bulkhead:role:viewer";
+    struct made ca = make_certificate(NULL, "ca", 2, NULL, 1);
+    struct made other_ca = make_certificate(NULL, "ca", 2, NULL, 1);
+    struct made server = make_certificate(&ca, "server", 6, "DNS:server", 1);
+    struct made good = make_certificate(&ca, "good", 4, viewer, 2);
+    struct made expired = make_certificate(&ca, "expired", 7, viewer, -1);
+    struct made gone = make_certificate(&ca, "gone", 4, viewer, 3);
+    struct made stranger = make_certificate(&other_ca, "good", 4, viewer, 4);
+    static struct tls_page page;
+    const char *why;
+
+    for (long days = -1; days <= 1; days += 2) { /* a list that has expired, and one that has not */
+        fill(&page, &ca, &server);
+        put_list(&page, &ca, &gone, days);
+        ck_assert_msg(gets_in(&page, &good, TLS1_3_VERSION, &why), "%s", why);
+        ck_assert(!gets_in(&page, &gone, TLS1_3_VERSION, &why));
+        ck_assert_str_eq(why, "certificate revoked");
+        ck_assert(!gets_in(&page, &expired, TLS1_3_VERSION, &why));
+        ck_assert_str_eq(why, "certificate has expired");
+        ck_assert(!gets_in(&page, &stranger, TLS1_3_VERSION, &why));
+        ck_assert(!gets_in(&page, NULL, TLS1_3_VERSION, &why));
+        ck_assert_str_eq(why, "no certificate");
+        ck_assert(!gets_in(&page, &good, TLS1_2_VERSION, &why));
+    }
+    made_done(&ca);
+    made_done(&other_ca);
+    made_done(&server);
+    made_done(&good);
+    made_done(&expired);
+    made_done(&gone);
+    made_done(&stranger);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("tls");
@@ -127,6 +247,7 @@ int main(void)
     tcase_add_test(t, a_certificate_says_who_and_what);
     tcase_add_test(t, one_that_does_not_is_nobodys);
     tcase_add_test(t, what_is_configured_is_looked_at);
+    tcase_add_test(t, who_has_a_certificate_that_counts_gets_in);
     suite_add_tcase(s, t);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

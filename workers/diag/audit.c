@@ -42,8 +42,6 @@ void audit_note(struct audit *a, const struct caller *caller, unsigned verb, con
         .verb = (uint8_t)verb,
     };
 
-    if (a->page == NULL) /* tests without one */
-        return;
     copy_printable(r.who, sizeof(r.who), caller->name);
     copy_printable(r.target, sizeof(r.target), target);
     audit_add(a->page, &r);

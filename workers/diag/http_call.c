@@ -194,21 +194,30 @@ static void call_answered(struct session *s)
     session_close(s);
 }
 
+/* The connection may live on, and this row serves another one by then. */
+static void let_go(struct http_call *c)
+{
+    if (c->connection == NULL)
+        return;
+    evhttp_connection_set_closecb(c->connection, NULL, NULL);
+    set_patience(c, false);
+    c->connection = NULL;
+}
+
 /* Whether it was answered to its end, or not: nothing more comes. */
 static void call_closed(struct session *s)
 {
     struct http_call *c = s->carried;
     struct evhttp_request *request = take_request(c);
 
+    const bool gone = c->connection == NULL;
+
     (void)event_del(c->turn);
     c->session = NULL;
+    let_go(c);
     if (request == NULL)
         return;
-    if (c->connection != NULL) {
-        evhttp_connection_set_closecb(c->connection, NULL, NULL);
-        set_patience(c, false);
-    }
-    if (!c->begun && c->connection != NULL)
+    if (!c->begun && !gone)
         refuse(request, HTTP_SERVUNAVAIL, "no memory");
     else
         evhttp_send_reply_end(request);
@@ -244,12 +253,12 @@ static void on_gone(struct evhttp_connection *connection, void *arg)
 
 /* --- silence --- */
 
-/* A comment: whoever listens knows that we are there, from the first one on that there is nothing yet. */
+/* Whoever listens knows that we are there, from the first one on that there is nothing yet. */
 static void show_life(struct http_call *c)
 {
     struct evbuffer *piece = evbuffer_new();
 
-    if (piece != NULL && evbuffer_add_printf(piece, ":\n\n") > 0)
+    if (piece != NULL && reply_life(c->shape, piece) == 0)
         send_piece(c, piece);
     if (piece != NULL)
         evbuffer_free(piece);
@@ -260,7 +269,7 @@ void http_calls_tick(struct https *h, uint64_t now_ns)
     for (unsigned i = 0; i < HTTPS_CALLS; i++) {
         struct http_call *c = &h->calls[i];
 
-        if (c->shape == SHAPE_EVENTS && follows(c) && !c->in_flight && c->connection != NULL &&
+        if (reply_has_life(c->shape) && follows(c) && !c->in_flight && c->connection != NULL &&
             now_ns >= c->sent_ns + LIFE_MS * NS_PER_MS)
             show_life(c);
     }

@@ -58,13 +58,11 @@ static void rest(struct https *h, bool full)
 static void note_stranger(struct peer *p)
 {
     struct https *h = p->https;
-    const char *why = tls_refusal(p->ssl);
     static const struct caller nobody = {.remote = true};
 
     board_inc(h->diag->row_strangers);
     if (take_token(&h->strangers, ROLE_NONE, clock_now_ns()))
-        audit_note(&h->diag->audit, &nobody, 0, why != NULL ? why : "no certificate",
-                   AUDIT_STRANGER);
+        audit_note(&h->diag->audit, &nobody, 0, tls_refusal(p->ssl), AUDIT_STRANGER);
 }
 
 /* Its connection is being freed: with SSL, whose we are. */
@@ -216,6 +214,7 @@ int https_start(struct https *h)
 
 void https_done(struct https *h)
 {
+    h->is_full = false; /* there is no listener to wake any more when connections go */
     if (h->http != NULL)
         evhttp_free(h->http);
     http_calls_done(h);

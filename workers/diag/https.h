@@ -17,12 +17,12 @@
 #include "workers/diag/routes.h"
 
 enum {
-    HTTPS_PEERS = 32,     /* connections; no further one is taken while there are as many */
-    HTTPS_BACKLOG = 16,   /* that the kernel may have taken; come at once, they are served, too */
-    HTTPS_CALLS = 12,     /* at the same time, so that root's are never kept out */
-    HTTPS_CALLS_EACH = 6, /* of one operator */
-    HTTPS_GREET_MS = 10 * 1000, /* to show a certificate and ask */
-    HTTPS_CROWD_MS = 2 * 1000,  /* the same, while others wait for a place */
+    HTTPS_PEERS = 32, /* connections; no further one is taken while there are as many */
+    HTTPS_BACKLOG = REMOTE_BACKLOG, /* come at once, they are served, too */
+    HTTPS_CALLS = 12,               /* at the same time, so that root's are never kept out */
+    HTTPS_CALLS_EACH = 6,           /* of one operator */
+    HTTPS_GREET_MS = 10 * 1000,     /* to show a certificate and ask */
+    HTTPS_CROWD_MS = 2 * 1000,      /* the same, while others wait for a place */
     HTTPS_IDLE_S = 60,
     HTTPS_HEAD_BYTES = 8 * 1024,
     HTTPS_BODY_BYTES = 64 * 1024,

@@ -140,3 +140,13 @@ int reply_frame(const uint8_t *bytes, size_t len, struct evbuffer *to)
         return -ENOMEM;
     return 0;
 }
+
+bool reply_has_life(enum shape shape)
+{
+    return shape == SHAPE_EVENTS || shape == SHAPE_FRAMES;
+}
+
+int reply_life(enum shape shape, struct evbuffer *to)
+{
+    return shape == SHAPE_FRAMES ? reply_frame(NULL, 0, to) : add(to, ":\n\n");
+}

@@ -28,5 +28,9 @@ int MUST_USE reply_value(json_t *value, struct evbuffer *to);
 /* {"error": text} */
 int MUST_USE reply_error(const char *text, struct evbuffer *to);
 
+/* What says nothing but that we are there: a comment, a frame of no bytes. Not all shapes have one. */
+bool reply_has_life(enum shape shape);
+int MUST_USE reply_life(enum shape shape, struct evbuffer *to);
+
 /* The answer itself, as it came. */
 int MUST_USE reply_frame(const uint8_t *bytes, size_t len, struct evbuffer *to);

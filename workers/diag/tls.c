@@ -72,10 +72,14 @@ static bool take_revoked(SSL_CTX *c, BIO *from)
     return good;
 }
 
-/* An old list is better than nobody who can come in to bring a new one. */
+/* An old list is better than nobody who can come in to bring a new one. What else is wrong is found all the same. */
 static int look(int good, X509_STORE_CTX *store)
 {
-    return good == 1 || X509_STORE_CTX_get_error(store) == X509_V_ERR_CRL_HAS_EXPIRED ? 1 : 0;
+    if (good != 1 && X509_STORE_CTX_get_error(store) == X509_V_ERR_CRL_HAS_EXPIRED) {
+        X509_STORE_CTX_set_error(store, X509_V_OK);
+        return 1;
+    }
+    return good;
 }
 
 static void demand(SSL_CTX *c)
@@ -209,5 +213,8 @@ const char *tls_refusal(const SSL *ssl)
 {
     long r = SSL_get_verify_result(ssl);
 
-    return r == X509_V_OK ? NULL : X509_verify_cert_error_string(r);
+    if (r != X509_V_OK)
+        return X509_verify_cert_error_string(r);
+    return SSL_get0_peer_certificate(ssl) != NULL ? "a certificate without a role, or name"
+                                                  : "no certificate";
 }

@@ -20,5 +20,5 @@ int MUST_USE tls_new(const struct tls_page *page, SSL_CTX **ret, const char **re
 /* Whoever the certificate is for. False: it names no role, or more than one, or nobody. */
 bool tls_caller_of(const X509 *certificate, struct caller *ret);
 
-/* Why the other end's certificate does not count; NULL: it was never looked at. */
+/* Why the other end is nobody that we know. */
 const char *tls_refusal(const SSL *ssl);
