@@ -1,0 +1,194 @@
+#include <arpa/inet.h>
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/macro.h"
+#include "cli/remote.h"
+#include "cli/say.h"
+#include "tests/fakes/certificate.h"
+
+static char folder[32];
+static struct made ca, server, old;
+
+static void path_of(const char *name, char ret[64])
+{
+    (void)snprintf(ret, 64, "%s/%s", folder, name);
+}
+
+static void put(const char *name, X509 *x, EVP_PKEY *key)
+{
+    char path[64];
+    FILE *f;
+
+    path_of(name, path);
+    f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    if (x != NULL)
+        ck_assert_int_eq(PEM_write_X509(f, x), 1);
+    if (key != NULL)
+        ck_assert_int_eq(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL), 1);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+static void begin(void)
+{
+    (void)snprintf(folder, sizeof(folder), "/tmp/test-remote-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ca = make_certificate(NULL, "ca", 2, NULL, 1);
+    server = make_certificate(&ca, "server", 6, "DNS:server", 1);
+    old = make_certificate(&ca, "old", 3, "DNS:server", -1);
+    put("ca.pem", ca.x, NULL);
+    put("server.pem", server.x, NULL);
+    put("server-key.pem", NULL, server.key);
+}
+
+static void end(void)
+{
+    static const char *const names[] = {"ca.pem", "server.pem", "server-key.pem", "crl.pem"};
+
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        char path[64];
+
+        path_of(names[i], path);
+        (void)unlink(path);
+    }
+    (void)rmdir(folder);
+    made_done(&ca);
+    made_done(&server);
+    made_done(&old);
+}
+
+static void expect(const char *where, int status, const char *said)
+{
+    struct remote_plan p;
+    char error[REMOTE_ERROR_BYTES] = "";
+
+    ck_assert_int_eq(remote_plan(where, folder, false, &p, error), status);
+    ck_assert_msg(strstr(error, said) != NULL, "%s: %s", where, error);
+    ck_assert(strchr(error, '\n') == NULL);
+    ck_assert_int_eq(p.listener, -1);
+    ck_assert(!p.wanted);
+    remote_done(&p);
+}
+
+/* A port that nobody has, and the socket that takes it. */
+static int take_port(char ret_where[32])
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(a);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, len), 0);
+    ck_assert_int_eq(listen(fd, 1), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+    (void)snprintf(ret_where, 32, "127.0.0.1:%u", ntohs(a.sin_port));
+    return fd;
+}
+
+START_TEST(nobody_comes_unless_it_is_said)
+{
+    struct remote_plan p;
+    char error[REMOTE_ERROR_BYTES];
+
+    ck_assert_int_eq(remote_plan(NULL, folder, false, &p, error), 0);
+    ck_assert(!p.wanted);
+    remote_done(&p);
+}
+END_TEST
+
+START_TEST(certificates_go_along_and_the_port_is_taken)
+{
+    struct remote_plan p;
+    char error[REMOTE_ERROR_BYTES], where[32];
+
+    (void)close(take_port(where));
+    ck_assert_int_eq(remote_plan(where, folder, false, &p, error), 0);
+    ck_assert(p.wanted);
+    ck_assert_int_ge(p.listener, 0);
+    ck_assert_uint_gt(p.message.certificate.len, 0);
+    ck_assert_uint_gt(p.message.key.len, 0);
+    ck_assert_uint_gt(p.message.client_ca.len, 0);
+    ck_assert_uint_eq(p.message.revoked.len, 0);
+    expect(where, EXIT_FAILED, "the port is in use: take another");
+    remote_done(&p);
+    ck_assert_int_eq(remote_plan(where, folder, true, &p, error), 0); /* QEMU will listen */
+    ck_assert(p.wanted);
+    ck_assert_int_eq(p.listener, -1);
+    remote_done(&p);
+}
+END_TEST
+
+START_TEST(what_is_no_place_is_refused)
+{
+    static const char *const wrong[] = {
+        "",
+        "7443",
+        ":7443",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:0",
+        "127.0.0.1:65536",
+        "127.0.0.1:74x",
+        "localhost:7443",
+        "::1:7443",
+        "[::1:7443",
+        "[]:7443",
+        "1.2.3.4.5:7443",
+        "[127.0.0.1]:7443",
+        "vsock:7443",
+    };
+
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        expect(wrong[i], EXIT_USAGE, "[ADDRESS]:PORT is wanted");
+    expect("192.0.2.77:7443", EXIT_FAILED, "this machine has no such address");
+}
+END_TEST
+
+START_TEST(what_is_no_certificate_is_refused)
+{
+    char path[64];
+
+    path_of("server.pem", path);
+    ck_assert_int_eq(truncate(path, 0), 0);
+    expect("127.0.0.1:7443", EXIT_FAILED, "it is empty");
+    ck_assert_int_eq(truncate(path, 5), 0);
+    expect("127.0.0.1:7443", EXIT_FAILED, "server.pem is no certificate");
+    ck_assert_int_eq(truncate(path, 1 << 20), 0);
+    expect("127.0.0.1:7443", EXIT_FAILED, "too long to be one");
+    ck_assert_int_eq(unlink(path), 0);
+    expect("127.0.0.1:7443", EXIT_FAILED, "`bulkhead pki init --dir");
+    put("server.pem", old.x, NULL);
+    expect("127.0.0.1:7443", EXIT_FAILED, "is not the key of");
+    put("server-key.pem", NULL, old.key);
+    expect("127.0.0.1:7443", EXIT_FAILED, "has expired: make a new one");
+    put("server.pem", server.x, NULL);
+    put("server-key.pem", NULL, server.key);
+    put("ca.pem", NULL, NULL);
+    expect("127.0.0.1:7443", EXIT_FAILED, "it is empty");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("remote");
+    TCase *t = tcase_create("remote");
+    SRunner *runner = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(t, begin, end);
+    tcase_add_test(t, nobody_comes_unless_it_is_said);
+    tcase_add_test(t, certificates_go_along_and_the_port_is_taken);
+    tcase_add_test(t, what_is_no_place_is_refused);
+    tcase_add_test(t, what_is_no_certificate_is_refused);
+    suite_add_tcase(s, t);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
