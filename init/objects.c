@@ -47,12 +47,39 @@ static int make_memory(struct maker *m, const char *name, size_t bytes)
     return why_errno(m->why, r, "shared memory '%s' of %zu bytes", name, bytes);
 }
 
-static int make_shared(struct maker *m, const char *kind_name, enum object_kind kind,
-                       unsigned index)
+/* Shared memory of a fixed size, as /proc calls it; of_process: one for each of several processes. */
+static const struct {
+    const char *name;
+    bool of_process;
+} pages[OBJECT_KINDS] = {
+    [OBJECT_BOARD] = {"board",         true },
+    [OBJECT_PORT] = {"port",          true },
+    [OBJECT_REGION] = {"region",        true },
+    [OBJECT_CHANNELS] = {"channels",      true },
+    [OBJECT_ACKS] = {"acks",          true },
+    [OBJECT_TRACE] = {"trace",         true },
+    [OBJECT_CRB_REGISTERS] = {"crb-registers", false},
+    [OBJECT_CRB_BUFFER] = {"crb-buffer",    false},
+    [OBJECT_POSTS] = {"posts",         false},
+    [OBJECT_OUTBOX] = {"outbox",        false},
+    [OBJECT_SYNIC] = {"synic",         false},
+    [OBJECT_DISKS] = {"disks",         false},
+    [OBJECT_INFLIGHT] = {"inflight",      false},
+    [OBJECT_FRAMES] = {"frames",        false},
+    [OBJECT_NETS] = {"nets",          false},
+    [OBJECT_CAPTURE] = {"capture",       false},
+    [OBJECT_RECORDS] = {"records",       false},
+    [OBJECT_TLS] = {"tls",           false},
+    [OBJECT_AUDIT] = {"audit",         false},
+};
+
+static int make_page(struct maker *m, enum object_kind kind, unsigned index)
 {
     char name[32];
 
-    (void)snprintf(name, sizeof(name), "%s-%s", kind_name, manifest[index].name);
+    (void)snprintf(name, sizeof(name), "%s%s%s", pages[kind].name,
+                   pages[kind].of_process ? "-" : "",
+                   pages[kind].of_process ? manifest[index].name : "");
     return make_memory(m, name, manifest_object_bytes(kind, index));
 }
 
@@ -163,49 +190,31 @@ static int make(struct maker *m, enum object_kind kind, unsigned index)
 {
     switch (kind) {
     case OBJECT_BOARD:
-        return make_shared(m, "board", kind, index);
     case OBJECT_PORT:
-        return make_shared(m, "port", kind, index);
     case OBJECT_REGION:
-        return make_shared(m, "region", kind, index);
     case OBJECT_CRB_REGISTERS:
-        return make_memory(m, "crb-registers", manifest_object_bytes(kind, index));
     case OBJECT_CRB_BUFFER:
-        return make_memory(m, "crb-buffer", manifest_object_bytes(kind, index));
+    case OBJECT_POSTS:
+    case OBJECT_OUTBOX:
+    case OBJECT_SYNIC:
+    case OBJECT_CHANNELS:
+    case OBJECT_ACKS:
+    case OBJECT_DISKS:
+    case OBJECT_INFLIGHT:
+    case OBJECT_FRAMES:
+    case OBJECT_NETS:
+    case OBJECT_CAPTURE:
+    case OBJECT_TRACE:
+    case OBJECT_RECORDS:
+    case OBJECT_TLS:
+    case OBJECT_AUDIT:
+        return make_page(m, kind, index);
     case OBJECT_RAM:
         return make_memory(m, "guest-memory", m->config->memory_bytes);
-    case OBJECT_POSTS:
-        return make_memory(m, "posts", manifest_object_bytes(kind, index));
-    case OBJECT_OUTBOX:
-        return make_memory(m, "outbox", manifest_object_bytes(kind, index));
-    case OBJECT_SYNIC:
-        return make_memory(m, "synic", manifest_object_bytes(kind, index));
-    case OBJECT_CHANNELS:
-        return make_shared(m, "channels", kind, index);
-    case OBJECT_ACKS:
-        return make_shared(m, "acks", kind, index);
-    case OBJECT_DISKS:
-        return make_memory(m, "disks", manifest_object_bytes(kind, index));
-    case OBJECT_INFLIGHT:
-        return make_memory(m, "inflight", manifest_object_bytes(kind, index));
-    case OBJECT_FRAMES:
-        return make_memory(m, "frames", manifest_object_bytes(kind, index));
-    case OBJECT_NETS:
-        return make_memory(m, "nets", manifest_object_bytes(kind, index));
-    case OBJECT_CAPTURE:
-        return make_memory(m, "capture", manifest_object_bytes(kind, index));
-    case OBJECT_TRACE:
-        return make_shared(m, "trace", kind, index);
-    case OBJECT_RECORDS:
-        return make_memory(m, "records", manifest_object_bytes(kind, index));
     case OBJECT_NET:
         return take_end(m, index < m->config->n_nets, index, "network card");
     case OBJECT_REMOTE:
         return take_end(m, m->config->remote != NULL, m->config->n_nets, "operators' socket");
-    case OBJECT_TLS:
-        return make_memory(m, "tls", manifest_object_bytes(kind, index));
-    case OBJECT_AUDIT:
-        return make_memory(m, "audit", manifest_object_bytes(kind, index));
     case OBJECT_RING:
         return make_ring(m);
     case OBJECT_BELL:
