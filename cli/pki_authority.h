@@ -15,7 +15,6 @@ struct cli_args;
 
 enum {
     PKI_WARN_DAYS = 30, /* what ends sooner is warned of */
-    PKI_PATH_BYTES = PATH_MAX + PKI_FILE_NAME_BYTES,
 };
 
 struct pki_authority {

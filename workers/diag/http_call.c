@@ -436,7 +436,6 @@ int http_calls_init(struct https *h)
     for (unsigned i = 0; i < HTTPS_CALLS; i++) {
         struct http_call *c = &h->calls[i];
 
-        c->https = h;
         c->turn = evtimer_new(h->diag->base, on_turn, c);
         if (c->turn == NULL)
             return -ENOMEM;

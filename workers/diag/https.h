@@ -50,7 +50,6 @@ struct peer {
 
 /* A request that is being answered. */
 struct http_call {
-    struct https *https;
     struct session *session;              /* NULL: the row is free */
     struct evhttp_request *request;       /* NULL: it was replied to */
     struct evhttp_connection *connection; /* NULL: it is gone */
