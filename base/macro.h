@@ -5,8 +5,15 @@
 
 #include <stddef.h>
 
-#define MUST_USE               __attribute__((warn_unused_result))
-#define CLEANUP(fn)            __attribute__((cleanup(fn)))
+#define MUST_USE    __attribute__((warn_unused_result))
+#define CLEANUP(fn) __attribute__((cleanup(fn)))
+
+/*
+ * A local array that is not filled with a pattern first, as all others are (-ftrivial-auto-var-init): for a large one
+ * where every request passes, of which nothing is read that was not written.
+ */
+#define UNINITIALIZED __attribute__((uninitialized))
+
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Elements of an array. Does not compile on a pointer. */

@@ -1,6 +1,7 @@
 #include "drivers/vmring.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/rd.h"
 #include "base/wr.h"
@@ -14,6 +15,8 @@ enum {
     AT_FEATURES = 64,
     FEATURE_PENDING = 1, /* the producer says how much room it waits for */
     ALIGNMENT = 8,
+    PACKET_MAX = VMRING_HEAD_BYTES + VMRING_TRANSFER_BYTES(VMRING_TRANSFER_RANGES) +
+                 VMRING_PAYLOAD_MAX + VMRING_TRAILER_BYTES,
 };
 
 struct vmring vmring_over(const struct gmem_pages *pages, unsigned first, unsigned n)
@@ -75,7 +78,8 @@ void vmring_copy(const struct vmring *r, uint32_t at, void *out, uint32_t len)
     uint32_t first = len < r->bytes - from ? len : r->bytes - from;
 
     gmem_pages_copy_in(r->pages, data_at(r, from), out, first);
-    gmem_pages_copy_in(r->pages, data_at(r, 0), (uint8_t *)out + first, len - first);
+    if (first < len)
+        gmem_pages_copy_in(r->pages, data_at(r, 0), (uint8_t *)out + first, len - first);
 }
 
 static void put(const struct vmring *r, uint32_t at, const void *bytes, uint32_t len)
@@ -84,7 +88,8 @@ static void put(const struct vmring *r, uint32_t at, const void *bytes, uint32_t
     uint32_t first = len < r->bytes - to ? len : r->bytes - to;
 
     gmem_pages_copy_out(r->pages, data_at(r, to), bytes, first);
-    gmem_pages_copy_out(r->pages, data_at(r, 0), (const uint8_t *)bytes + first, len - first);
+    if (first < len)
+        gmem_pages_copy_out(r->pages, data_at(r, 0), (const uint8_t *)bytes + first, len - first);
 }
 
 int vmring_packet(const struct vmring *r, uint32_t read, uint32_t available,
@@ -158,28 +163,30 @@ struct packet {
     uint32_t len;
 };
 
+/* In one piece: the rings are the guest's, and looked at by another CPU. */
 static uint32_t put_packet(const struct vmring *r, uint32_t write, const struct packet *p)
 {
     static const uint8_t padding[ALIGNMENT];
     uint32_t whole = (p->len + ALIGNMENT - 1) & ~(uint32_t)(ALIGNMENT - 1);
     uint32_t head_len = VMRING_HEAD_BYTES + p->extra_len;
-    uint8_t head[VMRING_HEAD_BYTES], trailer[VMRING_TRAILER_BYTES];
-    struct wr w = wr_over(head, sizeof(head));
+    uint8_t bytes[PACKET_MAX] UNINITIALIZED;
+    struct wr w = wr_over(bytes, sizeof(bytes));
+    size_t len = 0;
 
     wr_le16(&w, (uint16_t)p->type);
     wr_le16(&w, (uint16_t)(head_len / 8));
     wr_le16(&w, (uint16_t)((head_len + whole) / 8));
     wr_le16(&w, p->flags);
     wr_le64(&w, p->transaction);
-    w = wr_over(trailer, sizeof(trailer));
+    wr_bytes(&w, p->extra, p->extra_len);
+    wr_bytes(&w, p->payload, p->len);
+    wr_bytes(&w, padding, whole - p->len);
     wr_le32(&w, 0);
     wr_le32(&w, write);
-    put(r, write, head, sizeof(head));
-    put(r, write + VMRING_HEAD_BYTES, p->extra, p->extra_len);
-    put(r, write + head_len, p->payload, p->len);
-    put(r, write + head_len + p->len, padding, whole - p->len);
-    put(r, write + head_len + whole, trailer, sizeof(trailer));
-    return wrap(r, write + p->extra_len + vmring_packet_bytes(p->len));
+    if (wr_finish(&w, &len) < 0)
+        abort(); /* more than VMRING_PAYLOAD_MAX */
+    put(r, write, bytes, (uint32_t)len);
+    return wrap(r, write + (uint32_t)len);
 }
 
 uint32_t vmring_put_completion(const struct vmring *r, uint32_t write, uint64_t transaction,
@@ -228,6 +235,12 @@ bool vmring_produced(const struct vmring *r, uint32_t before, uint32_t write)
     store(r, AT_WRITE, write);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return load(r, AT_MASK) == 0 && load(r, AT_READ) == before;
+}
+
+bool vmring_is_unread(const struct vmring *r, uint32_t write)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return load(r, AT_MASK) == 0 && load(r, AT_READ) != write;
 }
 
 uint32_t vmring_shown(const struct vmring *r)

@@ -28,6 +28,7 @@ enum {
     VMRING_TRAILER_BYTES = 8, /* after a packet */
     VMRING_WANTS_COMPLETION = 1,
     VMRING_TRANSFER_RANGES = 64, /* of a packet that we send */
+    VMRING_PAYLOAD_MAX = 256,    /* the same */
 };
 
 #define VMRING_TRANSFER_BYTES(n) (8 + 8 * (n)) /* between descriptor and payload */
@@ -114,6 +115,9 @@ uint32_t vmring_put_transfer(const struct vmring *r, uint32_t write,
  * signals, and had seen all that there was.
  */
 bool vmring_produced(const struct vmring *r, uint32_t before, uint32_t write);
+
+/* For a signal that was put off: does the guest want it still, or has it read up to write? */
+bool vmring_is_unread(const struct vmring *r, uint32_t write);
 
 /* Where the guest was shown that we write: after a death, whether a batch was shown. */
 uint32_t vmring_shown(const struct vmring *r);

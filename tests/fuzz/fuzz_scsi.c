@@ -209,7 +209,7 @@ static void execute(struct scsi_lun *lun, const struct scsi_command *c)
     save(&lun->state, new);
     must(a.changed || memcmp(old, new, sizeof(old)) == 0);
     if (io.kind != SCSI_IO_NONE) {
-        scsi_io_error(&io, -(int)c->cdb_len, &a);
+        scsi_io_error(io.kind, -(int)c->cdb_len, &a);
         check_sense(&a);
         must(a.status == SCSI_CHECK_CONDITION);
     }

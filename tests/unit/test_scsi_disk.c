@@ -544,15 +544,15 @@ START_TEST(errors_become_sense)
         const struct failure *f = &failures[i];
 
         ASK_IN(&a, 0x28, 0, 0, 0, 0, 0, 0, 0, 1);
-        scsi_io_error(&a.io, f->err, &a.answer);
+        scsi_io_error(a.io.kind, f->err, &a.answer);
         ask_sense_is(&a.answer, f->read >> 16, f->read >> 8 & 0xff, f->read & 0xff);
         ASK_OUT(&a, 512, 0x2a, 0, 0, 0, 0, 0, 0, 0, 1);
-        scsi_io_error(&a.io, f->err, &a.answer);
+        scsi_io_error(a.io.kind, f->err, &a.answer);
         ask_sense_is(&a.answer, f->write >> 16, f->write >> 8 & 0xff, f->write & 0xff);
         ck_assert_uint_eq(a.answer.in_len, 0);
     }
     ASK_NONE(&a, 0x1b); /* it is stopped, whatever became of the flush */
-    scsi_io_error(&a.io, -EIO, &a.answer);
+    scsi_io_error(a.io.kind, -EIO, &a.answer);
     ck_assert(a.answer.changed);
     scsi_poisoned(&a.answer);
     ask_sense_is(&a.answer, 4, 0x44, 0);

@@ -92,6 +92,22 @@ START_TEST(the_guest_is_signalled_when_it_had_seen_everything)
 }
 END_TEST
 
+START_TEST(a_signal_put_off_is_due_while_something_is_unread)
+{
+    uint8_t bytes[PACKET_BYTES] = {0};
+    uint32_t to = vmring_put_completion(&out, 0, 1, bytes, sizeof(bytes));
+
+    (void)vmring_produced(&out, 0, to);
+    ck_assert(vmring_is_unread(&out, to));
+    *control(&guest, INCOMING, INTERRUPT_MASK) = 1; /* it is reading */
+    ck_assert(!vmring_is_unread(&out, to));
+    *control(&guest, INCOMING, INTERRUPT_MASK) = 0;
+    ck_assert(vmring_is_unread(&out, to)); /* and left it */
+    *control(&guest, INCOMING, READ_INDEX) = to;
+    ck_assert(!vmring_is_unread(&out, to));
+}
+END_TEST
+
 START_TEST(the_guest_is_signalled_when_the_room_it_waits_for_is_there)
 {
     uint8_t packet[PACKET_BYTES] = {0};
@@ -171,6 +187,7 @@ int main(void)
     tcase_add_test(c, packets_arrive_as_sent_around_the_ring);
     tcase_add_test(c, completions_arrive_as_put_around_the_ring);
     tcase_add_test(c, the_guest_is_signalled_when_it_had_seen_everything);
+    tcase_add_test(c, a_signal_put_off_is_due_while_something_is_unread);
     tcase_add_test(c, the_guest_is_signalled_when_the_room_it_waits_for_is_there);
     tcase_add_test(c, an_index_that_is_none_is_refused);
     tcase_add_test(c, a_packet_that_is_none_is_refused);

@@ -6,11 +6,10 @@
 #include "base/rd.h"
 
 enum {
-    RANGES_HEAD_BYTES = 8, /* reserved, number of ranges */
-    RANGE_HEAD_BYTES = 8,  /* bytes, offset */
+    HEAD_BYTES = 16, /* reserved, number of ranges; bytes and offset of the first */
+    PFN_BYTES = 8,
     ERRNO_MAX = 4095,
     SKIPS_MAX = 256, /* of packets that are no requests, at once */
-    HEAD_MAX = VMRING_HEAD_BYTES + RANGES_HEAD_BYTES + RANGE_HEAD_BYTES + 8 * INFLIGHT_PAGES,
 };
 
 static uint64_t in_word(uint32_t taken, uint32_t read)
@@ -163,14 +162,20 @@ int flow_claimed_from(const struct flow *f, uint32_t from)
 
 /* --- taking --- */
 
-/* One range, its page frame numbers after it; all inside the head. */
-static int parse_ranges(const uint8_t *head, uint32_t len, struct inflight_slot *s)
+/*
+ * One range, its page frame numbers after it; all inside the head. The numbers are copied as they lie, for they are what a
+ * little-endian machine makes of them.
+ */
+static int take_range(const struct flow *f, const struct vmring_packet *p, struct inflight_slot *s)
 {
-    struct rd r = rd_over(head, len);
-    uint32_t n_ranges, bytes, offset;
-    uint64_t pages;
+    uint32_t at = f->read + VMRING_HEAD_BYTES;
+    uint32_t left = p->head_bytes - VMRING_HEAD_BYTES;
+    uint8_t head[HEAD_BYTES];
+    struct rd r = rd_over(head, left < HEAD_BYTES ? left : HEAD_BYTES);
+    uint32_t n_ranges, bytes, offset, pages;
 
-    (void)rd_span(&r, VMRING_HEAD_BYTES + 4);
+    vmring_copy(&f->in, at, head, (uint32_t)r.left);
+    (void)rd_le32(&r);
     n_ranges = rd_le32(&r);
     if (n_ranges == 0)
         return rd_ok(&r) ? 0 : -EBADMSG;
@@ -178,22 +183,19 @@ static int parse_ranges(const uint8_t *head, uint32_t len, struct inflight_slot 
     offset = rd_le32(&r);
     if (!rd_ok(&r) || n_ranges != 1 || offset >= GMEM_PAGE_BYTES || bytes > INFLIGHT_DATA_MAX)
         return -EBADMSG;
-    pages = ((uint64_t)offset + bytes + GMEM_PAGE_BYTES - 1) / GMEM_PAGE_BYTES;
-    for (uint64_t i = 0; i < pages; i++)
-        s->pages[i] = rd_le64(&r);
-    if (!rd_ok(&r))
+    pages = (offset + bytes + GMEM_PAGE_BYTES - 1) / GMEM_PAGE_BYTES;
+    if (left - HEAD_BYTES < pages * PFN_BYTES)
         return -EBADMSG;
+    vmring_copy(&f->in, at + HEAD_BYTES, s->pages, pages * PFN_BYTES);
     s->data_len = bytes;
     s->data_offset = offset;
-    s->n_pages = (uint32_t)pages;
+    s->n_pages = pages;
     return 0;
 }
 
 static void fill(const struct flow *f, const struct vmring_packet *p, struct inflight_slot *s)
 {
-    uint8_t head[HEAD_MAX];
     uint32_t len = p->payload_bytes < sizeof(s->packet) ? p->payload_bytes : sizeof(s->packet);
-    uint32_t head_len = p->head_bytes < sizeof(head) ? p->head_bytes : sizeof(head);
 
     s->transaction = p->transaction;
     s->error = 0;
@@ -203,14 +205,8 @@ static void fill(const struct flow *f, const struct vmring_packet *p, struct inf
     s->n_pages = 0;
     s->flags = (p->flags & VMRING_WANTS_COMPLETION) != 0 ? INFLIGHT_WANTS_COMPLETION : 0;
     vmring_copy(&f->in, f->read + p->head_bytes, s->packet, len);
-    if (p->type != VMRING_GPA_DIRECT)
-        return;
-    vmring_copy(&f->in, f->read, head, head_len);
-    if (parse_ranges(head, head_len, s) < 0) {
+    if (p->type == VMRING_GPA_DIRECT && take_range(f, p, s) < 0)
         s->flags |= INFLIGHT_BAD_DATA;
-        s->data_len = 0;
-        s->n_pages = 0;
-    }
 }
 
 static int stop(struct flow *f)
@@ -369,6 +365,11 @@ bool flow_publish(struct flow *f)
     }
     stop_waiting(f);
     return signal;
+}
+
+bool flow_is_unread(const struct flow *f)
+{
+    return f->open && vmring_is_unread(&f->out, f->write);
 }
 
 bool flow_tell(struct flow *f, const void *payload, uint32_t len)

@@ -90,6 +90,9 @@ void flow_answer(struct flow *f, unsigned slot, const void *answer, uint32_t len
 /* Publish answers as far as there is room. True when the guest is to be signalled. */
 bool flow_publish(struct flow *f);
 
+/* Is a guest to be signalled that was by flow_publish(), or has it read all of it since? */
+bool flow_is_unread(const struct flow *f);
+
 /* Put a packet in that the guest did not ask for. False: there is no room now. */
 bool flow_tell(struct flow *f, const void *payload, uint32_t len);
 

@@ -114,15 +114,18 @@ static void trace(const struct storage *s, const struct request *q, uint64_t now
                 now_ns - q->began_ns);
 }
 
+static struct storvsp_result failed(struct storage *s, const struct request *q, int err)
+{
+    scsi_io_error((enum scsi_io_kind)q->kind, err, &s->answer);
+    return answer_of(&s->answer, 0);
+}
+
 static void finish(struct storage *s, struct request *q, int err, uint64_t now_ns)
 {
-    const struct scsi_io io = {.kind = (enum scsi_io_kind)q->kind, .fua = q->fua};
     struct storvsp_result result = {.srb_status = SRB_SUCCESS, .data_len = (uint32_t)bytes_of(q)};
 
-    if (err < 0) {
-        scsi_io_error(&io, err, &s->answer);
-        result = answer_of(&s->answer, 0);
-    }
+    if (err < 0)
+        result = failed(s, q, err);
     unit_count(q->unit, op_of_kind[q->kind], err < 0 ? 0 : bytes_of(q), err < 0,
                now_ns - q->began_ns);
     if (trace_is_on(&s->worker->trace))

@@ -95,11 +95,10 @@ static void to_unit(struct storage *s, struct request *q, const struct scsi_comm
 static void tell_error(struct storage *s, struct request *q)
 {
     const struct inflight_slot *slot = request_slot(s, q);
-    const struct scsi_io io = {.kind = (enum scsi_io_kind)(slot->flags >> INFLIGHT_KIND_SHIFT)};
-
     struct storvsp_result result;
 
-    scsi_io_error(&io, -slot->error, &s->answer);
+    scsi_io_error((enum scsi_io_kind)(slot->flags >> INFLIGHT_KIND_SHIFT), -slot->error,
+                  &s->answer);
     result = answer_of(&s->answer, 0);
     answer_result(s, q, &result);
 }

@@ -248,6 +248,8 @@ enum scsi_sense scsi_take_attention(struct scsi_exec *x)
 {
     uint32_t *pending = pending_for(x->state, x->c->initiator);
 
+    if (*pending == 0)
+        return SENSE_NONE;
     for (size_t i = 0; i < COUNT_OF(attention_rows); i++) {
         if ((*pending & attention_rows[i].attention) != 0) {
             *pending &= ~(uint32_t)attention_rows[i].attention;

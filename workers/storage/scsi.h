@@ -167,7 +167,7 @@ void scsi_execute(struct scsi_lun *lun, const struct scsi_command *c, struct scs
                   struct scsi_answer *ret);
 
 /* The sense of an I/O that failed with negative errno err. What the command changed stays changed. */
-void scsi_io_error(const struct scsi_io *io, int err, struct scsi_answer *ret);
+void scsi_io_error(enum scsi_io_kind kind, int err, struct scsi_answer *ret);
 
 /*
  * A command that must not be tried again (it killed two workers): HARDWARE ERROR. Not ABORTED COMMAND,

@@ -71,7 +71,7 @@ static const struct error_row errors[] = {
     {-EBUSY,     SENSE_ABORTED,          SENSE_ABORTED         },
 };
 
-void scsi_io_error(const struct scsi_io *io, int err, struct scsi_answer *ret)
+void scsi_io_error(enum scsi_io_kind kind, int err, struct scsi_answer *ret)
 {
     struct error_row row = {0, SENSE_READ_ERROR, SENSE_WRITE_ERROR};
 
@@ -80,7 +80,7 @@ void scsi_io_error(const struct scsi_io *io, int err, struct scsi_answer *ret)
             row = errors[i];
     }
     ret->in_len = 0;
-    scsi_answer_with(ret, io->kind == SCSI_IO_READ ? row.read : row.write, NULL);
+    scsi_answer_with(ret, kind == SCSI_IO_READ ? row.read : row.write, NULL);
 }
 
 void scsi_poisoned(struct scsi_answer *ret)

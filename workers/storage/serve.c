@@ -11,7 +11,7 @@
 
 enum {
     LOOK_EVERY = 64,    /* rounds of work, at others than requests */
-    BATCH = 32,         /* requests taken from a channel before others get their turn */
+    BATCH = 8,          /* requests taken from a channel before others get their turn */
     BLOCKED_MS = 10,    /* a guest that does not say that it has made room */
     EXIT_NO_DISKS = 84, /* an image cannot be opened, or the ring cannot be used */
 };
@@ -24,43 +24,13 @@ static const uint64_t SPIN_MAX_NS = 50 * NS_PER_US;
 static const uint64_t SPIN_MIN_NS = 1 * NS_PER_US;
 static const uint64_t SHOW_NS = 100 * NS_PER_MS;
 
-/* --- interrupts --- */
-
-static void ring(int fd)
-{
-    static const uint64_t one = 1;
-
-    (void)!write(fd, &one, sizeof(one)); /* full means that it is rung already */
-}
-
-/*
- * Set the channel's event flag, and interrupt if nobody else has. Where the flags are is looked at inside
- * the section: once the supervisor has seen us outside of it, we write to the new place or to none.
- */
-static void interrupt(struct storage *s, unsigned channel, bool anyway)
-{
-    uint32_t vp = s->opened[channel].target_vp;
-    uint32_t relid = channel + 1;
-    uint64_t flags;
-    int was;
-
-    if (vp >= VPS_MAX || vp >= s->synic->n_vps)
-        return;
-    port_section_enter(&s->worker->port);
-    flags = atomic_load(&s->synic->vps[vp].flags_gpa);
-    if ((flags & SYNIC_ENABLED) != 0) {
-        const struct gpa word = {(flags & ~UINT64_C(0xff)) + relid / 32 * 4};
-
-        was = gmem_set_bit(&s->memory, word, relid % 32);
-        if ((was == 0 || anyway) && (flags & SYNIC_UNMASKED) != 0) {
-            ring(s->irq_fds[vp]);
-            board_inc(s->rows.interrupts);
-        }
-    }
-    port_section_leave(&s->worker->port);
-}
-
 /* --- channels --- */
+
+/* Of a mask that is not empty. */
+static unsigned first_of(uint32_t channels)
+{
+    return (unsigned)__builtin_ctz(channels);
+}
 
 static void acknowledge(struct storage *s, unsigned channel, const struct vmbus_channel *c,
                         int status)
@@ -68,7 +38,7 @@ static void acknowledge(struct storage *s, unsigned channel, const struct vmbus_
     s->opened[channel] = *c;
     s->acks->channels[channel].status = (uint32_t)-status;
     atomic_store_explicit(&s->acks->channels[channel].epoch, c->epoch, memory_order_release);
-    ring(s->vmbus_bell_fd);
+    storage_ring(s->vmbus_bell_fd);
 }
 
 /* The next of a channel's requests that the dead one had taken and not answered; NULL: none is left. */
@@ -142,17 +112,21 @@ static bool open_channel(struct storage *s, unsigned channel, const struct vmbus
     acknowledge(s, channel, c, f->open ? 0 : r);
     if (!f->open)
         return false;
-    interrupt(s, channel, true); /* a signal may have died with its generation */
+    s->open |= 1u << channel;
+    interrupt_now(s, channel, true); /* a signal may have died with its generation */
     return resume;
 }
 
 /* Nothing is taken any more. False while its requests are on their way. */
-static bool close_channel(struct flow *f)
+static bool close_channel(struct storage *s, unsigned channel)
 {
+    struct flow *f = &s->flows[channel];
+
     f->stopped = true;
     if (f->n_claimed > 0)
         return false;
     flow_close(f);
+    s->open &= ~(1u << channel);
     return true;
 }
 
@@ -164,7 +138,7 @@ static bool look_at_channel(struct storage *s, unsigned channel, uint32_t *resum
 
     if (!vmbus_channel_read(s->channels, channel, &c) || c.epoch == s->opened[channel].epoch)
         return true;
-    if (f->open && (c.open == 0 || f->log->opening != c.opening) && !close_channel(f))
+    if (f->open && (c.open == 0 || f->log->opening != c.opening) && !close_channel(s, channel))
         return false;
     if (c.open == 0 && channel % VMBUS_SUBCHANNELS == 0) /* the next opening asks for its own */
         atomic_store(&s->acks->subchannels[channel / VMBUS_SUBCHANNELS], 0);
@@ -186,7 +160,7 @@ static bool tell_one(struct storage *s, unsigned controller)
         return true;
     if (!flow_tell(f, packet, sizeof(packet)))
         return f->stopped;
-    interrupt(s, controller * VMBUS_SUBCHANNELS, false);
+    interrupt_now(s, controller * VMBUS_SUBCHANNELS, false);
     return true;
 }
 
@@ -216,7 +190,7 @@ static bool take_requests(struct storage *s, unsigned channel, uint64_t now_ns)
     unsigned n = 0;
     int r = 0;
 
-    if (!f->open || f->stopped)
+    if (f->stopped)
         return false;
     while (n < BATCH) {
         r = flow_take(f);
@@ -231,7 +205,7 @@ static bool take_requests(struct storage *s, unsigned channel, uint64_t now_ns)
                   "channel %u: the guest broke its ring: stopped until it is closed", channel + 1);
     }
     if (flow_taken(f))
-        interrupt(s, channel, false);
+        interrupt_now(s, channel, false);
     for (unsigned i = 0; i < n; i++)
         request_begin(s, channel, slots[i], now_ns, NULL);
     return n > 0;
@@ -276,9 +250,13 @@ static bool take_completions(struct storage *s, uint64_t now_ns)
 
 static void publish(struct storage *s)
 {
-    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++) {
-        if (s->flows[i].open && flow_is_blocked(&s->flows[i]) && flow_publish(&s->flows[i]))
-            interrupt(s, i, false);
+    for (uint32_t left = s->open; left != 0; left &= left - 1) {
+        unsigned i = first_of(left);
+        struct flow *f = &s->flows[i];
+        unsigned before = f->n_done;
+
+        if (flow_is_blocked(f) && flow_publish(f))
+            interrupt_owe(s, i, before - f->n_done);
     }
 }
 
@@ -286,13 +264,14 @@ bool storage_work(struct storage *s, uint64_t now_ns)
 {
     bool any = false;
 
-    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++)
-        any |= take_requests(s, i, now_ns);
+    for (uint32_t left = s->open; left != 0; left &= left - 1)
+        any |= take_requests(s, first_of(left), now_ns);
     give_to_kernel(s);
     any |= take_completions(s, now_ns);
     any |= request_feed(s, now_ns);
     give_to_kernel(s);
     publish(s);
+    interrupt_owed(s, !storage_has_work(s));
     return any;
 }
 
@@ -308,6 +287,7 @@ bool storage_look(struct storage *s, uint64_t now_ns)
     settled &= tell_guests(s);
     give_to_kernel(s); /* what a dead generation left to do */
     publish(s);
+    interrupt_owed(s, true);
     return settled && !s->is_kernel_full;
 }
 
@@ -315,9 +295,11 @@ bool storage_look(struct storage *s, uint64_t now_ns)
 
 static void want_signals(struct storage *s, bool wanted)
 {
-    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++) {
-        if (s->flows[i].open && !s->flows[i].stopped)
-            vmring_set_wanted(&s->flows[i].in, wanted);
+    for (uint32_t left = s->open; left != 0; left &= left - 1) {
+        const struct flow *f = &s->flows[first_of(left)];
+
+        if (!f->stopped)
+            vmring_set_wanted(&f->in, wanted);
     }
     uring_bell(&s->ring, wanted);
 }
@@ -328,11 +310,11 @@ bool storage_has_work(const struct storage *s)
 
     if (s->n_stash > 0 || (s->ready.first != NULL && uring_room(&s->ring) > 0))
         return true;
-    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++) {
-        const struct flow *f = &s->flows[i];
+    for (uint32_t left = s->open; left != 0; left &= left - 1) {
+        const struct flow *f = &s->flows[first_of(left)];
         uint32_t available;
 
-        if (!f->open || f->stopped || f->n_free == 0)
+        if (f->stopped || f->n_free == 0)
             continue;
         if (vmring_available(&f->in, f->read, &available) < 0 || available > 0)
             return true;
@@ -342,8 +324,8 @@ bool storage_has_work(const struct storage *s)
 
 static bool is_blocked(const struct storage *s)
 {
-    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++) {
-        if (s->flows[i].open && flow_is_blocked(&s->flows[i]))
+    for (uint32_t left = s->open; left != 0; left &= left - 1) {
+        if (flow_is_blocked(&s->flows[first_of(left)]))
             return true;
     }
     return false;
@@ -455,7 +437,7 @@ int storage_begin(struct storage *s)
         return r;
     for (unsigned i = 0; i < DISK_CONTROLLERS; i++)
         atomic_store(&s->acks->subchannels[i], s->controllers[i].subchannels);
-    ring(s->vmbus_bell_fd);
+    storage_ring(s->vmbus_bell_fd);
     return 0;
 }
 

@@ -2,6 +2,7 @@
  * workers/storage/storage.h - the storage worker: its channels, controllers, units and requests.
  *
  *   serve.c     the loop: rings, completions, bell, sleep; drains a dead generation's I/O first
+ *   interrupt.c the guest is told of answers, some at a time
  *   request.c   one request: what it takes step by step, until its answer is in the log
  *   unit.c      disks by controller and number: opened, found, counted
  *   change.c    disks that come, go or change while the VM runs
@@ -43,6 +44,7 @@ enum {
     /* Completions that came at a bad time: each request has one step on its way at most. */
     STORAGE_STASH = INFLIGHT_CHANNELS * INFLIGHT_SLOTS,
 };
+_Static_assert((int)INFLIGHT_CHANNELS <= 32, "masks of channels");
 _Static_assert((int)INFLIGHT_CHANNELS == (int)DISK_CONTROLLERS * (int)VMBUS_SUBCHANNELS,
                "a log for each channel");
 
@@ -146,6 +148,7 @@ struct storage {
     struct controller controllers[DISK_CONTROLLERS];
     struct unit units[STORAGE_UNITS];
     struct flow flows[INFLIGHT_CHANNELS];
+    uint32_t open;                                  /* mask of them */
     struct vmbus_channel opened[INFLIGHT_CHANNELS]; /* as acknowledged */
     struct request requests[INFLIGHT_CHANNELS][INFLIGHT_SLOTS];
     struct request_queue ready; /* can go on, as soon as the ring has room */
@@ -164,6 +167,11 @@ struct storage {
     const uint8_t *zeros;                   /* STORAGE_FILL_BYTES */
     struct uring_done stash[STORAGE_STASH]; /* a queue: what came while metadata was awaited */
     uint32_t stash_at, n_stash;
+    struct {
+        uint32_t channels; /* mask: to be interrupted for answers that are published */
+        unsigned answers;
+        uint64_t since_ns;
+    } owed;
     bool is_kernel_full; /* it did not take all that was prepared: try again soon */
     int32_t known[INFLIGHT_CHANNELS][INFLIGHT_SLOTS]; /* first steps of a dead generation */
 
@@ -190,6 +198,20 @@ int MUST_USE data_zero(const struct storage *s, const struct inflight_slot *slot
 /* Describe [at, at + len) for the kernel in iov, INFLIGHT_PAGES of them; how many, or -EFAULT. */
 int MUST_USE data_iovecs(const struct storage *s, const struct inflight_slot *slot, uint32_t at,
                          uint32_t len, struct iovec *iov);
+
+/* --- interrupt.c --- */
+
+/* Write to an eventfd. */
+void storage_ring(int fd);
+
+/* Set the channel's event flag; interrupt if nobody else has, or anyway. */
+void interrupt_now(struct storage *s, unsigned channel, bool anyway);
+
+/* The same, for answers that have been published: as soon as it is worth it. */
+void interrupt_owe(struct storage *s, unsigned channel, unsigned answers);
+
+/* Is it worth it by now? now: there is nothing else to do, so it is. */
+void interrupt_owed(struct storage *s, bool now);
 
 /* --- lock.c --- */
 
