@@ -209,7 +209,7 @@ uint32_t vmring_put_in_band(const struct vmring *r, uint32_t write, const void *
 uint32_t vmring_put_transfer(const struct vmring *r, uint32_t write,
                              const struct vmring_transfer *t, const void *payload, uint32_t len)
 {
-    uint8_t extra[VMRING_TRANSFER_BYTES(VMRING_TRANSFER_RANGES)];
+    uint8_t extra[VMRING_TRANSFER_BYTES(VMRING_TRANSFER_RANGES)] UNINITIALIZED;
     unsigned n = t->n < VMRING_TRANSFER_RANGES ? t->n : VMRING_TRANSFER_RANGES;
     struct wr w = wr_over(extra, sizeof(extra));
     struct packet p = {.type = VMRING_TRANSFER_PAGES,

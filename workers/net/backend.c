@@ -178,9 +178,7 @@ static int receive_stream(struct backend *b, const struct gmem_pages *pages, uin
 int backend_receive(struct backend *b, uint8_t header[VNET_HEADER_BYTES],
                     const struct gmem_pages *pages, uint32_t offset, uint32_t room, uint8_t *rest)
 {
-    struct iovec v[VECTORS + 2] = {
-        {header, VNET_HEADER_BYTES}
-    };
+    struct iovec v[VECTORS + 2] UNINITIALIZED;
     uint32_t most = rest != NULL ? NET_FRAME_MAX : room;
     uint8_t more; /* a frame that reaches it was longer */
     ssize_t got;
@@ -191,6 +189,7 @@ int backend_receive(struct backend *b, uint8_t header[VNET_HEADER_BYTES],
         return -EAGAIN;
     if (b->kind == NET_STREAM)
         return receive_stream(b, pages, offset, room);
+    v[0] = (struct iovec){header, VNET_HEADER_BYTES};
     n = gmem_pages_iovec(pages, offset, room, &v[1], NET_PIECES);
     if (n < 0)
         return n;

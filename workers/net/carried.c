@@ -76,7 +76,7 @@ static int add_range(struct rd *r, struct carried *c)
 
 static int add_ranges(const struct line *l, const struct vmring_packet *p, struct carried *c)
 {
-    uint8_t head[HEAD_MAX];
+    uint8_t head[HEAD_MAX] UNINITIALIZED;
     struct rd r;
     uint32_t n;
 

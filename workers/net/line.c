@@ -420,8 +420,11 @@ bool line_tell(struct line *l, const void *answer, uint32_t len, bool *ret_signa
 static uint32_t put_group(struct line *l, uint32_t at, const struct line_group *g, uint16_t set,
                           const void *payload, uint32_t len)
 {
-    struct vmring_transfer t = {.transaction = g->first + 1u, .set = set, .n = g->n_ranges};
+    struct vmring_transfer t UNINITIALIZED;
 
+    t.transaction = g->first + 1u;
+    t.set = set;
+    t.n = g->n_ranges;
     for (unsigned i = 0; i < g->n_ranges && i < VMRING_TRANSFER_RANGES; i++) {
         t.ranges[i].bytes = g->ranges[i].bytes;
         t.ranges[i].offset = g->ranges[i].offset;
