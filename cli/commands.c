@@ -97,8 +97,7 @@ static const struct option_row logs_options[] = {
 static const struct option_row metrics_options[] = {
     {"plain", 'p', OPTION_FLAG, offsetof(struct cli_args, plain), NULL,
      "in Prometheus's older text format, which promtool reads"},
-    NAME_ROW,
-    SOCKET_ROW,
+    VM_ROWS,
 };
 
 static const struct option_row restart_options[] = {
@@ -149,9 +148,7 @@ static const struct option_row pki_options[] = {
 };
 
 static const struct option_row top_options[] = {
-    NAME_ROW,
-    SOCKET_ROW,
-    CONNECT_ROW,
+    VM_ROWS,
 };
 
 static const struct option_row inspect_options[] = {
@@ -159,9 +156,7 @@ static const struct option_row inspect_options[] = {
      "again each second, until interrupted"},
     {"depth", 'd', OPTION_NUMBER, offsetof(struct cli_args, depth), "N",
      "only so many levels of the tree; what lies below is counted", 1, 16},
-    NAME_ROW,
-    SOCKET_ROW,
-    CONNECT_ROW,
+    VM_ROWS,
     JSON_ROW("JSON instead of a tree"),
 };
 
@@ -170,22 +165,16 @@ static const struct option_row trace_options[] = {
      "where to, in JSON; - is stdout (default: stdout, but no terminal)"},
     {"seconds", 0, OPTION_NUMBER, offsetof(struct cli_args, seconds), "N",
      "end after that time (default: when interrupted)", 1, 3600},
-    NAME_ROW,
-    SOCKET_ROW,
-    CONNECT_ROW,
+    VM_ROWS,
 };
 
 static const struct option_row vm_options[] = {
-    NAME_ROW,
-    SOCKET_ROW,
-    CONNECT_ROW,
+    VM_ROWS,
     JSON_ROW("JSON instead of text"),
 };
 
 static const struct option_row dump_options[] = {
-    NAME_ROW,
-    SOCKET_ROW,
-    CONNECT_ROW,
+    VM_ROWS,
 };
 
 static const struct option_row gdb_options[] = {
@@ -193,8 +182,7 @@ static const struct option_row gdb_options[] = {
      "of this machine alone (default: 127.0.0.1:1234)"},
     {"stdio", 0, OPTION_FLAG, offsetof(struct cli_args, stdio), NULL,
      "for gdb's `target remote | bulkhead gdb --stdio`"},
-    NAME_ROW,
-    SOCKET_ROW,
+    VM_ROWS,
 };
 
 const struct command commands[] = {

@@ -197,14 +197,15 @@ static const char *mend(int err)
 
 static int listen_here(const char *where, struct remote_plan *p, bool only_look, char *error)
 {
-    const int one = 1;
+    const int one = 1, patience_ms = REMOTE_PATIENCE_MS;
     union address a;
     socklen_t len = address_of(p, &a);
     AUTO_FD fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    /* Connections inherit it: an answer's pieces do not wait for one another's receipt. */
+    /* Connections inherit it: an answer's pieces do not wait for one another's receipt, nor anybody for one who vanished. */
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof(patience_ms)) < 0 ||
         bind(fd, &a.any, len) < 0 || listen(fd, REMOTE_BACKLOG) < 0)
         return wrong(error, EXIT_FAILED, "--operators %s: %s", where, mend(errno));
     if (!only_look)

@@ -1,16 +1,13 @@
 #include "cli/remote_link.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <jansson.h>
-#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,107 +22,29 @@
 #include "base/mem.h"
 #include "base/rd.h"
 #include "cli/operator.h"
+#include "cli/remote_feed.h"
+#include "cli/remote_peer.h"
 
 enum {
-    HOST_BYTES = 256,
     ERROR_BODY_MAX = 1024,
 };
 
 /* The process that carries. */
 struct link {
     int fd; /* our end; the command has the other */
-    char host[HOST_BYTES];
-    uint16_t port;
-    SSL_CTX *tls;
+    struct remote_peer peer;
     SSL *ssl; /* of the connection */
     struct event_base *base;
     struct evhttp_connection *connection;
     struct evbuffer *frames; /* what came, up to a whole one */
+    struct feed *feed;       /* of GDB's session; NULL: it is none, or not yet */
     bool answered;           /* with its last frame */
 };
 
-static int wrong(char *error, int r, const char *fmt, ...) PRINTF_LIKE(3, 4);
-
-static int wrong(char *error, int r, const char *fmt, ...)
+static int wrong(char *error, int r)
 {
-    va_list args;
-
-    va_start(args, fmt);
-    (void)vsnprintf(error, REMOTE_LINK_ERROR_BYTES, fmt, args);
-    va_end(args);
+    (void)snprintf(error, REMOTE_LINK_ERROR_BYTES, "%s", strerror(-r));
     return r;
-}
-
-/* --- where, and who we are --- */
-
-static int parse_where(const char *where, struct link *l, char *error)
-{
-    const char *colon = strrchr(where, ':');
-    size_t len = colon == NULL ? 0 : (size_t)(colon - where);
-    bool v6 = len > 2 && where[0] == '[' && where[len - 1] == ']';
-    char *end;
-    unsigned long port = colon == NULL ? 0 : strtoul(colon + 1, &end, 10);
-
-    if (len == 0 || len >= HOST_BYTES || port == 0 || port > UINT16_MAX || *end != '\0')
-        return wrong(error, -EINVAL, "--connect %s: HOST:PORT or [ADDRESS]:PORT is wanted", where);
-    (void)snprintf(l->host, sizeof(l->host), "%.*s", (int)(v6 ? len - 2 : len),
-                   where + (v6 ? 1 : 0));
-    l->port = (uint16_t)port;
-    return 0;
-}
-
-static int take_file(const char *path, int (*take)(SSL_CTX *c, const char *path), SSL_CTX *c,
-                     char *error)
-{
-    if (access(path, R_OK) < 0)
-        return wrong(error, -errno, "--identity: %s: %s: `bulkhead pki issue` makes it", path,
-                     strerror(errno));
-    if (take(c, path) != 1)
-        return wrong(error, -EINVAL, "--identity: %s is not what it must be (PEM)", path);
-    return 0;
-}
-
-static int use_certificate(SSL_CTX *c, const char *path)
-{
-    return SSL_CTX_use_certificate_chain_file(c, path);
-}
-
-static int use_key(SSL_CTX *c, const char *path)
-{
-    return SSL_CTX_use_PrivateKey_file(c, path, SSL_FILETYPE_PEM);
-}
-
-static int use_authority(SSL_CTX *c, const char *path)
-{
-    return SSL_CTX_load_verify_file(c, path);
-}
-
-static int take_identity(const char *identity, SSL_CTX *c, char *error)
-{
-    const char *slash = strrchr(identity, '/');
-    char path[PATH_MAX];
-    int r;
-
-    if (strlen(identity) + 16 > sizeof(path))
-        return wrong(error, -ENAMETOOLONG, "--identity: the path is too long");
-    (void)snprintf(path, sizeof(path), "%s.pem", identity);
-    r = take_file(path, use_certificate, c, error);
-    (void)snprintf(path, sizeof(path), "%s-key.pem", identity);
-    if (r == 0)
-        r = take_file(path, use_key, c, error);
-    (void)snprintf(path, sizeof(path), "%.*sca.pem",
-                   slash == NULL ? 0 : (int)(slash - identity + 1), identity);
-    return r == 0 ? take_file(path, use_authority, c, error) : r;
-}
-
-static int open_tls(const char *identity, struct link *l, char *error)
-{
-    (void)OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-    l->tls = SSL_CTX_new(TLS_client_method());
-    if (l->tls == NULL || SSL_CTX_set_min_proto_version(l->tls, TLS1_3_VERSION) != 1)
-        return wrong(error, -ENOMEM, "%s", strerror(ENOMEM));
-    SSL_CTX_set_verify(l->tls, SSL_VERIFY_PEER, NULL);
-    return take_identity(identity, l->tls, error);
 }
 
 /* --- what the command is told --- */
@@ -160,6 +79,21 @@ static void say(struct link *l, const char *fmt, ...)
     l->answered = true;
 }
 
+static void on_feed_failed(void *self, const char *text)
+{
+    struct link *l = self;
+
+    say(l, "%s", text);
+    (void)event_base_loopbreak(l->base);
+}
+
+/* From now on what the command says is for that session. */
+static bool feed_begin(struct link *l, uint32_t session)
+{
+    l->feed = feed_new(&l->peer, l->base, l->fd, session, on_feed_failed, l);
+    return l->feed != NULL;
+}
+
 /* The last one says so; only then may the command's silence be an end. */
 static void hand_on_frame(struct link *l, const uint8_t *bytes, size_t len)
 {
@@ -170,6 +104,8 @@ static void hand_on_frame(struct link *l, const uint8_t *bytes, size_t len)
         return;
     }
     l->answered |= a->done != 0;
+    if (a->session != 0 && l->feed == NULL && !feed_begin(l, a->session))
+        leave(EXIT_FAILURE);
     bulkhead__admin_answer__free_unpacked(a, NULL);
     hand_on(l, bytes, len);
 }
@@ -223,13 +159,13 @@ static void say_broken(struct link *l)
     const char *reason = err == 0 ? NULL : ERR_reason_error_string(err);
 
     if (verdict != X509_V_OK)
-        say(l, "%s:%u: its certificate does not count: %s", l->host, l->port,
+        say(l, "%s:%u: its certificate does not count: %s", l->peer.host, l->peer.port,
             X509_verify_cert_error_string(verdict));
     else if (reason != NULL)
-        say(l, "%s:%u: %s: does our certificate count there?", l->host, l->port, reason);
+        say(l, "%s:%u: %s: does our certificate count there?", l->peer.host, l->peer.port, reason);
     else
         say(l, "%s:%u: no connection, or it broke off: is the VM running, with --operators?",
-            l->host, l->port);
+            l->peer.host, l->peer.port);
 }
 
 static void on_done(struct evhttp_request *request, void *arg)
@@ -246,35 +182,6 @@ static void on_done(struct evhttp_request *request, void *arg)
 
 /* --- what it asks --- */
 
-static bool expect_host(SSL *ssl, const char *host)
-{
-    uint8_t bytes[sizeof(struct in6_addr)];
-    bool numeric = inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
-
-    if (numeric)
-        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
-    /* SSL_set_tlsext_host_name() would cast const away. */
-    return SSL_set1_host(ssl, host) == 1 &&
-           SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                    (void *)(uintptr_t)host) == 1;
-}
-
-static bool connect_to(struct link *l)
-{
-    struct bufferevent *bev;
-
-    l->ssl = SSL_new(l->tls);
-    if (l->ssl == NULL || !expect_host(l->ssl, l->host))
-        return false;
-    bev = bufferevent_openssl_socket_new(l->base, -1, l->ssl, BUFFEREVENT_SSL_CONNECTING,
-                                         BEV_OPT_CLOSE_ON_FREE);
-    if (bev == NULL)
-        return false;
-    bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
-    l->connection = evhttp_connection_base_bufferevent_new(l->base, NULL, bev, l->host, l->port);
-    return l->connection != NULL;
-}
-
 static bool request(struct link *l, const uint8_t *bytes, size_t len)
 {
     struct evhttp_request *rq = evhttp_request_new(on_done, l);
@@ -282,7 +189,7 @@ static bool request(struct link *l, const uint8_t *bytes, size_t len)
     if (rq == NULL)
         return false;
     evhttp_request_set_chunked_cb(rq, on_chunk);
-    (void)evhttp_add_header(evhttp_request_get_output_headers(rq), "Host", l->host);
+    (void)evhttp_add_header(evhttp_request_get_output_headers(rq), "Host", l->peer.host);
     (void)evhttp_add_header(evhttp_request_get_output_headers(rq), "Content-Type",
                             "application/x-protobuf");
     (void)evbuffer_add(evhttp_request_get_output_buffer(rq), bytes, len);
@@ -294,11 +201,16 @@ static void ask(struct link *l, const uint8_t *bytes, size_t len)
     l->answered = false;
     l->base = event_base_new();
     l->frames = evbuffer_new();
-    if (l->base == NULL || l->frames == NULL || !connect_to(l) || !request(l, bytes, len)) {
-        say(l, "%s:%u: no connection: is the name right, and is there memory?", l->host, l->port);
+    if (l->base == NULL || l->frames == NULL ||
+        (l->connection = remote_peer_connect(&l->peer, l->base, &l->ssl)) == NULL ||
+        !request(l, bytes, len)) {
+        say(l, "%s:%u: no connection: is the name right, and is there memory?", l->peer.host,
+            l->peer.port);
         leave(EXIT_FAILURE);
     }
     (void)event_base_dispatch(l->base);
+    feed_free(l->feed);
+    l->feed = NULL;
     evhttp_connection_free(l->connection);
     evbuffer_free(l->frames);
     event_base_free(l->base);
@@ -335,7 +247,7 @@ static int start(struct link *l, int theirs, char *error)
     pid_t pid = fork();
 
     if (pid < 0)
-        return wrong(error, -errno, "%s", strerror(errno));
+        return wrong(error, -errno);
     if (pid > 0)
         return 0;
     (void)close(theirs);
@@ -353,15 +265,10 @@ int remote_link_open(const char *where, const char *identity, int *ret_fd,
     int r;
 
     if (l == NULL)
-        return wrong(error, -ENOMEM, "%s", strerror(ENOMEM));
-    if (identity == NULL)
-        return wrong(error, -EINVAL,
-                     "--connect needs --identity: who are we? (bulkhead pki issue)");
-    r = parse_where(where, l, error);
-    if (r == 0)
-        r = open_tls(identity, l, error);
+        return wrong(error, -ENOMEM);
+    r = remote_peer_init(&l->peer, where, identity, error);
     if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        r = wrong(error, -errno, "%s", strerror(errno));
+        r = wrong(error, -errno);
     if (r == 0) {
         l->fd = pair[0];
         r = start(l, pair[1], error);
@@ -371,6 +278,6 @@ int remote_link_open(const char *where, const char *identity, int *ret_fd,
         else
             (void)close(pair[1]);
     }
-    SSL_CTX_free(l->tls);
+    remote_peer_done(&l->peer);
     return r;
 }

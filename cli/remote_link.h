@@ -6,15 +6,15 @@
 #pragma once
 
 #include "base/macro.h"
+#include "cli/remote_peer.h"
 
 enum {
-    REMOTE_LINK_ERROR_BYTES = 512,
+    REMOTE_LINK_ERROR_BYTES = REMOTE_PEER_ERROR_BYTES,
 };
 
 /*
- * Begin to talk to a VM's operators' address, "HOST:PORT" or "[ADDRESS]:PORT". identity says who we are: IDENTITY.pem and
- * IDENTITY-key.pem, and ca.pem in the same folder, as `bulkhead pki` makes them. 0 and *ret_fd, or negative errno, and error
- * holds one line. What goes wrong on the way is an answer.
+ * Begin to talk to a VM: where and identity as remote_peer_init() has them. 0 and *ret_fd, or negative errno, and error holds
+ * one line. What goes wrong on the way is an answer.
  */
 int MUST_USE remote_link_open(const char *where, const char *identity, int *ret_fd,
                               char error[REMOTE_LINK_ERROR_BYTES]);

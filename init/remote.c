@@ -113,11 +113,12 @@ static int bring_up(const char *card)
 static int listen_at(uint32_t port, int *ret_fd)
 {
     const struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    const int one = 1;
+    const int one = 1, patience_ms = REMOTE_PATIENCE_MS;
     AUTO_FD fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    /* Connections inherit it: an answer's pieces do not wait for one another's receipt. */
+    /* Connections inherit it, as cli/remote.c has it. */
     if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof(patience_ms)) < 0 ||
         bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
         listen(fd, REMOTE_BACKLOG) < 0)
         return -errno;

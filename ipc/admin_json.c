@@ -49,6 +49,11 @@ const char *admin_verb_name(unsigned verb)
         [BULKHEAD__ADMIN_CALL__VERB__TRACE] = "trace",
         [BULKHEAD__ADMIN_CALL__VERB__AUDIT] = "audit",
         [BULKHEAD__ADMIN_CALL__VERB__METRICS] = "metrics",
+        [BULKHEAD__ADMIN_CALL__VERB__PAUSE] = "pause",
+        [BULKHEAD__ADMIN_CALL__VERB__RESUME] = "resume",
+        [BULKHEAD__ADMIN_CALL__VERB__REGISTERS] = "registers",
+        [BULKHEAD__ADMIN_CALL__VERB__DUMP] = "dump",
+        [BULKHEAD__ADMIN_CALL__VERB__GDB] = "gdb",
     };
 
     return verb < sizeof(names) / sizeof(*names) && names[verb] != NULL ? names[verb] : "?";

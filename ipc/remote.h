@@ -16,6 +16,7 @@ enum tls_part {
 
 enum {
     TLS_PART_BYTES = 32 * 1024,
+    REMOTE_PATIENCE_MS = 30 * 1000, /* with an operator's machine that acknowledges nothing */
     REMOTE_BACKLOG =
         16, /* connections that the kernel takes before diag does, which has room for so many at once */
 };

@@ -2,7 +2,8 @@
  * tests/fuzz/fuzz_route.c - a request of an operator: its path, query and body.
  *
  * The input: u8 1 for POST, then the path, the query and the body, each but the last ended by a line feed. Promises checked:
- * what is found is in the table and of that method; what is taken has a verb with a rule, or none; nothing is leaked.
+ * what is found is in the table and of that method; what is taken has a verb with a rule, or none; the number of a
+ * debugger's bytes fits; nothing is leaked.
  */
 #include <event2/buffer.h>
 #include <stdint.h>
@@ -11,6 +12,7 @@
 
 #include "base/macro.h"
 #include "workers/diag/caller.h"
+#include "workers/diag/http_debug.h"
 #include "workers/diag/routes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -57,6 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum evhttp_cmd_type method;
     char part[256];
     char *path, *query;
+    uint64_t number;
 
     if (size == 0)
         return 0;
@@ -70,6 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         fill(row, part, query, data, size);
     }
+    if (http_debug_at(query, &number) && number > UINT64_C(9999999999999999999))
+        abort();
     free(path);
     free(query);
     return 0;

@@ -198,6 +198,21 @@ static void make_head(uint8_t head[KERNEL_HEAD_BYTES])
     put_u32(head + 0x260, 0x1234000);
 }
 
+/* Whoever may come from afar must be able to say who they are. */
+START_TEST(who_connects_has_an_identity)
+{
+    for (const struct command *c = commands; c->name != NULL; c++) {
+        unsigned connect = 0, identity = 0;
+
+        for (size_t i = 0; i < c->n_options; i++) {
+            connect += strcmp(c->options[i].name, "connect") == 0;
+            identity += strcmp(c->options[i].name, "identity") == 0;
+        }
+        ck_assert_msg(connect == identity, "%s", c->name);
+    }
+}
+END_TEST
+
 START_TEST(kernel_heads)
 {
     uint8_t head[KERNEL_HEAD_BYTES];
@@ -293,6 +308,7 @@ int main(void)
                         COUNT_OF(wrong));
     tcase_add_test(tests, sizes);
     tcase_add_test(tests, help_names_every_option);
+    tcase_add_test(tests, who_connects_has_an_identity);
     tcase_add_test(tests, kernel_heads);
     tcase_add_test(tests, virtualization_is_a_flag_of_its_own);
     tcase_add_test(tests, auto_is_hosted_only_where_all_is_there);

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "ipc/admin_json.h"
 #include "workers/diag/caller.h"
+#include "workers/diag/http_debug.h"
 #include "workers/diag/routes.h"
 
 /* "/v1/nics/{nic}/link" as the table has it. */
@@ -44,6 +46,13 @@ static enum role least_role(const struct route *r)
     return rule == NULL ? ROLE_VIEWER : rule->role;
 }
 
+static bool is_closed(const struct route *r)
+{
+    const struct rule *rule = rule_of(r->verb);
+
+    return rule != NULL && !rule->confidential;
+}
+
 /* Whoever reads the document knows what there is, and who may. */
 START_TEST(the_document_says_what_the_table_says)
 {
@@ -64,6 +73,8 @@ START_TEST(the_document_says_what_the_table_says)
             ck_assert_msg(r != NULL, "%s %s is not in the table", method, path);
             ck_assert_str_eq(json_string_value(json_object_get(about, "x-role")),
                              audit_role_name(least_role(r)));
+            ck_assert_msg(json_is_false(json_object_get(about, "x-confidential")) == is_closed(r),
+                          "%s", path);
             documented++;
         }
     }
@@ -71,6 +82,21 @@ START_TEST(the_document_says_what_the_table_says)
         rows++;
     ck_assert_uint_eq(documented, rows);
     json_decref(doc);
+}
+END_TEST
+
+/* What was asked for can be read in the record. */
+START_TEST(every_call_has_a_name)
+{
+    unsigned n = 0;
+
+    for (unsigned verb = 0; verb < 64; verb++) {
+        if (rule_of((Bulkhead__AdminCall__Verb)verb) == NULL)
+            continue;
+        ck_assert_msg(strcmp(admin_verb_name(verb), "?") != 0, "%u", verb);
+        n++;
+    }
+    ck_assert_uint_gt(n, 15);
 }
 END_TEST
 
@@ -111,6 +137,23 @@ static const char *fill(enum evhttp_cmd_type method, const char *path, const cha
     evbuffer_free(b);
     return wrong;
 }
+
+START_TEST(bytes_for_a_debugger_have_a_number)
+{
+    static const char *const wrong[] = {
+        "",      "at=",     "at",    "at=-1", "at=0x1",
+        "at=1x", "at=%201", "at=+1", "x=1",   "at=10000000000000000000",
+        "&&",    "at=%"};
+    uint64_t n = 0;
+
+    ck_assert(http_debug_at("at=0", &n) && n == 0);
+    ck_assert(http_debug_at("x=1&at=9999999999999999999", &n));
+    ck_assert_uint_eq(n, UINT64_C(9999999999999999999));
+    ck_assert(!http_debug_at(NULL, &n));
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        ck_assert_msg(!http_debug_at(wrong[i], &n), "%s", wrong[i]);
+}
+END_TEST
 
 START_TEST(what_comes_along_is_taken)
 {
@@ -216,7 +259,9 @@ int main(void)
     int failed;
 
     tcase_add_test(c, the_document_says_what_the_table_says);
+    tcase_add_test(c, every_call_has_a_name);
     tcase_add_test(c, paths_are_found);
+    tcase_add_test(c, bytes_for_a_debugger_have_a_number);
     tcase_add_test(c, what_comes_along_is_taken);
     tcase_add_test(c, what_makes_no_sense_is_refused);
     tcase_add_test(c, roots_words_are_taken_as_they_are);

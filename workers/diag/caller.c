@@ -1,6 +1,7 @@
 #include "workers/diag/caller.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "base/macro.h"
 
@@ -38,4 +39,13 @@ enum decision rule_judge(const struct rule *rule, enum role role, bool confident
     if (role < rule->role)
         return AUDIT_ROLE;
     return confidential && !rule->confidential ? AUDIT_CONFIDENTIAL : AUDIT_ALLOWED;
+}
+
+void rule_refusal(const struct rule *rule, enum decision decision, char ret[RULE_TEXT_BYTES])
+{
+    if (decision == AUDIT_ROLE)
+        (void)snprintf(ret, RULE_TEXT_BYTES, "%s is for the role %s and above", rule->name,
+                       audit_role_name(rule->role));
+    else
+        (void)snprintf(ret, RULE_TEXT_BYTES, "%s is closed on a confidential VM", rule->name);
 }

@@ -8,6 +8,10 @@
 #include "admin.pb-c.h"
 #include "ipc/audit.h"
 
+enum {
+    RULE_TEXT_BYTES = 128,
+};
+
 struct caller {
     enum role role;
     bool remote;
@@ -25,3 +29,6 @@ const struct rule *rule_of(Bulkhead__AdminCall__Verb verb);
 
 /* AUDIT_ALLOWED, AUDIT_ROLE or AUDIT_CONFIDENTIAL. */
 enum decision rule_judge(const struct rule *rule, enum role role, bool confidential);
+
+/* What whoever may not is told. */
+void rule_refusal(const struct rule *rule, enum decision decision, char ret[RULE_TEXT_BYTES]);

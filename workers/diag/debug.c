@@ -28,6 +28,16 @@ Bulkhead__DebugKind debug_kind_of(Bulkhead__AdminCall__Verb verb)
 
 /* --- from the debug worker --- */
 
+static void pack_begun(uint32_t number, struct datagram *ret)
+{
+    Bulkhead__AdminAnswer a;
+
+    bulkhead__admin_answer__init(&a);
+    a.debugging = true;
+    a.session = number;
+    answer_pack(&a, ret);
+}
+
 static void pack_bytes(uint8_t *bytes, size_t len, struct datagram *ret)
 {
     Bulkhead__AdminAnswer a;
@@ -61,7 +71,7 @@ void debug_answer_next(struct debug_answer *q, struct datagram *ret)
 
     if (!q->is_told) {
         q->is_told = true;
-        pack_bytes(bytes, 0, ret);
+        pack_begun(q->number, ret);
         return;
     }
     n = debug_frame_receive(q->stream, q->number, &kind, bytes);
@@ -121,6 +131,24 @@ int debug_say(struct session *s, const void *bytes, size_t len)
     if (r == -EAGAIN)
         (void)event_add(&s->diag->debug.writable, NULL);
     return r;
+}
+
+int debug_hear(struct session *s, uint64_t at, const void *bytes, size_t len)
+{
+    struct debug_answer *q = &s->question.debug;
+    int r;
+
+    if (len > 0 && at < q->heard && q->heard - at == len)
+        return 0;
+    if (at != q->heard)
+        return -EPROTO;
+    if (q->unsaid != 0)
+        return -EBUSY;
+    r = session_data(s, bytes, len);
+    if (r < 0 && r != -EAGAIN)
+        return r;
+    q->heard += len;
+    return 0;
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)

@@ -29,8 +29,9 @@ struct debug_link {
 struct debug_answer {
     int stream;
     uint32_t number;
-    bool is_told;  /* that it has begun */
-    size_t unsaid; /* bytes for the debug worker, in the session's frame */
+    bool is_told;   /* that it has begun */
+    size_t unsaid;  /* bytes for the debug worker, in the session's frame */
+    uint64_t heard; /* bytes that debug_hear() took */
 };
 
 /* DEBUG_NONE: the verb is none of a debugger's. */
@@ -49,6 +50,14 @@ void debug_await(struct session *s);
 
 /* As session_data() has it. */
 int MUST_USE debug_say(struct session *s, const void *bytes, size_t len);
+
+/*
+ * The same of an operator whose bytes come in requests that may be made again: they are those from number at on.
+ *   0        they are taken, or were already
+ *   -EBUSY   not now: the ones before are still here
+ *   -EPROTO  others are next, or too many at once
+ */
+int MUST_USE debug_hear(struct session *s, uint64_t at, const void *bytes, size_t len);
 
 /* The session is over, if it was one: the supervisor is told. */
 void debug_leave(struct session *s);

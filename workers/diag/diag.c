@@ -42,7 +42,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     }
     capture_ask(d, now_ns);
     trace_ask(d, now_ns);
-    https_tick(&d->https, now_ns);
+    if (d->https.http != NULL)
+        https_tick(&d->https, now_ns);
     diag_schedule(d);
 }
 

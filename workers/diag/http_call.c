@@ -17,9 +17,6 @@
 #include "workers/diag/session.h"
 
 enum {
-    HTTP_FORBIDDEN = 403,
-    HTTP_CONFLICT = 409,
-    HTTP_TOO_MANY = 429,
     LIFE_MS = 15 * 1000, /* without anything to tell */
 };
 
@@ -61,8 +58,7 @@ static void send_file(struct evhttp_request *request, const struct page_file *fi
         evbuffer_free(body);
 }
 
-/* value is taken over. */
-static void tell(struct evhttp_request *request, int status, json_t *value)
+void http_tell(struct evhttp_request *request, int status, json_t *value)
 {
     struct evbuffer *body = evbuffer_new();
 
@@ -75,9 +71,9 @@ static void tell(struct evhttp_request *request, int status, json_t *value)
         evbuffer_free(body);
 }
 
-static void refuse(struct evhttp_request *request, int status, const char *text)
+void http_refuse(struct evhttp_request *request, int status, const char *text)
 {
-    tell(request, status, json_pack("{s:s}", "error", text));
+    http_tell(request, status, json_pack("{s:s}", "error", text));
 }
 
 static void on_drained(struct evhttp_connection *connection, void *arg)
@@ -155,7 +151,7 @@ static int make_piece(struct http_call *c, const struct datagram *d, struct evbu
     if (a->error[0] == '\0' || c->begun)
         r = add_elements(c, a, piece);
     else
-        refuse(take_request(c), c->refusal, a->error);
+        http_refuse(take_request(c), c->refusal, a->error);
     bulkhead__admin_answer__free_unpacked(a, NULL);
     return r;
 }
@@ -218,7 +214,7 @@ static void call_closed(struct session *s)
     if (request == NULL)
         return;
     if (!c->begun && !gone)
-        refuse(request, HTTP_SERVUNAVAIL, "no memory");
+        http_refuse(request, HTTP_SERVUNAVAIL, "no memory");
     else
         evhttp_send_reply_end(request);
 }
@@ -318,7 +314,27 @@ static void too_many(struct https *h, struct evhttp_request *request, const stru
 {
     board_inc(h->diag->row_refused);
     audit_note(&h->diag->audit, caller, verb, text, AUDIT_LIMIT);
-    refuse(request, HTTP_TOO_MANY, text);
+    http_refuse(request, HTTP_TOO_MANY, text);
+}
+
+bool http_may(struct https *h, struct evhttp_request *request, const struct caller *caller,
+              Bulkhead__AdminCall__Verb verb)
+{
+    const struct rule *rule = rule_of(verb);
+    const enum decision decision = rule_judge(rule, caller->role, h->diag->confidential);
+    char text[RULE_TEXT_BYTES];
+
+    if (!https_may_call(h, caller->role, clock_now_ns())) {
+        too_many(h, request, caller, verb, "too many calls in a short time: wait a little");
+        return false;
+    }
+    if (decision == AUDIT_ALLOWED)
+        return true;
+    board_inc(h->diag->row_denied);
+    audit_note(&h->diag->audit, caller, verb, "", decision);
+    rule_refusal(rule, decision, text);
+    http_refuse(request, HTTP_FORBIDDEN, text);
+    return false;
 }
 
 static void start(struct https *h, struct evhttp_request *request, const struct caller *caller,
@@ -358,9 +374,13 @@ static void route(struct https *h, struct evhttp_request *request, const struct 
                               : route_find(evhttp_request_get_command(request), path, &found, part);
 
     if (status != 0) {
-        refuse(request, status,
-               status == HTTP_BADMETHOD ? "that is not done with it"
-                                        : "there is nothing at this path");
+        http_refuse(request, status,
+                    status == HTTP_BADMETHOD ? "that is not done with it"
+                                             : "there is nothing at this path");
+        return;
+    }
+    if (found->take != NULL) {
+        found->take(h, request, caller, part);
         return;
     }
     if (!https_may_call(h, caller->role, clock_now_ns())) {
@@ -369,13 +389,13 @@ static void route(struct https *h, struct evhttp_request *request, const struct 
         return;
     }
     if (found->tell != NULL) {
-        tell(request, HTTP_OK, found->tell(h->diag, caller));
+        http_tell(request, HTTP_OK, found->tell(h->diag, caller));
         return;
     }
     wrong = route_fill(found, part, evhttp_uri_get_query(uri),
                        evhttp_request_get_input_buffer(request), &routed);
     if (wrong != NULL)
-        refuse(request, HTTP_BADREQUEST, wrong);
+        http_refuse(request, HTTP_BADREQUEST, wrong);
     else
         start(h, request, caller, &routed);
     routed_done(&routed);
@@ -406,10 +426,10 @@ void http_call_begin(struct evhttp_request *request, void *self)
     const struct caller *caller = https_caller(request);
 
     if (caller == NULL)
-        refuse(request, HTTP_FORBIDDEN,
-               "the certificate names no role: `bulkhead pki issue` makes one that does");
+        http_refuse(request, HTTP_FORBIDDEN,
+                    "the certificate names no role: `bulkhead pki issue` makes one that does");
     else if (is_foreign(request))
-        refuse(request, HTTP_FORBIDDEN, "a page of another site may not ask this");
+        http_refuse(request, HTTP_FORBIDDEN, "a page of another site may not ask this");
     else if (!give_page(h, request, caller))
         route(h, request, caller);
 }

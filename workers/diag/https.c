@@ -136,10 +136,23 @@ static struct bufferevent *make_end(struct event_base *base, void *self)
     return p->bev;
 }
 
+static SSL *ssl_of(struct evhttp_connection *c)
+{
+    return bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(c));
+}
+
+bool https_same_peer(struct evhttp_connection *a, struct evhttp_connection *b)
+{
+    const SSL *one = ssl_of(a), *other = ssl_of(b);
+    const X509 *x = one == NULL ? NULL : SSL_get0_peer_certificate(one);
+    const X509 *y = other == NULL ? NULL : SSL_get0_peer_certificate(other);
+
+    return x != NULL && y != NULL && X509_cmp(x, y) == 0;
+}
+
 const struct caller *https_caller(struct evhttp_request *request)
 {
-    struct evhttp_connection *c = evhttp_request_get_connection(request);
-    SSL *ssl = bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(c));
+    SSL *ssl = ssl_of(evhttp_request_get_connection(request));
     struct peer *p = ssl == NULL ? NULL : SSL_get_ex_data(ssl, peer_index);
     X509 *x;
 

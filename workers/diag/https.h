@@ -25,9 +25,9 @@ enum {
     HTTPS_CROWD_MS = 2 * 1000,      /* the same, while others wait for a place */
     HTTPS_IDLE_S = 60,
     HTTPS_HEAD_BYTES = 8 * 1024,
-    HTTPS_BODY_BYTES = 64 * 1024,
-    HTTPS_READ_BYTES = 16 * 1024,       /* that wait for us, of one connection */
-    HTTPS_PEER_HEAP_BYTES = 192 * 1024, /* what one costs at most */
+    HTTPS_BODY_BYTES = 40 * 1024,
+    HTTPS_READ_BYTES = HTTPS_BODY_BYTES, /* that wait for us, of one connection: a body, whole */
+    HTTPS_PEER_HEAP_BYTES = 224 * 1024,  /* what one costs at most */
     HTTPS_OWN_HEAP_BYTES = 2 * 1024 * 1024,
     HTTPS_HEAP_BYTES = HTTPS_OWN_HEAP_BYTES + (HTTPS_PEERS + HTTPS_BACKLOG) * HTTPS_PEER_HEAP_BYTES,
 };
@@ -92,6 +92,9 @@ bool https_has_peers(const struct https *h);
 
 /* Who is at the other end; NULL: nobody we know. */
 const struct caller *https_caller(struct evhttp_request *request);
+
+/* Did the same certificate come over both? */
+bool https_same_peer(struct evhttp_connection *a, struct evhttp_connection *b);
 
 /* Is there an allowance left for one more call of that role? */
 bool https_may_call(struct https *h, enum role role, uint64_t now_ns);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "workers/diag/http_debug.h"
 #include "workers/diag/operator.h"
 #include "workers/diag/tell.h"
 
@@ -27,7 +28,7 @@ static const char *take_text(struct routed *r, const char *text, const char *wro
     return NULL;
 }
 
-static bool take_number(const char *text, uint32_t *ret)
+bool route_number(const char *text, uint32_t *ret)
 {
     char *end;
     unsigned long n = strtoul(text, &end, 10);
@@ -77,7 +78,7 @@ static const char *fill_crash(struct routed *r, const char *part, const struct e
 
     (void)query;
     (void)body;
-    if (!take_number(part, &number) || number == 0)
+    if (!route_number(part, &number) || number == 0)
         return "a crash is a number";
     r->call.number = number;
     return NULL;
@@ -104,7 +105,7 @@ static const char *fill_trace(struct routed *r, const char *part, const struct e
 
     (void)part;
     (void)body;
-    if (seconds != NULL && (!take_number(seconds, &number) || number == 0))
+    if (seconds != NULL && (!route_number(seconds, &number) || number == 0))
         return "seconds is a number from 1 on";
     r->call.number = number;
     return NULL;
@@ -149,7 +150,7 @@ static const char *fill_link(struct routed *r, const char *part, const struct ev
     bulkhead__link_change__init(&r->link);
     r->link.up = up != 0;
     r->call.link = &r->link;
-    return take_number(part, &r->link.nic) ? NULL : "a NIC is a number";
+    return route_number(part, &r->link.nic) ? NULL : "a NIC is a number";
 }
 
 static bool find_action(const char *name, Bulkhead__DiskChange__Action *ret)
@@ -260,6 +261,7 @@ const struct route routes[] = {
     {EVHTTP_REQ_POST, "/v1/vm/pause",            NULL,         VERB(PAUSE),   SHAPE_DONE,   fill_nothing},
     {EVHTTP_REQ_POST, "/v1/vm/resume",           NULL,         VERB(RESUME),  SHAPE_DONE,   fill_nothing},
     {EVHTTP_REQ_GET,  "/v1/vm/registers",        NULL,         VERB(REGISTERS), SHAPE_TEXT, NULL},
+    {EVHTTP_REQ_POST, "/v1/vm/gdb/*",            NULL,         VERB(GDB),     SHAPE_DONE,   NULL, http_debug_take},
     {EVHTTP_REQ_GET,  "/v1/vm/dump",             NULL,         VERB(DUMP),    SHAPE_BYTES,  NULL},
     {EVHTTP_REQ_POST, "/v1/call",                NULL,         VERB(NONE),    SHAPE_FRAMES, fill_call},
     {.path = NULL},

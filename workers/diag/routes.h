@@ -5,6 +5,7 @@
 
 #include <event2/http.h>
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "admin.pb-c.h"
 #include "base/macro.h"
@@ -37,6 +38,7 @@ struct routed {
 
 struct caller;
 struct diag;
+struct https;
 
 struct route {
     enum evhttp_cmd_type method;
@@ -48,6 +50,9 @@ struct route {
     /* Fill in the rest. part: the component; query, body: as they came. NULL, or what is wrong. */
     const char *(*fill)(struct routed *r, const char *part, const struct evkeyvalq *query,
                         struct evbuffer *body);
+    /* NULL, or what takes it: it is no call. Then tell and fill are not looked at, and no call is counted. */
+    void (*take)(struct https *h, struct evhttp_request *request, const struct caller *caller,
+                 const char *part);
 };
 
 /* 0 and *ret, or the status to answer with: 404, 405. part is what "*" stands for, or empty. */
@@ -62,3 +67,6 @@ const char *route_fill(const struct route *route, const char *part, const char *
                        struct evbuffer *body, struct routed *ret);
 
 void routed_done(struct routed *r);
+
+/* A number in decimal digits, and nothing else. */
+bool route_number(const char *text, uint32_t *ret);

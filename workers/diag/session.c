@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -445,14 +446,10 @@ static void target_of(const Bulkhead__AdminCall *call, char ret[AUDIT_TARGET_BYT
 
 static void refuse(struct session *s, const struct rule *rule, enum decision decision)
 {
-    char text[128];
+    char text[RULE_TEXT_BYTES];
 
     board_inc(s->diag->row_denied);
-    if (decision == AUDIT_ROLE)
-        (void)snprintf(text, sizeof(text), "%s is for the role %s and above", rule->name,
-                       audit_role_name(rule->role));
-    else
-        (void)snprintf(text, sizeof(text), "%s is closed on a confidential VM", rule->name);
+    rule_refusal(rule, decision, text);
     end_answer(s, text);
 }
 
