@@ -144,6 +144,7 @@ static const struct option_row pki_options[] = {
      "issue: how long it counts (1 to 3650, default: 365)", 1, 3650},
     {"password-file", 0, OPTION_PATH, offsetof(struct cli_args, password_file), "FILE",
      "issue: its first line is the password of NAME.p12 (default: one is made and shown)"},
+    VM_ROWS,
     JSON_ROW("JSON instead of text"),
 };
 
@@ -231,7 +232,7 @@ const struct command commands[] = {
      gdb_options, COUNT_OF(gdb_options), gdb_command},
     {"audit", NULL, "Show who asked what of a running VM, and what was decided.",
      audit_options, COUNT_OF(audit_options), audit_command},
-    {"pki", "init|issue|revoke|list [NAME]",
+    {"pki", "init|issue|revoke|push|list [NAME]",
      "Make certificates for remote operators and the server they talk to, and revoke them.",
      pki_options, COUNT_OF(pki_options), pki_command},
     {"schema", NULL, "Print the JSON Schema of what --config reads.", NULL, 0, schema_command},

@@ -8,18 +8,20 @@
 #include "cli/say.h"
 
 /* In the order of rows. */
-static const char verbs[] = "init|issue|revoke|list";
+static const char verbs[] = "init|issue|revoke|push|list";
 
 static const struct verb_row {
     int (*run)(const struct cli_args *args);
     bool with_name;
     bool with_hosts;
     bool with_role; /* and what else a new certificate has */
+    bool with_vm;
 } rows[] = {
-    {pki_init,   false, true,  false},
-    {pki_issue,  true,  false, true },
-    {pki_revoke, true,  false, false},
-    {pki_list,   false, false, false},
+    {pki_init,   false, true,  false, false},
+    {pki_issue,  true,  false, true,  false},
+    {pki_revoke, true,  false, false, false},
+    {pki_push,   false, false, false, true },
+    {pki_list,   false, false, false, false},
 };
 
 static int check_name(const struct cli_args *args, const struct verb_row *row)
@@ -49,6 +51,12 @@ static int check_options(const struct cli_args *args, const struct verb_row *row
         extra = "days";
     if (!row->with_role && args->password_file != NULL)
         extra = "password-file";
+    if (!row->with_vm && args->connect != NULL)
+        extra = "connect";
+    if (!row->with_vm && args->identity != NULL)
+        extra = "identity";
+    if (!row->with_vm && args->socket != NULL)
+        extra = "socket";
     if (extra != NULL)
         return say(EXIT_USAGE, "pki %s: --%s has no meaning there", args->target, extra);
     if (row->with_role && args->role == OPTION_UNSAID)

@@ -386,6 +386,18 @@ int query_do(const struct cli_args *args, Bulkhead__AdminCall__Verb verb)
     return status;
 }
 
+int query_file(const struct cli_args *args, Bulkhead__AdminCall__Verb verb, int file)
+{
+    struct cli_args nothing_else = *args;
+    struct query q = {.args = &nothing_else, .fd = -1};
+    int status;
+
+    nothing_else.target = NULL;
+    status = ask_all(&q, call_of(verb), file);
+    query_done(&q);
+    return status;
+}
+
 int query_link(const struct cli_args *args, Bulkhead__LinkChange *change)
 {
     struct query q = {.args = args, .fd = -1};

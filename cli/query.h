@@ -40,5 +40,8 @@ enum {
  */
 int MUST_USE query_text(const struct cli_args *args, const char *path, char ret[QUERY_TEXT_BYTES]);
 
+/* The same, with a file that comes along. */
+int MUST_USE query_file(const struct cli_args *args, Bulkhead__AdminCall__Verb verb, int file);
+
 /* Ask for a change of the disks; file comes along, -1: none. Says what fails; the exit status. */
 int MUST_USE query_disk(const struct cli_args *args, Bulkhead__DiskChange *change, int file);

@@ -5,8 +5,6 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
-#include <jansson.h>
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -24,10 +22,6 @@
 #include "cli/operator.h"
 #include "cli/remote_feed.h"
 #include "cli/remote_peer.h"
-
-enum {
-    ERROR_BODY_MAX = 1024,
-};
 
 /* The process that carries. */
 struct link {
@@ -135,48 +129,17 @@ static void on_chunk(struct evhttp_request *request, void *arg)
     }
 }
 
-/* {"error": text} */
-static void say_refusal(struct link *l, int status)
-{
-    char body[ERROR_BODY_MAX];
-    ev_ssize_t len = evbuffer_copyout(l->frames, body, sizeof(body));
-    json_t *value = json_loadb(body, len < 0 ? 0 : (size_t)len, 0, NULL);
-    const char *text = NULL;
-
-    if (value != NULL && json_unpack(value, "{s:s}", "error", &text) == 0)
-        say(l, "%s", text);
-    else
-        say(l, "the VM answers with status %d", status);
-    json_decref(value);
-}
-
-/* Nothing came, or nothing more. OpenSSL knows most about why. */
-static void say_broken(struct link *l)
-{
-    long verdict = SSL_get_verify_result(l->ssl);
-    unsigned long err =
-        bufferevent_get_openssl_error(evhttp_connection_get_bufferevent(l->connection));
-    const char *reason = err == 0 ? NULL : ERR_reason_error_string(err);
-
-    if (verdict != X509_V_OK)
-        say(l, "%s:%u: its certificate does not count: %s", l->peer.host, l->peer.port,
-            X509_verify_cert_error_string(verdict));
-    else if (reason != NULL)
-        say(l, "%s:%u: %s: does our certificate count there?", l->peer.host, l->peer.port, reason);
-    else
-        say(l, "%s:%u: no connection, or it broke off: is the VM running, with --operators?",
-            l->peer.host, l->peer.port);
-}
-
 static void on_done(struct evhttp_request *request, void *arg)
 {
     struct link *l = arg;
     int status = request == NULL ? 0 : evhttp_request_get_response_code(request);
+    char why[REMOTE_PEER_ERROR_BYTES];
 
-    if (!l->answered && status != 0 && status != HTTP_OK)
-        say_refusal(l, status);
-    else if (!l->answered)
-        say_broken(l);
+    if (!l->answered) {
+        remote_peer_why(&l->peer, l->connection, l->ssl, status == HTTP_OK ? 0 : status, l->frames,
+                        why);
+        say(l, "%s", why);
+    }
     (void)event_base_loopbreak(l->base);
 }
 

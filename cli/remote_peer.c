@@ -2,10 +2,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <jansson.h>
 #include <limits.h>
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -13,6 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum {
+    ERROR_BODY_MAX = 1024,
+};
 
 static int wrong(char *error, int r, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
@@ -138,6 +145,52 @@ struct evhttp_connection *remote_peer_connect(const struct remote_peer *p, struc
     }
     *ret_ssl = ssl;
     return c;
+}
+
+/* --- what goes wrong --- */
+
+/* {"error": text} */
+static void say_refusal(int status, struct evbuffer *answer, char ret[REMOTE_PEER_ERROR_BYTES])
+{
+    char body[ERROR_BODY_MAX];
+    ev_ssize_t len = evbuffer_copyout(answer, body, sizeof(body));
+    json_t *value = json_loadb(body, len < 0 ? 0 : (size_t)len, 0, NULL);
+    const char *text = NULL;
+
+    if (value != NULL && json_unpack(value, "{s:s}", "error", &text) == 0)
+        (void)wrong(ret, 0, "%s", text);
+    else
+        (void)wrong(ret, 0, "the VM answers with status %d", status);
+    json_decref(value);
+}
+
+/* OpenSSL knows most about why. */
+static void say_broken(const struct remote_peer *p, struct evhttp_connection *c, const SSL *ssl,
+                       char ret[REMOTE_PEER_ERROR_BYTES])
+{
+    long verdict = SSL_get_verify_result(ssl);
+    unsigned long err = bufferevent_get_openssl_error(evhttp_connection_get_bufferevent(c));
+    const char *reason = err == 0 ? NULL : ERR_reason_error_string(err);
+
+    if (verdict != X509_V_OK)
+        (void)wrong(ret, 0, "%s:%u: its certificate does not count: %s", p->host, p->port,
+                    X509_verify_cert_error_string(verdict));
+    else if (reason != NULL)
+        (void)wrong(ret, 0, "%s:%u: %s: does our certificate count there?", p->host, p->port,
+                    reason);
+    else
+        (void)wrong(ret, 0,
+                    "%s:%u: no connection, or it broke off: is the VM running, with --operators?",
+                    p->host, p->port);
+}
+
+void remote_peer_why(const struct remote_peer *p, struct evhttp_connection *c, const SSL *ssl,
+                     int status, struct evbuffer *answer, char ret[REMOTE_PEER_ERROR_BYTES])
+{
+    if (status != 0)
+        say_refusal(status, answer, ret);
+    else
+        say_broken(p, c, ssl, ret);
 }
 
 /* --- life --- */

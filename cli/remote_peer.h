@@ -13,6 +13,7 @@ enum {
     REMOTE_PEER_HOST_BYTES = 256,
 };
 
+struct evbuffer;
 struct event_base;
 struct evhttp_connection;
 
@@ -34,3 +35,7 @@ void remote_peer_done(struct remote_peer *p);
 /* Begin to connect. The caller frees it, and *ret_ssl with it; NULL: no memory. */
 struct evhttp_connection *remote_peer_connect(const struct remote_peer *p, struct event_base *base,
                                               SSL **ret_ssl);
+
+/* Why a request was refused, with its answer's status and body, or (status 0) got no answer. */
+void remote_peer_why(const struct remote_peer *p, struct evhttp_connection *c, const SSL *ssl,
+                     int status, struct evbuffer *answer, char ret[REMOTE_PEER_ERROR_BYTES]);

@@ -71,6 +71,7 @@ static const struct {
     [OBJECT_RECORDS] = {"records",       false},
     [OBJECT_TLS] = {"tls",           false},
     [OBJECT_AUDIT] = {"audit",         false},
+    [OBJECT_REVOKED] = {"revoked",       false},
 };
 
 static int make_page(struct maker *m, enum object_kind kind, unsigned index)
@@ -208,6 +209,7 @@ static int make(struct maker *m, enum object_kind kind, unsigned index)
     case OBJECT_RECORDS:
     case OBJECT_TLS:
     case OBJECT_AUDIT:
+    case OBJECT_REVOKED:
         return make_page(m, kind, index);
     case OBJECT_RAM:
         return make_memory(m, "guest-memory", m->config->memory_bytes);

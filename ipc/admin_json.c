@@ -54,6 +54,7 @@ const char *admin_verb_name(unsigned verb)
         [BULKHEAD__ADMIN_CALL__VERB__REGISTERS] = "registers",
         [BULKHEAD__ADMIN_CALL__VERB__DUMP] = "dump",
         [BULKHEAD__ADMIN_CALL__VERB__GDB] = "gdb",
+        [BULKHEAD__ADMIN_CALL__VERB__REVOCATIONS] = "pki push",
     };
 
     return verb < sizeof(names) / sizeof(*names) && names[verb] != NULL ? names[verb] : "?";

@@ -149,26 +149,27 @@ static const struct grant debug_grants[] = {
 
 /* The operators' socket stands before all that comes with each new process: the filter names it. */
 static const struct grant diag_grants[] = {
-    {OBJECT_BOARD,    PROCESS_DIAG,       true,  "what it shows of itself"                    },
-    {OBJECT_OPERATOR, 0,                  true,  "accepts operators"                          },
-    {OBJECT_REMOTE,   0,                  true,  "accepts operators who come over the network"},
-    {OBJECT_BOARD,    PROCESS_INIT,       false, "shows it to operators"                      },
-    {OBJECT_BOARD,    PROCESS_SUPERVISOR, false, "shows it to operators"                      },
-    {OBJECT_BOARD,    PROCESS_CHIPSET,    false, "shows it to operators"                      },
-    {OBJECT_BOARD,    PROCESS_VTPM,       false, "shows it to operators"                      },
-    {OBJECT_BOARD,    PROCESS_VMBUS,      false, "shows it to operators"                      },
-    {OBJECT_BOARD,    PROCESS_STORAGE,    false, "shows it to operators"                      },
-    {OBJECT_BOARD,    PROCESS_NET,        false, "shows it to operators"                      },
-    {OBJECT_CAPTURE,  0,                  false, "shows it to operators"                      },
-    {OBJECT_RECORDS,  0,                  false, "shows them to operators"                    },
-    {OBJECT_TLS,      0,                  false, "shows them a certificate, and knows theirs" },
-    {OBJECT_AUDIT,    0,                  true,  "keeps in mind who did what"                 },
-    {OBJECT_TRACE,    PROCESS_SUPERVISOR, false, "shows them to operators"                    },
-    {OBJECT_TRACE,    PROCESS_VTPM,       false, "shows them to operators"                    },
-    {OBJECT_TRACE,    PROCESS_STORAGE,    false, "shows them to operators"                    },
-    {OBJECT_TRACE,    PROCESS_NET,        false, "shows them to operators"                    },
-    {OBJECT_BOARD,    PROCESS_DEBUG,      false, "shows it to operators"                      },
-    {OBJECT_DEBUG,    1,                  true,  "hands on what the debug worker says"        },
+    {OBJECT_BOARD,    PROCESS_DIAG,       true,  "what it shows of itself"                      },
+    {OBJECT_OPERATOR, 0,                  true,  "accepts operators"                            },
+    {OBJECT_REMOTE,   0,                  true,  "accepts operators who come over the network"  },
+    {OBJECT_BOARD,    PROCESS_INIT,       false, "shows it to operators"                        },
+    {OBJECT_BOARD,    PROCESS_SUPERVISOR, false, "shows it to operators"                        },
+    {OBJECT_BOARD,    PROCESS_CHIPSET,    false, "shows it to operators"                        },
+    {OBJECT_BOARD,    PROCESS_VTPM,       false, "shows it to operators"                        },
+    {OBJECT_BOARD,    PROCESS_VMBUS,      false, "shows it to operators"                        },
+    {OBJECT_BOARD,    PROCESS_STORAGE,    false, "shows it to operators"                        },
+    {OBJECT_BOARD,    PROCESS_NET,        false, "shows it to operators"                        },
+    {OBJECT_CAPTURE,  0,                  false, "shows it to operators"                        },
+    {OBJECT_RECORDS,  0,                  false, "shows them to operators"                      },
+    {OBJECT_TLS,      0,                  false, "shows them a certificate, and knows theirs"   },
+    {OBJECT_AUDIT,    0,                  true,  "keeps in mind who did what"                   },
+    {OBJECT_REVOKED,  0,                  true,  "keeps in mind whose certificates were revoked"},
+    {OBJECT_TRACE,    PROCESS_SUPERVISOR, false, "shows them to operators"                      },
+    {OBJECT_TRACE,    PROCESS_VTPM,       false, "shows them to operators"                      },
+    {OBJECT_TRACE,    PROCESS_STORAGE,    false, "shows them to operators"                      },
+    {OBJECT_TRACE,    PROCESS_NET,        false, "shows them to operators"                      },
+    {OBJECT_BOARD,    PROCESS_DEBUG,      false, "shows it to operators"                        },
+    {OBJECT_DEBUG,    1,                  true,  "hands on what the debug worker says"          },
 };
 
 /* clang-format 14 shifts every row of this for a new one, and dies of the result. */
@@ -303,6 +304,8 @@ size_t manifest_object_bytes(enum object_kind kind, unsigned index)
         return whole_pages(sizeof(struct capture_page));
     case OBJECT_TLS:
         return whole_pages(sizeof(struct tls_page));
+    case OBJECT_REVOKED:
+        return sizeof(struct revoked_page);
     case OBJECT_AUDIT:
         return whole_pages(sizeof(struct audit_page));
     case OBJECT_TRACE:

@@ -79,6 +79,7 @@ enum object_kind {
     OBJECT_REMOTE, /* the same, for those who come over the network; /dev/null when there are none */
     OBJECT_TLS,    /* struct tls_page */
     OBJECT_AUDIT,  /* struct audit_page */
+    OBJECT_REVOKED, /* struct revoked_page */
 };
 
 struct grant {

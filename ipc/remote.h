@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 enum tls_part {
@@ -25,6 +26,16 @@ enum {
 struct tls_page {
     uint32_t len[TLS_PARTS];
     uint8_t text[TLS_PARTS][TLS_PART_BYTES];
+};
+
+/*
+ * Lists of revoked certificates that were brought while the VM ran: the newest one, and room for the next. Written by diag
+ * alone, kept outside of it, for its next generation.
+ */
+struct revoked_page {
+    _Atomic uint64_t seq; /* the newest is at seq % 2; 0: none was brought */
+    uint32_t len[2];
+    uint8_t text[2][TLS_PART_BYTES]; /* PEM */
 };
 
 /* The card of a VM made for Bulkhead that operators come over; QEMU's user network has one address for it. */

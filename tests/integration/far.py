@@ -69,6 +69,18 @@ class Pki:
             "-keyout", f"{self.dir}/other-key.pem", "-out", f"{self.dir}/other.pem")
         self.sign("stranger", "subjectAltName=URI:urn:bulkhead:role:debugger", ca="other")
 
+    def other_list(self):
+        """A list of that one's, with a number higher than any."""
+        path = lambda what: f"{self.dir}/other-ca/{what}"
+        os.makedirs(path(""), exist_ok=True)
+        pathlib.Path(path("config")).write_text(f"[ca]\ndefault_ca = d\n[d]\ndatabase = {path('index')}\ncrlnumber = {path('number')}\n"
+                                                "default_md = sha256\ndefault_crl_days = 9\n")
+        pathlib.Path(path("index")).write_text("")
+        pathlib.Path(path("number")).write_text("7fff\n")
+        run("openssl", "ca", "-gencrl", "-config", path("config"), "-keyfile", f"{self.dir}/other-key.pem", "-cert",
+            f"{self.dir}/other.pem", "-out", path("list"))
+        return pathlib.Path(path("list")).read_bytes()
+
     def context(self, name, version=None):
         c = ssl.create_default_context(cafile=f"{self.dir}/ca.pem")
         if name is not None:

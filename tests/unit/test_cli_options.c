@@ -114,7 +114,7 @@ static const struct {
     {"disk add",                         "DISK is missing"                                 },
     {"link",                             "NIC [up|down] is missing"                        },
     {"pcap",                             "NIC is missing"                                  },
-    {"pki",                              "init|issue|revoke|list [NAME] is missing"        },
+    {"pki",                              "init|issue|revoke|push|list [NAME] is missing"   },
     {"pki issue --days 0 a",             "--days 0: a number from 1 to 3650 is wanted"     },
     {"pki issue --role root a",          "one of viewer|operator|debugger is wanted"       },
     {"completion",                       "bash is missing"                                 },

@@ -4,6 +4,7 @@
 
 #include "base/macro.h"
 #include "tests/fakes/certificate.h"
+#include "tests/fakes/tls_ends.h"
 #include "workers/diag/tls.h"
 
 static bool caller_of(const char *cn, int len, const char *names, struct caller *ret)
@@ -71,17 +72,6 @@ START_TEST(one_that_does_not_is_nobodys)
 }
 END_TEST
 
-static void put(struct tls_page *p, enum tls_part part, X509 *x, EVP_PKEY *key)
-{
-    BIO *b = BIO_new(BIO_s_mem());
-
-    ck_assert_int_eq(x != NULL ? PEM_write_bio_X509(b, x)
-                               : PEM_write_bio_PrivateKey(b, key, NULL, NULL, 0, NULL, NULL),
-                     1);
-    p->len[part] = (uint32_t)BIO_read(b, p->text[part], TLS_PART_BYTES);
-    BIO_free(b);
-}
-
 START_TEST(what_is_configured_is_looked_at)
 {
     static struct tls_page good, page;
@@ -90,9 +80,9 @@ START_TEST(what_is_configured_is_looked_at)
     const char *why = NULL;
     SSL_CTX *c;
 
-    put(&good, TLS_CERTIFICATE, server.x, NULL);
-    put(&good, TLS_KEY, NULL, server.key);
-    put(&good, TLS_CLIENT_CA, ca.x, NULL);
+    put_pem(&good, TLS_CERTIFICATE, server.x, NULL);
+    put_pem(&good, TLS_KEY, NULL, server.key);
+    put_pem(&good, TLS_CLIENT_CA, ca.x, NULL);
     page = good;
     ck_assert_int_eq(tls_new(&page, &c, &why), 0);
     ck_assert_int_eq(SSL_CTX_get_min_proto_version(c), TLS1_3_VERSION);
@@ -109,7 +99,7 @@ START_TEST(what_is_configured_is_looked_at)
             SSL_CTX_free(c);
     }
     page = good;
-    put(&page, TLS_KEY, NULL, ca.key);
+    put_pem(&page, TLS_KEY, NULL, ca.key);
     ck_assert_int_lt(tls_new(&page, &c, &why), 0);
     ck_assert_str_eq(why, "the server's key is none, or of another certificate");
     made_done(&ca);
@@ -148,42 +138,17 @@ static void put_list(struct tls_page *p, const struct made *ca, const struct mad
     X509_CRL_free(list);
 }
 
-static SSL *client_of(const struct made *who, int version)
-{
-    SSL_CTX *c = SSL_CTX_new(TLS_client_method());
-    SSL *ssl;
-
-    (void)SSL_CTX_set_max_proto_version(c, version);
-    if (who != NULL) {
-        ck_assert_int_eq(SSL_CTX_use_certificate(c, who->x), 1);
-        ck_assert_int_eq(SSL_CTX_use_PrivateKey(c, who->key), 1);
-    }
-    ssl = SSL_new(c);
-    SSL_CTX_free(c);
-    SSL_set_connect_state(ssl);
-    return ssl;
-}
-
 /* Does whoever it is get in? Else *ret_why says why not. */
 static bool gets_in(const struct tls_page *page, const struct made *who, int version,
                     const char **ret_why)
 {
     SSL *client = client_of(who, version), *server;
-    BIO *near, *far;
     SSL_CTX *c;
     const char *why;
-    int r = 0;
+    int r;
 
     ck_assert_int_eq(tls_new(page, &c, &why), 0);
-    server = SSL_new(c);
-    SSL_set_accept_state(server);
-    ck_assert_int_eq(BIO_new_bio_pair(&near, 0, &far, 0), 1);
-    SSL_set_bio(client, near, near);
-    SSL_set_bio(server, far, far);
-    for (int i = 0; r != 1 && i < 10; i++) {
-        (void)SSL_do_handshake(client);
-        r = SSL_do_handshake(server);
-    }
+    r = shake_hands(c, client, &server);
     *ret_why = tls_refusal(server);
     if (r == 1) /* as libevent's end sees it later */
         ck_assert_int_eq(SSL_get_verify_result(server), X509_V_OK);
@@ -191,14 +156,6 @@ static bool gets_in(const struct tls_page *page, const struct made *who, int ver
     SSL_free(server);
     SSL_CTX_free(c);
     return r == 1;
-}
-
-static void fill(struct tls_page *page, const struct made *ca, const struct made *server)
-{
-    memset(page, 0, sizeof(*page));
-    put(page, TLS_CERTIFICATE, server->x, NULL);
-    put(page, TLS_KEY, NULL, server->key);
-    put(page, TLS_CLIENT_CA, ca->x, NULL);
 }
 
 START_TEST(who_has_a_certificate_that_counts_gets_in)
@@ -215,7 +172,7 @@ START_TEST(who_has_a_certificate_that_counts_gets_in)
     const char *why;
 
     for (long days = -1; days <= 1; days += 2) { /* a list that has expired, and one that has not */
-        fill(&page, &ca, &server);
+        put_ends(&page, &ca, &server);
         put_list(&page, &ca, &gone, days);
         ck_assert_msg(gets_in(&page, &good, TLS1_3_VERSION, &why), "%s", why);
         ck_assert(!gets_in(&page, &gone, TLS1_3_VERSION, &why));

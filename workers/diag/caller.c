@@ -25,6 +25,8 @@ static const struct rule rules[] = {
     [BULKHEAD__ADMIN_CALL__VERB__REGISTERS] = {"registers", ROLE_DEBUGGER, false},
     [BULKHEAD__ADMIN_CALL__VERB__DUMP] = {"dump",      ROLE_DEBUGGER, false},
     [BULKHEAD__ADMIN_CALL__VERB__GDB] = {"gdb",       ROLE_DEBUGGER, false},
+ /* Its authority signs what it brings. */
+    [BULKHEAD__ADMIN_CALL__VERB__REVOCATIONS] = {"pki push",  ROLE_VIEWER,   true },
 };
 
 const struct rule *rule_of(Bulkhead__AdminCall__Verb verb)

@@ -73,6 +73,7 @@ struct diag {
     struct local locals[DIAG_SESSIONS];
     struct https https; /* zeros: nobody comes over the network */
     struct audit audit;
+    struct revoked_page *revoked; /* borrowed */
     bool confidential;
     unsigned n_sessions;
     uint32_t next_tag;

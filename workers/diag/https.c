@@ -12,7 +12,10 @@
 #include "workers/diag/audit.h"
 #include "workers/diag/diag.h"
 #include "workers/diag/http_call.h"
+#include "workers/diag/revoked.h"
+#include "workers/diag/session.h"
 #include "workers/diag/tls.h"
+#include "workers/diag/tls_revoked.h"
 
 /* Calls a second, and at once. */
 static const struct {
@@ -166,6 +169,35 @@ const struct caller *https_caller(struct evhttp_request *request)
     return p->is_known ? &p->caller : NULL;
 }
 
+/* What it is being told ends here; the loop does the rest, if that has not ended the connection. */
+static void cut(struct https *h, const struct peer *p)
+{
+    const struct bufferevent *bev = p->bev;
+
+    (void)shutdown(bufferevent_getfd(p->bev), SHUT_RDWR);
+    for (unsigned i = 0; i < HTTPS_CALLS; i++) {
+        struct http_call *c = &h->calls[i];
+
+        if (c->session != NULL && c->connection != NULL &&
+            evhttp_connection_get_bufferevent(c->connection) == bev)
+            session_close(c->session);
+    }
+}
+
+void https_judge_peers(struct https *h)
+{
+    const struct peer *next;
+
+    for (const struct peer *p = h->peers; p != NULL; p = next) {
+        next = p->next;
+        if (SSL_get0_peer_certificate(p->ssl) == NULL || tls_counts(h->tls, p->ssl))
+            continue;
+        board_log(h->diag->board, LOG_LEVEL_INFO,
+                  "an operator's certificate counts no more: cut off");
+        cut(h, p);
+    }
+}
+
 bool https_has_peers(const struct https *h)
 {
     return h->n_peers > 0;
@@ -181,6 +213,7 @@ void https_tick(struct https *h, uint64_t now_ns)
             (void)shutdown(bufferevent_getfd(p->bev), SHUT_RDWR); /* the loop does the rest */
     }
     http_calls_tick(h, now_ns);
+    revoked_restore(h);
 }
 
 /* --- life --- */
@@ -222,6 +255,7 @@ int https_init(struct https *h, struct diag *d, int listener, const struct tls_p
 
 int https_start(struct https *h)
 {
+    revoked_restore(h);
     return evconnlistener_enable(evhttp_bound_socket_get_listener(h->bound)) < 0 ? -EIO : 0;
 }
 

@@ -29,7 +29,10 @@ enum {
     HTTPS_READ_BYTES = HTTPS_BODY_BYTES, /* that wait for us, of one connection: a body, whole */
     HTTPS_PEER_HEAP_BYTES = 224 * 1024,  /* what one costs at most */
     HTTPS_OWN_HEAP_BYTES = 2 * 1024 * 1024,
-    HTTPS_HEAP_BYTES = HTTPS_OWN_HEAP_BYTES + (HTTPS_PEERS + HTTPS_BACKLOG) * HTTPS_PEER_HEAP_BYTES,
+    HTTPS_REVOKED_HEAP_BYTES =
+        1024 * 1024, /* lists of revoked certificates, an old and a new one */
+    HTTPS_HEAP_BYTES = HTTPS_OWN_HEAP_BYTES + HTTPS_REVOKED_HEAP_BYTES +
+                       (HTTPS_PEERS + HTTPS_BACKLOG) * HTTPS_PEER_HEAP_BYTES,
 };
 
 struct diag;
@@ -76,6 +79,7 @@ struct https {
     bool is_full; /* the listener rests */
     struct bucket buckets[ROLES], strangers;
     struct http_call calls[HTTPS_CALLS];
+    uint64_t revoked_seq; /* of the list in the page that counts; 0: none of it */
 };
 
 /* Before the run filter. listener is borrowed. 0, or negative errno and what is wrong. */
@@ -84,6 +88,9 @@ int MUST_USE https_init(struct https *h, struct diag *d, int listener, const str
 
 /* Let operators in. 0 or negative errno. */
 int MUST_USE https_start(struct https *h);
+
+/* Other certificates have been revoked: whoever's does not count any more is cut off. */
+void https_judge_peers(struct https *h);
 
 /* End what takes too long. */
 void https_tick(struct https *h, uint64_t now_ns);

@@ -79,7 +79,7 @@ static int setup(void *self, struct worker *w)
 {
     struct diag *d = self;
     int listener = worker_fd(w, OBJECT_OPERATOR, 0);
-    void *capture, *records, *audit;
+    void *capture, *records, *audit, *revoked;
     int r;
 
     if (listener != DIAG_FD_OPERATOR) /* the filter names it */
@@ -93,6 +93,8 @@ static int setup(void *self, struct worker *w)
         r = map_traces(d, w);
     if (r == 0)
         r = worker_map(w, OBJECT_AUDIT, 0, &audit);
+    if (r == 0)
+        r = worker_map(w, OBJECT_REVOKED, 0, &revoked);
     if (r < 0)
         return r;
     d->debug.stream = worker_fd(w, OBJECT_DEBUG, 1);
@@ -101,6 +103,7 @@ static int setup(void *self, struct worker *w)
     d->capture = capture;
     d->records = records;
     d->audit.page = audit;
+    d->revoked = revoked;
     r = diag_init(d, listener, FD_CONTROL);
     return r < 0 ? r : let_in(d, w);
 }

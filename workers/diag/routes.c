@@ -10,6 +10,7 @@
 
 #include "workers/diag/http_debug.h"
 #include "workers/diag/operator.h"
+#include "workers/diag/revoked.h"
 #include "workers/diag/tell.h"
 
 enum {
@@ -260,9 +261,10 @@ const struct route routes[] = {
     {EVHTTP_REQ_POST, "/v1/disks",               NULL,         VERB(DISK),    SHAPE_DONE,   fill_disk},
     {EVHTTP_REQ_POST, "/v1/vm/pause",            NULL,         VERB(PAUSE),   SHAPE_DONE,   fill_nothing},
     {EVHTTP_REQ_POST, "/v1/vm/resume",           NULL,         VERB(RESUME),  SHAPE_DONE,   fill_nothing},
-    {EVHTTP_REQ_GET,  "/v1/vm/registers",        NULL,         VERB(REGISTERS), SHAPE_TEXT, NULL},
     {EVHTTP_REQ_POST, "/v1/vm/gdb/*",            NULL,         VERB(GDB),     SHAPE_DONE,   NULL, http_debug_take},
+    {EVHTTP_REQ_GET,  "/v1/vm/registers",        NULL,         VERB(REGISTERS), SHAPE_TEXT, NULL},
     {EVHTTP_REQ_GET,  "/v1/vm/dump",             NULL,         VERB(DUMP),    SHAPE_BYTES,  NULL},
+    {EVHTTP_REQ_POST, "/v1/revocations",         NULL,         VERB(REVOCATIONS), SHAPE_DONE, NULL, revoked_take_posted},
     {EVHTTP_REQ_POST, "/v1/call",                NULL,         VERB(NONE),    SHAPE_FRAMES, fill_call},
     {.path = NULL},
 };

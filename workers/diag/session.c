@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "ipc/channel.h"
 #include "workers/diag/audit.h"
+#include "workers/diag/revoked.h"
 
 static void set_deadline(struct session *s, unsigned ms)
 {
@@ -365,6 +366,25 @@ static void begin_audit(struct session *s)
     send_answer(s);
 }
 
+/* The file is root's; who names one that gives nothing waits with us. */
+static void take_revoked(struct session *s, int fd)
+{
+    size_t len = 0;
+    ssize_t n = 1;
+    const char *why;
+
+    if (fd < 0) {
+        end_answer(s, "the list of revoked certificates did not come along");
+        return;
+    }
+    while (n > 0 && len < TLS_PART_BYTES + 1) {
+        n = read(fd, s->frame + len, TLS_PART_BYTES + 1 - len);
+        len += n > 0 ? (size_t)n : 0;
+    }
+    why = revoked_take(&s->diag->https, s->frame, len);
+    end_answer(s, why == NULL ? "" : why);
+}
+
 /* Who may, does. */
 static void begin(struct session *s, const Bulkhead__AdminCall *call, int fd)
 {
@@ -415,6 +435,9 @@ static void begin(struct session *s, const Bulkhead__AdminCall *call, int fd)
     case BULKHEAD__ADMIN_CALL__VERB__DUMP:
     case BULKHEAD__ADMIN_CALL__VERB__GDB:
         ask_for_debug(s, call);
+        return;
+    case BULKHEAD__ADMIN_CALL__VERB__REVOCATIONS:
+        take_revoked(s, fd);
         return;
     case BULKHEAD__ADMIN_CALL__VERB__NONE:
     case _BULKHEAD__ADMIN_CALL__VERB_IS_INT_SIZE:

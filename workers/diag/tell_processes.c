@@ -35,6 +35,7 @@ static const char *const object_names[] = {
     [OBJECT_REMOTE] = "socket for operators",
     [OBJECT_TLS] = "certificates",
     [OBJECT_AUDIT] = "record of calls",
+    [OBJECT_REVOKED] = "revoked certificates",
 };
 
 /* Of things that there are many of, whose they are. */

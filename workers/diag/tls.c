@@ -11,10 +11,6 @@
 
 static const char ROLE_URI[] = "urn:bulkhead:role:";
 
-enum {
-    CHAIN_MAX = 4, /* certificates between the operators' authority and an operator's */
-};
-
 /* --- our end --- */
 
 static BIO *text_of(const struct tls_page *page, enum tls_part part)
@@ -73,7 +69,7 @@ static bool take_revoked(SSL_CTX *c, BIO *from)
 }
 
 /* An old list is better than nobody who can come in to bring a new one. What else is wrong is found all the same. */
-static int look(int good, X509_STORE_CTX *store)
+int tls_look(int good, X509_STORE_CTX *store)
 {
     if (good != 1 && X509_STORE_CTX_get_error(store) == X509_V_ERR_CRL_HAS_EXPIRED) {
         X509_STORE_CTX_set_error(store, X509_V_OK);
@@ -89,8 +85,8 @@ static void demand(SSL_CTX *c)
     (void)SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);
     (void)SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_num_tickets(c, 0);
-    SSL_CTX_set_verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, look);
-    SSL_CTX_set_verify_depth(c, CHAIN_MAX);
+    SSL_CTX_set_verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, tls_look);
+    SSL_CTX_set_verify_depth(c, TLS_CHAIN_MAX);
 }
 
 static const char *fill(SSL_CTX *c, const struct tls_page *page)
