@@ -126,17 +126,38 @@ static void clean(char *text, size_t len)
     }
 }
 
+const char *log_level_name(unsigned level)
+{
+    static const char *const names[] = {
+        [LOG_LEVEL_ERROR] = "error",
+        [LOG_LEVEL_WARN] = "warn",
+        [LOG_LEVEL_INFO] = "info",
+        [LOG_LEVEL_DEBUG] = "debug",
+    };
+
+    return level < sizeof(names) / sizeof(*names) ? names[level] : NULL;
+}
+
+/* The page may be anybody's. */
+static bool is_wanted(const struct board *b, enum log_level level)
+{
+    const unsigned last =
+        b->level == NULL ? 0 : atomic_load_explicit(b->level, memory_order_relaxed);
+
+    return level <= (log_level_name(last) == NULL ? LOG_LEVEL_INFO : last);
+}
+
 void board_log(struct board *b, enum log_level level, const char *fmt, ...)
 {
-    uint64_t now = clock_now_ns();
     struct board_record *record;
     char text[BOARD_LOG_TEXT_BYTES];
     va_list args;
-    uint64_t seq;
+    uint64_t seq, now;
     size_t len;
 
-    if (b->page == NULL)
+    if (b->page == NULL || !is_wanted(b, level))
         return;
+    now = clock_now_ns();
     if (!log_allowed(b, now)) {
         atomic_fetch_add(&b->page->log_dropped, 1);
         return;

@@ -40,7 +40,12 @@ enum log_level {
     LOG_LEVEL_ERROR = 1,
     LOG_LEVEL_WARN = 2,
     LOG_LEVEL_INFO = 3,
+    LOG_LEVEL_DEBUG =
+        4, /* for whoever looks for something; not logged unless an operator wants it */
 };
+
+/* As operators say it; NULL: no level. */
+const char *log_level_name(unsigned level);
 
 /* One published value. name is a path: "crb/commands". */
 struct board_row {
@@ -91,6 +96,8 @@ struct board {
     uint32_t generation;
     uint32_t n_rows;
     _Atomic uint64_t tokens_ns; /* the rate limit: time up to which log lines are paid for */
+    const _Atomic uint8_t
+        *level; /* borrowed; the last one that is logged. NULL, 0: LOG_LEVEL_INFO */
 };
 
 /* Attach to a mapping, borrowed, as this generation. Allows logging; the log is continued. */
@@ -119,7 +126,7 @@ void board_took(struct board_row *row, uint64_t took_ns);
 void board_latency(struct board_row *row, const struct latency *l);
 
 /*
- * Log one line; cut at BOARD_LOG_TEXT_BYTES, control characters replaced. More than 100 lines a
+ * Log one line, if lines of that level are logged; cut at BOARD_LOG_TEXT_BYTES, control characters replaced. More than 100 lines a
  * second are dropped and counted.
  */
 void board_log(struct board *b, enum log_level level, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -88,8 +88,8 @@ static bool read_record(const struct board_page *page, uint64_t seq, struct boar
     line.generation = record->generation;
     level = ((const volatile struct board_record *)record)->level;
     len = ((const volatile struct board_record *)record)->len;
-    line.level = level >= LOG_LEVEL_ERROR && level <= LOG_LEVEL_INFO ? (enum log_level)level
-                                                                     : LOG_LEVEL_ERROR;
+    line.level = level >= LOG_LEVEL_ERROR && level <= LOG_LEVEL_DEBUG ? (enum log_level)level
+                                                                      : LOG_LEVEL_ERROR;
     copy_printable(line.text, sizeof(line.text), record->text);
     if (len < BOARD_LOG_TEXT_BYTES)
         line.text[len] = '\0';

@@ -15,6 +15,7 @@ int revive_command(const struct cli_args *args);
 int audit_command(const struct cli_args *args);
 int upgrade_command(const struct cli_args *args);
 int disk_command(const struct cli_args *args);
+int log_level_command(const struct cli_args *args);
 int link_command(const struct cli_args *args);
 int pcap_command(const struct cli_args *args);
 int pki_command(const struct cli_args *args);

@@ -71,6 +71,7 @@ static const struct {
     [OBJECT_RECORDS] = {"records",       false},
     [OBJECT_TLS] = {"tls",           false},
     [OBJECT_AUDIT] = {"audit",         false},
+    [OBJECT_LEVELS] = {"levels",        false},
     [OBJECT_REVOKED] = {"revoked",       false},
 };
 
@@ -210,6 +211,7 @@ static int make(struct maker *m, enum object_kind kind, unsigned index)
     case OBJECT_TLS:
     case OBJECT_AUDIT:
     case OBJECT_REVOKED:
+    case OBJECT_LEVELS:
         return make_page(m, kind, index);
     case OBJECT_RAM:
         return make_memory(m, "guest-memory", m->config->memory_bytes);

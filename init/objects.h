@@ -17,7 +17,7 @@
 #include "ipc/ring.h"
 
 enum {
-    OBJECT_KINDS = OBJECT_REVOKED + 1,
+    OBJECT_KINDS = OBJECT_LEVELS + 1,
     OBJECT_MAX_INDEX = VPS_MAX,
 };
 

@@ -32,15 +32,20 @@ static void add_rows(struct shows *s, enum process process)
     row->last_end = board_addf(b, BOARD_TEXT, "process/%s/last_end", name);
 }
 
-int shows_open(struct shows *s, int fd)
+int shows_open(struct shows *s, int board, int levels)
 {
-    void *page;
-    int r = shm_map(fd, BOARD_BYTES, true, &page);
+    void *page, *other;
+    int r = shm_map(board, BOARD_BYTES, true, &page);
 
     if (r < 0)
         return r;
     s->page = page;
+    r = shm_map(levels, manifest_object_bytes(OBJECT_LEVELS, 0), false, &other);
+    if (r < 0)
+        return r;
+    s->levels = other;
     board_attach(&s->board, page, GENERATION);
+    s->board.level = &s->levels->level[PROCESS_INIT];
     board_take_rows(&s->board);
     for (enum process p = 0; p < PROCESS_COUNT; p++)
         add_rows(s, p);
@@ -52,6 +57,9 @@ void shows_done(struct shows *s)
     if (s->page != NULL)
         (void)munmap(s->page, BOARD_BYTES);
     s->page = NULL;
+    if (s->levels != NULL)
+        (void)munmap(s->levels, manifest_object_bytes(OBJECT_LEVELS, 0));
+    s->levels = NULL;
 }
 
 /* Counts what it used since it was looked at last. */

@@ -6,6 +6,7 @@
 #include "base/board.h"
 #include "base/macro.h"
 #include "init/process.h"
+#include "ipc/levels.h"
 
 struct shows_process {
     struct board_row *pid, *generation, *starts, *deaths, *build_id, *last_end;
@@ -15,12 +16,13 @@ struct shows_process {
 
 struct shows {
     struct board board;
-    struct board_page *page; /* owned mapping; NULL: nothing is shown */
+    struct board_page *page;    /* owned mapping; NULL: nothing is shown */
+    struct levels_page *levels; /* the same */
     struct shows_process processes[PROCESS_COUNT];
 };
 
-/* Map the board in fd, borrowed. */
-int MUST_USE shows_open(struct shows *s, int fd);
+/* Map the board, and what says how much is logged; both borrowed. */
+int MUST_USE shows_open(struct shows *s, int board, int levels);
 void shows_done(struct shows *s);
 
 /* How much CPU and memory all of them use by now. */

@@ -266,7 +266,8 @@ int vm_start(struct vm *vm, struct why *why)
         r = disks_open(&vm->disks, &vm->objects, vm->config, why);
     if (r < 0)
         return r;
-    r = shows_open(&vm->shows, vm->objects.fds[OBJECT_BOARD][PROCESS_INIT]);
+    r = shows_open(&vm->shows, vm->objects.fds[OBJECT_BOARD][PROCESS_INIT],
+                   vm->objects.fds[OBJECT_LEVELS][0]);
     if (r < 0)
         return why_errno(why, r, "init's board");
     r = look_now_and_then(vm);

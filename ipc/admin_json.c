@@ -21,7 +21,9 @@ json_t *admin_value_json(const Bulkhead__ValueRow *row)
 
 const char *admin_level_name(uint32_t level)
 {
-    return level == LOG_LEVEL_ERROR ? "error" : level == LOG_LEVEL_WARN ? "warn" : "info";
+    const char *name = log_level_name(level);
+
+    return name == NULL ? "info" : name;
 }
 
 json_t *admin_line_json(const Bulkhead__LogRow *row)
@@ -54,6 +56,7 @@ const char *admin_verb_name(unsigned verb)
         [BULKHEAD__ADMIN_CALL__VERB__REGISTERS] = "registers",
         [BULKHEAD__ADMIN_CALL__VERB__DUMP] = "dump",
         [BULKHEAD__ADMIN_CALL__VERB__GDB] = "gdb",
+        [BULKHEAD__ADMIN_CALL__VERB__LOG_LEVEL] = "log-level",
         [BULKHEAD__ADMIN_CALL__VERB__REVOCATIONS] = "pki push",
     };
 

@@ -10,6 +10,7 @@
 #include "ipc/disks.h"
 #include "ipc/frames.h"
 #include "ipc/inflight.h"
+#include "ipc/levels.h"
 #include "ipc/nets.h"
 #include "ipc/port.h"
 #include "ipc/records.h"
@@ -59,32 +60,35 @@ static const struct grant supervisor_grants[] = {
     {OBJECT_BOARD,         PROCESS_NET,        false, "its last words"                         },
     {OBJECT_BOARD,         PROCESS_DIAG,       false, "its last words"                         },
     {OBJECT_BOARD,         PROCESS_DEBUG,      false, "its last words"                         },
+    {OBJECT_LEVELS,        0,                  true,  "says how much is logged"                },
     {OBJECT_VP_IRQ,        0,                  true,  "registers it with the partition"        },
 };
 
 static const struct grant chipset_grants[] = {
-    {OBJECT_BOARD,  PROCESS_CHIPSET, true, "what it shows of itself"},
-    {OBJECT_PORT,   PROCESS_CHIPSET, true, "answers exits"          },
-    {OBJECT_BELL,   PROCESS_CHIPSET, true, "is woken while it polls"},
-    {OBJECT_REGION, PROCESS_CHIPSET, true, "its state"              },
-    {OBJECT_COM,    0,               true, "serial line"            },
-    {OBJECT_COM,    1,               true, "serial line"            },
-    {OBJECT_COM,    2,               true, "serial line"            },
-    {OBJECT_COM,    3,               true, "serial line"            },
-    {OBJECT_IRQ,    IRQ_COM1,        true, "interrupts the guest"   },
-    {OBJECT_IRQ,    IRQ_COM2,        true, "interrupts the guest"   },
-    {OBJECT_IRQ,    IRQ_COM3,        true, "interrupts the guest"   },
-    {OBJECT_IRQ,    IRQ_COM4,        true, "interrupts the guest"   },
-    {OBJECT_IRQ,    IRQ_RTC,         true, "interrupts the guest"   },
+    {OBJECT_BOARD,  PROCESS_CHIPSET, true,  "what it shows of itself"},
+    {OBJECT_PORT,   PROCESS_CHIPSET, true,  "answers exits"          },
+    {OBJECT_BELL,   PROCESS_CHIPSET, true,  "is woken while it polls"},
+    {OBJECT_REGION, PROCESS_CHIPSET, true,  "its state"              },
+    {OBJECT_COM,    0,               true,  "serial line"            },
+    {OBJECT_COM,    1,               true,  "serial line"            },
+    {OBJECT_COM,    2,               true,  "serial line"            },
+    {OBJECT_COM,    3,               true,  "serial line"            },
+    {OBJECT_IRQ,    IRQ_COM1,        true,  "interrupts the guest"   },
+    {OBJECT_IRQ,    IRQ_COM2,        true,  "interrupts the guest"   },
+    {OBJECT_IRQ,    IRQ_COM3,        true,  "interrupts the guest"   },
+    {OBJECT_IRQ,    IRQ_COM4,        true,  "interrupts the guest"   },
+    {OBJECT_IRQ,    IRQ_RTC,         true,  "interrupts the guest"   },
+    {OBJECT_LEVELS, 0,               false, "how much it is to log"  },
 };
 
 static const struct grant vtpm_grants[] = {
-    {OBJECT_BOARD,         PROCESS_VTPM, true, "what it shows of itself"          },
-    {OBJECT_PORT,          PROCESS_VTPM, true, "answers exits"                    },
-    {OBJECT_REGION,        PROCESS_VTPM, true, "its state"                        },
-    {OBJECT_CRB_REGISTERS, 0,            true, "what the guest polls without exit"},
-    {OBJECT_CRB_BUFFER,    0,            true, "commands in, responses out"       },
-    {OBJECT_TRACE,         PROCESS_VTPM, true, "its part of time lines"           },
+    {OBJECT_BOARD,         PROCESS_VTPM, true,  "what it shows of itself"          },
+    {OBJECT_PORT,          PROCESS_VTPM, true,  "answers exits"                    },
+    {OBJECT_REGION,        PROCESS_VTPM, true,  "its state"                        },
+    {OBJECT_CRB_REGISTERS, 0,            true,  "what the guest polls without exit"},
+    {OBJECT_CRB_BUFFER,    0,            true,  "commands in, responses out"       },
+    {OBJECT_TRACE,         PROCESS_VTPM, true,  "its part of time lines"           },
+    {OBJECT_LEVELS,        0,            false, "how much it is to log"            },
 };
 
 static const struct grant vmbus_grants[] = {
@@ -101,6 +105,7 @@ static const struct grant vmbus_grants[] = {
     {OBJECT_CHANNELS, PROCESS_NET,        true,  "what is to be open, and where" },
     {OBJECT_ACKS,     PROCESS_NET,        false, "what net has taken note of"    },
     {OBJECT_BELL,     PROCESS_NET,        true,  "wakes it for a channel"        },
+    {OBJECT_LEVELS,   0,                  false, "how much it is to log"         },
 };
 
 static const struct grant storage_grants[] = {
@@ -117,6 +122,7 @@ static const struct grant storage_grants[] = {
     {OBJECT_ACKS,     PROCESS_STORAGE, true,  "what it has taken note of"                 },
     {OBJECT_BELL,     PROCESS_VMBUS,   true,  "wakes it for an acknowledgement"           },
     {OBJECT_TRACE,    PROCESS_STORAGE, true,  "its part of time lines"                    },
+    {OBJECT_LEVELS,   0,               false, "how much it is to log"                     },
     {OBJECT_VP_IRQ,   0,               true,  "interrupts the guest"                      },
 };
 
@@ -138,13 +144,15 @@ static const struct grant net_grants[] = {
     {OBJECT_BELL,     PROCESS_VMBUS, true,  "wakes it for an acknowledgement"                 },
     {OBJECT_CAPTURE,  0,             true,  "frames that operators watch"                     },
     {OBJECT_TRACE,    PROCESS_NET,   true,  "its part of time lines"                          },
+    {OBJECT_LEVELS,   0,             false, "how much it is to log"                           },
     {OBJECT_VP_IRQ,   0,             true,  "interrupts the guest"                            },
 };
 
 static const struct grant debug_grants[] = {
-    {OBJECT_BOARD, PROCESS_DEBUG, true, "what it shows of itself"          },
-    {OBJECT_DEBUG, 0,             true, "talks to whoever debugs the guest"},
-    {OBJECT_RAM,   0,             true, "reads and changes it for them"    },
+    {OBJECT_BOARD,  PROCESS_DEBUG, true,  "what it shows of itself"          },
+    {OBJECT_DEBUG,  0,             true,  "talks to whoever debugs the guest"},
+    {OBJECT_RAM,    0,             true,  "reads and changes it for them"    },
+    {OBJECT_LEVELS, 0,             false, "how much it is to log"            },
 };
 
 /* The operators' socket stands before all that comes with each new process: the filter names it. */
@@ -170,6 +178,7 @@ static const struct grant diag_grants[] = {
     {OBJECT_TRACE,    PROCESS_NET,        false, "shows them to operators"                      },
     {OBJECT_BOARD,    PROCESS_DEBUG,      false, "shows it to operators"                        },
     {OBJECT_DEBUG,    1,                  true,  "hands on what the debug worker says"          },
+    {OBJECT_LEVELS,   0,                  false, "how much it is to log"                        },
 };
 
 /* clang-format 14 shifts every row of this for a new one, and dies of the result. */
@@ -304,8 +313,10 @@ size_t manifest_object_bytes(enum object_kind kind, unsigned index)
         return whole_pages(sizeof(struct capture_page));
     case OBJECT_TLS:
         return whole_pages(sizeof(struct tls_page));
+    case OBJECT_LEVELS:
+        return whole_pages(sizeof(struct levels_page));
     case OBJECT_REVOKED:
-        return sizeof(struct revoked_page);
+        return whole_pages(sizeof(struct revoked_page));
     case OBJECT_AUDIT:
         return whole_pages(sizeof(struct audit_page));
     case OBJECT_TRACE:

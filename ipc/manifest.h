@@ -80,6 +80,7 @@ enum object_kind {
     OBJECT_TLS,    /* struct tls_page */
     OBJECT_AUDIT,  /* struct audit_page */
     OBJECT_REVOKED, /* struct revoked_page */
+    OBJECT_LEVELS,  /* struct levels_page */
 };
 
 struct grant {

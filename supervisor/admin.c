@@ -145,6 +145,11 @@ static const char *change_trace(struct registry *reg, bool on)
                : "what a confidential VM does when is not shown";
 }
 
+static const char *change_level(struct registry *reg, uint32_t process, uint32_t level)
+{
+    return levels_set(&reg->levels, process, level) == 0 ? "" : "no such process, or log level";
+}
+
 /* What shows something of the guest's, or changes it. */
 static bool is_closed(const struct registry *reg, Bulkhead__AdminRequest__Action action)
 {
@@ -182,6 +187,8 @@ static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, i
         return debugger_begin(reg, rq->tag, rq->debug);
     if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__DEBUG_END)
         return debugger_end(reg, rq->session);
+    if (rq->action == BULKHEAD__ADMIN_REQUEST__ACTION__LOG_LEVEL)
+        return change_level(reg, rq->process, rq->level);
     if (!registry_can_have(rq->process))
         return "this process cannot be restarted";
     if (!registry_has(reg, rq->process))
@@ -199,6 +206,7 @@ static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, i
     case BULKHEAD__ADMIN_REQUEST__ACTION__RESUME:
     case BULKHEAD__ADMIN_REQUEST__ACTION__DEBUG:
     case BULKHEAD__ADMIN_REQUEST__ACTION__DEBUG_END:
+    case BULKHEAD__ADMIN_REQUEST__ACTION__LOG_LEVEL:
     case BULKHEAD__ADMIN_REQUEST__ACTION__NONE:
     case _BULKHEAD__ADMIN_REQUEST__ACTION_IS_INT_SIZE:
     default:

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +64,8 @@ static void ask_spawn(struct registry *reg, uint32_t process, struct generation 
                              .asked_ns = clock_now_ns()};
     if (g == &row->live)
         history_process(&reg->history, EVENT_STARTING, g, 0);
+    board_log(reg->board, LOG_LEVEL_DEBUG, "%s: generation %u is asked for", manifest[process].name,
+              g->number);
     bulkhead__spawn__init(&spawn);
     bulkhead__envelope__init(&e);
     spawn.process = process;
@@ -93,6 +96,8 @@ void lifecycle_kill(struct registry *reg, struct generation *g, enum death_cause
         return;
     g->killed = true;
     g->cause = cause;
+    board_log(reg->board, LOG_LEVEL_DEBUG, "%s: generation %u is killed, cause %d",
+              manifest[g->process].name, g->number, (int)cause);
     if (g->channel >= 0)
         send_kill(reg, g); /* else when it is spawned: until then init has nothing to kill */
 }
@@ -232,6 +237,8 @@ void lifecycle_verified(struct registry *reg, struct generation *g)
     if (g->killed) /* the answer came too late: its death is what comes next */
         return;
     g->verified = true;
+    board_log(reg->board, LOG_LEVEL_DEBUG, "%s: generation %u is ready, after %" PRIu64 " us",
+              manifest[g->process].name, g->number, (clock_now_ns() - g->asked_ns) / 1000);
     if (g == &row->live) {
         activate(reg, row);
         return;

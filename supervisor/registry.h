@@ -30,6 +30,7 @@
 #include "supervisor/debugger.h"
 #include "supervisor/health.h"
 #include "supervisor/history.h"
+#include "supervisor/levels.h"
 #include "supervisor/links.h"
 #include "supervisor/tracing.h"
 
@@ -126,6 +127,7 @@ struct registry {
     struct captures captures;
     struct history history;
     struct tracing tracing;
+    struct levels levels;
     struct debugger debugger;
     bool confidential; /* nothing of the guest's is shown or touched; set before registry_init() */
     bool announced;    /* all_running was called */

@@ -80,6 +80,16 @@ static int map_hyperv(struct super *s)
     return 0;
 }
 
+static int map_levels(struct super *s)
+{
+    void *page;
+    int r = map_object(OBJECT_LEVELS, 0, true, &page);
+
+    if (r == 0)
+        levels_init(&s->registry.levels, &s->board, page);
+    return r;
+}
+
 static int map_nets(struct super *s)
 {
     void *nets;
@@ -141,6 +151,9 @@ int super_set_up(struct super *s, int argc, char **argv)
     board_attach(&s->board, page, argc == 2 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0);
     board_take_rows(&s->board);
     s->vm.board = &s->board;
+    r = map_levels(s);
+    if (r < 0)
+        return r;
     r = hold_init(&s->vm.hold);
     if (r < 0)
         return r;

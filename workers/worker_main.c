@@ -14,6 +14,7 @@
 #include "base/heap.h"
 #include "base/shm.h"
 #include "ipc/channel.h"
+#include "ipc/levels.h"
 #include "ipc/records.h"
 #include "workers/journal.h"
 
@@ -53,12 +54,18 @@ int worker_map(struct worker *w, enum object_kind kind, unsigned index, void **r
 
 static int map_board(struct worker *w)
 {
+    const struct levels_page *levels;
     void *page;
     int r = worker_map(w, OBJECT_BOARD, w->ops->process, &page);
 
     if (r < 0)
         return r;
     board_attach(&w->board, page, w->generation);
+    r = worker_map(w, OBJECT_LEVELS, 0, &page);
+    if (r < 0)
+        return r;
+    levels = page;
+    w->board.level = &levels->level[w->ops->process];
     return 0;
 }
 
@@ -281,6 +288,10 @@ static int take_over(struct worker *w, struct port_page *page)
                                                                               : PORT_ASLEEP_FUTEX);
     if (r < 0)
         board_log(&w->board, LOG_LEVEL_ERROR, "cannot take over the device: %s", strerror(-r));
+    else
+        board_log(&w->board, LOG_LEVEL_DEBUG,
+                  "took over: state of schema %u, %u requests answered before",
+                  region_schema(&w->region), w->n_answered);
     return r;
 }
 

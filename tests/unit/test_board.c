@@ -60,6 +60,32 @@ START_TEST(values_are_shown)
 }
 END_TEST
 
+/* What is not wanted takes no room, nor the place of another one in a flood. */
+START_TEST(lines_of_a_level_are_logged_or_not)
+{
+    static _Atomic uint8_t level;
+
+    board_log(&board, LOG_LEVEL_DEBUG, "none");
+    ck_assert_uint_eq(page->log_seq, 0);
+    board.level = &level;
+    for (unsigned l = 0; l < 256; l++) { /* anything may be there */
+        const unsigned last = l >= LOG_LEVEL_ERROR && l <= LOG_LEVEL_DEBUG ? l : LOG_LEVEL_INFO;
+
+        level = (uint8_t)l;
+        board.tokens_ns = 0;
+        for (unsigned of = LOG_LEVEL_ERROR; of <= LOG_LEVEL_DEBUG; of++) {
+            uint64_t before = page->log_seq;
+
+            board_log(&board, (enum log_level)of, "line");
+            ck_assert_uint_eq(page->log_seq - before, of <= last ? 1 : 0);
+            if (of <= last)
+                ck_assert_uint_eq(line(page->log_seq).level, of);
+        }
+    }
+    ck_assert_uint_eq(page->log_dropped, 0);
+}
+END_TEST
+
 START_TEST(names_and_texts_are_cut)
 {
     char longest[2 * BOARD_TEXT_BYTES];
@@ -251,7 +277,7 @@ START_TEST(a_level_that_is_none_is_an_error)
     board_log(&board, LOG_LEVEL_INFO, "one");
     page->log[1].level = 0;
     ck_assert_int_eq(line(0).level, LOG_LEVEL_ERROR);
-    page->log[1].level = LOG_LEVEL_INFO + 1;
+    page->log[1].level = LOG_LEVEL_DEBUG + 1;
     ck_assert_int_eq(line(0).level, LOG_LEVEL_ERROR);
 }
 END_TEST
@@ -356,6 +382,7 @@ int main(void)
 
     tcase_add_checked_fixture(c, reset, done);
     tcase_add_test(c, values_are_shown);
+    tcase_add_test(c, lines_of_a_level_are_logged_or_not);
     tcase_add_test(c, names_and_texts_are_cut);
     tcase_add_test(c, a_full_board_costs_values_only);
     tcase_add_test(c, without_a_page_nothing_happens);

@@ -123,6 +123,7 @@ static const struct {
     {"pcap 0 --snaplen 0",               "--snaplen 0: a number from 1 to 65568 is wanted" },
     {"pcap 0 --snaplen 65569",           "--snaplen 65569: a number from 1 to 65568"       },
     {"pcap 0 --seconds 0",               "--seconds 0: a number from 1 to 1000000 is"      },
+    {"log-level vtpm debug info",        "unexpected argument: info"                       },
     {"link 0 up down",                   "unexpected argument: down"                       },
 };
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/board.h"
 #include "base/macro.h"
 #include "ipc/admin_json.h"
 #include "workers/diag/caller.h"
@@ -173,6 +174,10 @@ START_TEST(what_comes_along_is_taken)
     ck_assert_int_eq(r.call.disk->action, BULKHEAD__DISK_CHANGE__ACTION__EJECT);
     ck_assert_uint_eq(r.call.disk->disk->controller, 1);
     ck_assert_uint_eq(r.call.disk->disk->lun, 3);
+    ck_assert_ptr_null(
+        fill(EVHTTP_REQ_POST, "/v1/processes/vtpm/log-level", NULL, "{\"level\":\"debug\"}", &r));
+    ck_assert_uint_eq(r.call.number, LOG_LEVEL_DEBUG);
+    ck_assert_str_eq(r.call.target, "vtpm");
 }
 END_TEST
 
@@ -182,21 +187,25 @@ START_TEST(what_makes_no_sense_is_refused)
         enum evhttp_cmd_type method;
         const char *path, *query, *body;
     } wrong[] = {
-        {EVHTTP_REQ_POST, "/v1/processes/vtpm/restart", NULL, "x"                                                 },
-        {EVHTTP_REQ_POST, "/v1/nics/0/link",            NULL, ""                                                  },
-        {EVHTTP_REQ_POST, "/v1/nics/0/link",            NULL, "{\"up\":1}"                                        },
-        {EVHTTP_REQ_POST, "/v1/nics/0/link",            NULL, "{\"up\":true,\"down\":true}"                       },
-        {EVHTTP_REQ_POST, "/v1/nics/0/link",            NULL, "{\"up\":true,\"up\":false}"                        },
-        {EVHTTP_REQ_POST, "/v1/nics/0/link",            NULL, "[true]"                                            },
-        {EVHTTP_REQ_POST, "/v1/nics/-1/link",           NULL, "{\"up\":true}"                                     },
-        {EVHTTP_REQ_POST, "/v1/nics/4294967296/link",   NULL, "{\"up\":true}"                                     },
-        {EVHTTP_REQ_POST, "/v1/nics/one/link",          NULL, "{\"up\":true}"                                     },
-        {EVHTTP_REQ_POST, "/v1/disks",                  NULL, "{\"action\":\"add\",\"controller\":0,\"lun\":0}"   },
-        {EVHTTP_REQ_POST, "/v1/disks",                  NULL, "{\"action\":\"eject\",\"controller\":-1,\"lun\":0}"},
-        {EVHTTP_REQ_POST, "/v1/disks",                  NULL,
-         "{\"action\":\"eject\",\"controller\":0,\"lun\":70000}"                                                  },
-        {EVHTTP_REQ_POST, "/v1/call",                   NULL, ""                                                  },
-        {EVHTTP_REQ_POST, "/v1/call",                   NULL, "nonsense"                                          },
+        {EVHTTP_REQ_POST, "/v1/processes/vtpm/restart",   NULL, "x"                                                 },
+        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL, ""                                                  },
+        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL, "{\"up\":1}"                                        },
+        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL, "{\"up\":true,\"down\":true}"                       },
+        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL, "{\"up\":true,\"up\":false}"                        },
+        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL, "[true]"                                            },
+        {EVHTTP_REQ_POST, "/v1/nics/-1/link",             NULL, "{\"up\":true}"                                     },
+        {EVHTTP_REQ_POST, "/v1/nics/4294967296/link",     NULL, "{\"up\":true}"                                     },
+        {EVHTTP_REQ_POST, "/v1/nics/one/link",            NULL, "{\"up\":true}"                                     },
+        {EVHTTP_REQ_POST, "/v1/disks",                    NULL, "{\"action\":\"add\",\"controller\":0,\"lun\":0}"   },
+        {EVHTTP_REQ_POST, "/v1/disks",                    NULL, "{\"action\":\"eject\",\"controller\":-1,\"lun\":0}"},
+        {EVHTTP_REQ_POST, "/v1/disks",                    NULL,
+         "{\"action\":\"eject\",\"controller\":0,\"lun\":70000}"                                                    },
+        {EVHTTP_REQ_POST, "/v1/processes/vtpm/log-level", NULL, "{\"level\":4}"                                     },
+        {EVHTTP_REQ_POST, "/v1/processes/vtpm/log-level", NULL, "{\"level\":\"Debug\"}"                             },
+        {EVHTTP_REQ_POST, "/v1/processes/vtpm/log-level", NULL, "{\"level\":\"debug\",\"more\":1}"                  },
+        {EVHTTP_REQ_POST, "/v1/processes/vtpm/log-level", NULL, ""                                                  },
+        {EVHTTP_REQ_POST, "/v1/call",                     NULL, ""                                                  },
+        {EVHTTP_REQ_POST, "/v1/call",                     NULL, "nonsense"                                          },
     };
 
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {

@@ -193,6 +193,7 @@ void answer_next(struct question *q, const struct board_page *const boards[PROCE
     case BULKHEAD__ADMIN_CALL__VERB__PAUSE:
     case BULKHEAD__ADMIN_CALL__VERB__RESUME:
     case BULKHEAD__ADMIN_CALL__VERB__REVOCATIONS:
+    case BULKHEAD__ADMIN_CALL__VERB__LOG_LEVEL:
     case _BULKHEAD__ADMIN_CALL__VERB_IS_INT_SIZE:
     default:
         answer_end("no such question", ret);

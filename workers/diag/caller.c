@@ -24,6 +24,7 @@ static const struct rule rules[] = {
     [BULKHEAD__ADMIN_CALL__VERB__RESUME] = {"resume",    ROLE_DEBUGGER, false},
     [BULKHEAD__ADMIN_CALL__VERB__REGISTERS] = {"registers", ROLE_DEBUGGER, false},
     [BULKHEAD__ADMIN_CALL__VERB__DUMP] = {"dump",      ROLE_DEBUGGER, false},
+    [BULKHEAD__ADMIN_CALL__VERB__LOG_LEVEL] = {"log-level", ROLE_OPERATOR, true },
     [BULKHEAD__ADMIN_CALL__VERB__GDB] = {"gdb",       ROLE_DEBUGGER, false},
  /* Its authority signs what it brings. */
     [BULKHEAD__ADMIN_CALL__VERB__REVOCATIONS] = {"pki push",  ROLE_VIEWER,   true },

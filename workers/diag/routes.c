@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/board.h"
 #include "workers/diag/http_debug.h"
 #include "workers/diag/operator.h"
 #include "workers/diag/revoked.h"
@@ -154,6 +155,25 @@ static const char *fill_link(struct routed *r, const char *part, const struct ev
     return route_number(part, &r->link.nic) ? NULL : "a NIC is a number";
 }
 
+static const char *fill_level(struct routed *r, const char *part, const struct evkeyvalq *query,
+                              struct evbuffer *body)
+{
+    json_t *value = read_json(body);
+    const char *wanted = "", *name;
+
+    (void)query;
+    if (value != NULL && json_unpack(value, "{s:s!}", "level", &wanted) < 0)
+        wanted = "";
+    for (unsigned level = LOG_LEVEL_ERROR; (name = log_level_name(level)) != NULL; level++) {
+        if (strcmp(name, wanted) == 0)
+            r->call.number = level;
+    }
+    json_decref(value);
+    return r->call.number == 0
+               ? "a body like {\"level\": \"debug\"} is wanted; levels are error, warn, info and debug"
+               : take_text(r, part, "no process has such a name");
+}
+
 static bool find_action(const char *name, Bulkhead__DiskChange__Action *ret)
 {
     static const struct {
@@ -257,6 +277,7 @@ const struct route routes[] = {
     {EVHTTP_REQ_GET,  "/v1/audit",               NULL,         VERB(AUDIT),   SHAPE_LIST,   NULL},
     {EVHTTP_REQ_POST, "/v1/processes/*/restart", NULL,         VERB(RESTART), SHAPE_DONE,   fill_process},
     {EVHTTP_REQ_POST, "/v1/processes/*/revive",  NULL,         VERB(REVIVE),  SHAPE_DONE,   fill_process},
+    {EVHTTP_REQ_POST, "/v1/processes/*/log-level", NULL,       VERB(LOG_LEVEL), SHAPE_DONE, fill_level},
     {EVHTTP_REQ_POST, "/v1/nics/*/link",         NULL,         VERB(LINK),    SHAPE_DONE,   fill_link},
     {EVHTTP_REQ_POST, "/v1/disks",               NULL,         VERB(DISK),    SHAPE_DONE,   fill_disk},
     {EVHTTP_REQ_POST, "/v1/vm/pause",            NULL,         VERB(PAUSE),   SHAPE_DONE,   fill_nothing},

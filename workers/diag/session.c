@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -316,6 +317,26 @@ static void act(struct session *s, const Bulkhead__AdminCall *call, int fd)
         ask_for_process(s, call, process, fd);
 }
 
+static void ask_for_level(struct session *s, const Bulkhead__AdminCall *call)
+{
+    const int process = manifest_find(call->target);
+    const char *name = call->number > UINT32_MAX ? NULL : log_level_name((unsigned)call->number);
+    Bulkhead__AdminRequest request;
+
+    if (process < 0 || name == NULL) {
+        end_answer(s, process < 0 ? "no process of that name: `bulkhead ps` lists them"
+                                  : "no such log level");
+        return;
+    }
+    bulkhead__admin_request__init(&request);
+    request.action = BULKHEAD__ADMIN_REQUEST__ACTION__LOG_LEVEL;
+    request.process = (uint32_t)process;
+    request.level = (uint32_t)call->number;
+    board_log(s->diag->board, LOG_LEVEL_INFO, "operator: %s logs up to level %u",
+              manifest[process].name, request.level);
+    ask_supervisor(s, &request, -1);
+}
+
 static void begin_logs(struct session *s, const Bulkhead__AdminCall *call)
 {
     int process = call->target[0] == '\0' ? PROCESS_COUNT : manifest_find(call->target);
@@ -436,6 +457,9 @@ static void begin(struct session *s, const Bulkhead__AdminCall *call, int fd)
     case BULKHEAD__ADMIN_CALL__VERB__GDB:
         ask_for_debug(s, call);
         return;
+    case BULKHEAD__ADMIN_CALL__VERB__LOG_LEVEL:
+        ask_for_level(s, call);
+        return;
     case BULKHEAD__ADMIN_CALL__VERB__REVOCATIONS:
         take_revoked(s, fd);
         return;
@@ -463,6 +487,8 @@ static void target_of(const Bulkhead__AdminCall *call, char ret[AUDIT_TARGET_BYT
                        call->link->up ? "up" : "down");
     else if (call->capture != NULL)
         (void)snprintf(ret, AUDIT_TARGET_BYTES, "nic %u", call->capture->nic);
+    else if (call->verb == BULKHEAD__ADMIN_CALL__VERB__LOG_LEVEL)
+        (void)snprintf(ret, AUDIT_TARGET_BYTES, "%s, level %" PRIu64, call->target, call->number);
     else
         (void)snprintf(ret, AUDIT_TARGET_BYTES, "%s", call->target);
 }
@@ -492,6 +518,8 @@ void session_call(struct session *s, const Bulkhead__AdminCall *call, int fd)
     }
     decision = session_judge(s, rule);
     target_of(call, target);
+    board_log(s->diag->board, LOG_LEVEL_DEBUG, "call %d, role %d, decision %d", (int)call->verb,
+              (int)s->caller.role, (int)decision);
     audit_note(&s->diag->audit, &s->caller, (unsigned)call->verb, target, decision);
     if (decision == AUDIT_ALLOWED)
         begin(s, call, fd);

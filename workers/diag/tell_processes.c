@@ -35,6 +35,7 @@ static const char *const object_names[] = {
     [OBJECT_REMOTE] = "socket for operators",
     [OBJECT_TLS] = "certificates",
     [OBJECT_AUDIT] = "record of calls",
+    [OBJECT_LEVELS] = "log levels",
     [OBJECT_REVOKED] = "revoked certificates",
 };
 

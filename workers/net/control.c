@@ -90,6 +90,8 @@ static void execute_once(struct net *s, struct nic *n, const struct vmring_packe
                   "nic %u: a request that net has died of is refused", n->index);
     execute(s, n, p, refuse, &n->control);
     region_set_executing(&s->worker->region, 0);
+    board_log(&s->worker->board, LOG_LEVEL_DEBUG, "nic %u: control message %u, %u bytes answered",
+              n->index, n->control.number, n->control.answer_len);
     journal_commit(s->worker);
 }
 

@@ -199,6 +199,9 @@ static void open_channel(struct net *s, struct nic *n, unsigned channel,
         begin(s, n);
     r = line_open(l, &s->memory, c, &s->channels->pool[c->pool_at], resume);
     acknowledge(s, n, channel, c, l->open ? 0 : r);
+    board_log(&s->worker->board, LOG_LEVEL_DEBUG,
+              "nic %u: channel %u, opening %u, resumed %d, result %d", n->index, channel,
+              c->opening, resume, l->open ? 0 : r);
     if (!l->open)
         return;
     shown_opened(n, channel);
@@ -211,6 +214,7 @@ static void open_channel(struct net *s, struct nic *n, unsigned channel,
 static void close_channel(struct net *s, struct nic *n, unsigned channel)
 {
     line_close(&n->lines[channel]);
+    board_log(&s->worker->board, LOG_LEVEL_DEBUG, "nic %u: channel %u closed", n->index, channel);
     if (channel == 0)
         begin(s, n);
 }

@@ -9,6 +9,9 @@
 enum {
     SCSI_BUSY = 0x08,
     SRB_BUSY = 0x05,
+    SENSE_KEY = 2, /* where it is in sense data of the fixed format */
+    SENSE_CODE = 12,
+    SENSE_QUALIFIER = 13,
 };
 
 void answer_packet(struct storage *s, struct request *q, const uint8_t *bytes)
@@ -86,6 +89,17 @@ bool answer_is_last(const struct storage *s, const struct request *q)
            s->last.seq == request_slot(s, q)->seq;
 }
 
+void answer_note(struct storage *s, const struct unit *u, const struct scsi_answer *a)
+{
+    const bool told = a->sense_len >= SENSE_QUALIFIER + 1;
+
+    if (a->status != SCSI_GOOD && u != NULL)
+        board_log(&s->worker->board, LOG_LEVEL_DEBUG, "disk %u:%u: status %x, sense %x/%x/%x",
+                  u->controller, u->number, (unsigned)a->status,
+                  told ? a->sense[SENSE_KEY] & 0x0fu : 0, told ? a->sense[SENSE_CODE] : 0u,
+                  told ? a->sense[SENSE_QUALIFIER] : 0u);
+}
+
 /* A command without I/O: its data goes to the guest, then the answer. */
 void answer_scsi(struct storage *s, struct request *q)
 {
@@ -101,6 +115,7 @@ void answer_scsi(struct storage *s, struct request *q)
         return;
     }
     result = answer_of(a, a->in_len);
+    answer_note(s, q->unit, a);
     storvsp_answer_srb(slot->packet, slot->packet_len, &result, out);
     if (a->changed)
         keep_change(s, q, out);

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "workers/journal.h"
@@ -129,6 +130,8 @@ static int resize(struct storage *s, struct unit *u)
     if (r < 0)
         return r;
     scsi_resize(&u->lun, configure(s, u));
+    board_log(&s->worker->board, LOG_LEVEL_DEBUG, "disk %u:%u: %" PRIu64 " bytes now",
+              u->controller, u->number, u->lun.config.bytes);
     tell_guest(s, u->controller);
     return 0;
 }
@@ -143,6 +146,9 @@ static int change_medium(struct storage *s, struct unit *u, const struct disk_ro
     if (has_medium(row) && !s->worker->parked)
         r = unit_open_image(s, u);
     scsi_insert(&u->lun, configure(s, u));
+    board_log(&s->worker->board, LOG_LEVEL_DEBUG,
+              "disk %u:%u: another medium, of %" PRIu64 " bytes", u->controller, u->number,
+              u->lun.config.bytes);
     u->grows = grows(u);
     journal_commit(s->worker);
     return r;

@@ -117,6 +117,7 @@ static void trace(const struct storage *s, const struct request *q, uint64_t now
 static struct storvsp_result failed(struct storage *s, const struct request *q, int err)
 {
     scsi_io_error((enum scsi_io_kind)q->kind, err, &s->answer);
+    answer_note(s, q->unit, &s->answer);
     return answer_of(&s->answer, 0);
 }
 

@@ -147,8 +147,11 @@ static void reset_units(struct storage *s, unsigned device, const struct storvsp
     for (unsigned i = 0; i < DISK_LUNS; i++) {
         struct unit *u = &s->units[device * DISK_LUNS + i];
 
-        if (u->present && (p->op != STORVSP_RESET_LUN || u == unit_find(s, device, p)))
-            scsi_reset(&u->lun);
+        if (!u->present || (p->op == STORVSP_RESET_LUN && u != unit_find(s, device, p)))
+            continue;
+        scsi_reset(&u->lun);
+        board_log(&s->worker->board, LOG_LEVEL_DEBUG, "disk %u:%u: reset by the guest",
+                  u->controller, u->number);
     }
     journal_commit(s->worker);
 }

@@ -110,6 +110,8 @@ static bool open_channel(struct storage *s, unsigned channel, const struct vmbus
         begin_controller(s, channel / VMBUS_SUBCHANNELS, c->opening);
     r = flow_open(f, &s->memory, c, &s->channels->pool[c->pool_at], resume);
     acknowledge(s, channel, c, f->open ? 0 : r);
+    board_log(&s->worker->board, LOG_LEVEL_DEBUG, "channel %u: opening %u, resumed %d, result %d",
+              channel + 1, c->opening, resume, f->open ? 0 : r);
     if (!f->open)
         return false;
     s->open |= 1u << channel;
@@ -140,6 +142,8 @@ static bool look_at_channel(struct storage *s, unsigned channel, uint32_t *resum
         return true;
     if (f->open && (c.open == 0 || f->log->opening != c.opening) && !close_channel(s, channel))
         return false;
+    if (c.open == 0)
+        board_log(&s->worker->board, LOG_LEVEL_DEBUG, "channel %u: closed", channel + 1);
     if (c.open == 0 && channel % VMBUS_SUBCHANNELS == 0) /* the next opening asks for its own */
         atomic_store(&s->acks->subchannels[channel / VMBUS_SUBCHANNELS], 0);
     if (f->open || c.open == 0)

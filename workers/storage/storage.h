@@ -276,6 +276,8 @@ void answer_busy(struct storage *s, struct request *q);
 /* A command without I/O, as s->answer has it: its data goes to the guest first. */
 void answer_scsi(struct storage *s, struct request *q);
 
+/* For whoever looks for it: what went wrong; nothing did: nothing. */
+void answer_note(struct storage *s, const struct unit *u, const struct scsi_answer *a);
 struct storvsp_result answer_of(const struct scsi_answer *a, uint32_t data_len);
 
 /* Is it the command whose answer was committed with what it changed? That is told again, and not done. */

@@ -177,6 +177,8 @@ static enum access_result access_device(void *self, const struct port_request *r
     region_set_doing(&vw->worker->region, DOING_VMBUS, type_of(&post));
     changed = vmbus_message(&vw->vmbus, &post, &status);
     changed |= vmbus_look(&vw->vmbus);
+    board_log(&vw->worker->board, LOG_LEVEL_DEBUG, "message of type %u: status %u", type_of(&post),
+              (unsigned)status);
     rs->data = (uint64_t)status;
     return changed ? ACCESS_CHANGED : ACCESS_CLEAN;
 }

@@ -136,6 +136,16 @@ void vtpm_export_or_die(struct vtpm *v)
     count_state(v);
 }
 
+/* Numbers of the specification, and nothing of what the guest keeps there. */
+static void note_failure(const struct vtpm *v, const struct vtpm_command *c)
+{
+    struct command parsed;
+
+    if (command_parse(c->bytes, c->len, &parsed) == 0)
+        board_log(&v->worker->board, LOG_LEVEL_DEBUG, "command %x: response %x", parsed.code,
+                  command_response_code(v->tpm.response, v->tpm.response_len));
+}
+
 static bool response_ok(const struct vtpm *v)
 {
     return command_response_code(v->tpm.response, v->tpm.response_len) == COMMAND_RC_OK;
@@ -176,6 +186,8 @@ static uint32_t execute(struct vtpm *v, struct vtpm_command *c, enum command_cla
         v->redo.len = before;
         return roll_back(v);
     }
+    if (!response_ok(v))
+        note_failure(v, c);
     if (!known || v->audited || v->tpm.stored.bytes != NULL ||
         (class == COMMAND_REDO && !response_ok(v)))
         vtpm_export_or_die(v);

@@ -486,8 +486,8 @@ async function readValues() {
 /* --- logs --- */
 
 const LINES = 2000;
-const levels = { error: 0, warn: 1, info: 2 };
-const levelTones = { error: 'bad', warn: 'warn', info: null };
+const levels = { error: 0, warn: 1, info: 2, debug: 3 };
+const levelTones = { error: 'bad', warn: 'warn', info: null, debug: 'dim' };
 let stream = null;
 let lines = [];
 
