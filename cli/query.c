@@ -232,8 +232,6 @@ static int show_values(const struct query *q)
 
     if (rows == NULL)
         return say(EXIT_FAILED, "%s", strerror(ENOMEM));
-    if (q->args->depth != 0)
-        n = render_fold(rows, n, (unsigned)q->args->depth);
     if (q->args->json)
         json_document(render_values_json(rows, n), stdout);
     else
@@ -247,8 +245,11 @@ static int show_values(const struct query *q)
 static int inspect_once(const struct cli_args *args)
 {
     struct query q = {.args = args, .fd = -1};
-    int status = ask_all(&q, call_of(BULKHEAD__ADMIN_CALL__VERB__INSPECT), -1);
+    Bulkhead__AdminCall call = call_of(BULKHEAD__ADMIN_CALL__VERB__INSPECT);
+    int status;
 
+    call.number = args->depth;
+    status = ask_all(&q, call, -1);
     if (status == 0)
         status = show_values(&q);
     query_done(&q);

@@ -192,40 +192,6 @@ static void render_value(const Bulkhead__ValueRow *row, const char *before, FILE
     (void)fputc('\n', out);
 }
 
-/* The slash that ends the depth-th component; NULL: it is not that deep. */
-static char *slash_at(char *path, unsigned depth)
-{
-    char *slash = strchr(path, '/');
-
-    while (slash != NULL && --depth > 0)
-        slash = strchr(slash + 1, '/');
-    return slash;
-}
-
-size_t render_fold(Bulkhead__ValueRow **rows, size_t n, unsigned depth)
-{
-    size_t kept = 0;
-    bool in_folder = false;
-
-    if (n > 0)
-        qsort(rows, n, sizeof(*rows), by_path);
-    for (size_t i = 0; i < n; i++) {
-        char *slash = slash_at(rows[i]->path, depth);
-
-        if (slash != NULL) {
-            slash[1] = '\0'; /* the folder's own path */
-            rows[i]->is_text = false;
-            rows[i]->number = 1;
-        }
-        if (slash != NULL && in_folder && strcmp(rows[kept - 1]->path, rows[i]->path) == 0)
-            rows[kept - 1]->number++;
-        else
-            rows[kept++] = rows[i];
-        in_folder = slash != NULL;
-    }
-    return kept;
-}
-
 void render_values(Bulkhead__ValueRow **rows, size_t n, FILE *out)
 {
     const char *before = "";

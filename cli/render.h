@@ -17,12 +17,6 @@
 void render_processes(Bulkhead__ProcessRow *const *rows, size_t n, bool colour, FILE *out);
 json_t *render_processes_json(Bulkhead__ProcessRow *const *rows, size_t n);
 
-/*
- * Keep what lies at most so many levels deep; of what lies deeper, a row for each folder that says how many values are
- * there. Sorts by path and changes rows; returns how many are left.
- */
-size_t render_fold(Bulkhead__ValueRow **rows, size_t n, unsigned depth);
-
 /* A tree of values; sorts rows by path. */
 void render_values(Bulkhead__ValueRow **rows, size_t n, FILE *out);
 json_t *render_values_json(Bulkhead__ValueRow *const *rows, size_t n);

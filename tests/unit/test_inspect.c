@@ -137,6 +137,49 @@ START_TEST(a_histogram_shows_as_percentiles)
 }
 END_TEST
 
+/* A board keeps no order; a folder is told once, where its first value is. */
+START_TEST(what_lies_too_deep_is_counted)
+{
+    static const struct {
+        unsigned depth;
+        const char *pattern;
+        const char *paths[6];
+        uint64_t values[6];
+    } wanted[] = {
+        {1,  "",                 {"supervisor/", "vtpm/"},                                      {1, 6}      },
+        {2,  "",                 {"supervisor/state", "vtpm/crb/", "vtpm/queues", "vtpm/tpm/"}, {5, 4, 9, 1}},
+        {2,  "vtpm/*/c*",        {"vtpm/crb/"},                                                 {3}         },
+        {3,  "vtpm/crb",         {"vtpm/crb/command/", "vtpm/crb/commands", "vtpm/crb/late"},   {2, 7, 8}   },
+        {4,  "vtpm/crb/command", {"vtpm/crb/command/p50_us", "vtpm/crb/command/p99_us"},        {0, 0}      },
+        {16, "vtpm/tpm",         {"vtpm/tpm/x"},                                                {10}        },
+        {1,  "nobody",           {NULL},                                                        {0}         },
+    };
+    struct boards b;
+
+    boards_init(&b);
+    board_set(board_add(&b.supervisor, BOARD_GAUGE, "state"), 5);
+    (void)board_add(&b.vtpm, BOARD_HISTOGRAM, "crb/command");
+    board_set(board_add(&b.vtpm, BOARD_COUNTER, "crb/commands"), 7);
+    board_set(board_add(&b.vtpm, BOARD_COUNTER, "queues"), 9);
+    board_set(board_add(&b.vtpm, BOARD_COUNTER, "tpm/x"), 10);
+    board_set(board_add(&b.vtpm, BOARD_COUNTER, "crb/late"), 8);
+    for (size_t i = 0; i < COUNT_OF(wanted); i++) {
+        struct inspect_cursor c = {.depth = wanted[i].depth};
+        struct inspect_value v;
+
+        (void)snprintf(c.pattern, sizeof(c.pattern), "%s", wanted[i].pattern);
+        for (unsigned j = 0; wanted[i].paths[j] != NULL; j++) {
+            ck_assert(inspect_next(&c, b.read, &v));
+            ck_assert_str_eq(v.path, wanted[i].paths[j]);
+            ck_assert_uint_eq(v.value.value, wanted[i].values[j]);
+            ck_assert_int_ne(v.value.kind, BOARD_TEXT);
+        }
+        ck_assert(!inspect_next(&c, b.read, &v));
+    }
+    boards_done(&b);
+}
+END_TEST
+
 /* Whoever sees the guest's bytes could put them into a text, or into the name of a value. */
 START_TEST(of_a_confidential_vm_known_numbers_are_shown)
 {
@@ -378,6 +421,7 @@ int main(void)
     tcase_add_test(tests, too_long_a_pattern_matches_nothing);
     tcase_add_test(tests, values_come_process_by_process);
     tcase_add_test(tests, a_histogram_shows_as_percentiles);
+    tcase_add_test(tests, what_lies_too_deep_is_counted);
     tcase_add_test(tests, of_a_confidential_vm_known_numbers_are_shown);
     tcase_add_test(tests, a_board_of_garbage_ends);
     tcase_add_test(tests, ps_reads_the_supervisors_rows);

@@ -185,20 +185,17 @@ START_TEST(uptimes)
 }
 END_TEST
 
-START_TEST(what_lies_too_deep_is_counted)
+/* The VM counts what lies too deep. */
+START_TEST(folders_have_their_slash)
 {
-    char a[] = "net/nic0/rx/frames", b[] = "net/nic0/link/up", c[] = "net/queues";
-    char d[] = "diag/calls", e[] = "net/nic1/link";
-    Bulkhead__ValueRow values[] = {value(a, 7), value(b, 8), value(c, 9), value(d, 10),
-                                   value(e, 11)};
-    Bulkhead__ValueRow *rows[] = {&values[0], &values[1], &values[2], &values[3], &values[4]};
+    char a[] = "net/nic1/", b[] = "net/nic0/", c[] = "net/queues", d[] = "diag/calls";
+    Bulkhead__ValueRow values[] = {value(a, 1), value(b, 2), value(c, 9), value(d, 10)};
+    Bulkhead__ValueRow *rows[] = {&values[0], &values[1], &values[2], &values[3]};
     char *text = NULL;
     size_t len;
     FILE *out = open_memstream(&text, &len);
-    size_t n = render_fold(rows, 5, 2);
 
-    ck_assert_uint_eq(n, 4);
-    render_values(rows, n, out);
+    render_values(rows, 4, out);
     ck_assert_int_eq(fclose(out), 0);
     ck_assert_str_eq(text, "diag\n"
                            "  calls                             10\n"
@@ -217,7 +214,7 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int failed;
 
-    tcase_add_test(tests, what_lies_too_deep_is_counted);
+    tcase_add_test(tests, folders_have_their_slash);
     tcase_add_test(tests, columns_fit_the_longest_cell);
     tcase_add_test(tests, colour_only_when_asked_for);
     tcase_add_test(tests, foreign_bytes_do_not_reach_the_terminal);

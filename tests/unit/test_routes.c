@@ -162,6 +162,9 @@ START_TEST(what_comes_along_is_taken)
 
     ck_assert_ptr_null(fill(EVHTTP_REQ_GET, "/v1/inspect", "path=net%2F*&x=1", "", &r));
     ck_assert_str_eq(r.call.target, "net/*");
+    ck_assert_uint_eq(r.call.number, 0);
+    ck_assert_ptr_null(fill(EVHTTP_REQ_GET, "/v1/inspect", "depth=16&path=net", "", &r));
+    ck_assert_uint_eq(r.call.number, 16);
     ck_assert_ptr_null(fill(EVHTTP_REQ_GET, "/v1/logs", NULL, "", &r));
     ck_assert(!r.call.follow && r.shape == SHAPE_LINES);
     ck_assert_ptr_null(fill(EVHTTP_REQ_GET, "/v1/logs", "follow=1&worker=vtpm", "", &r));
@@ -187,25 +190,30 @@ START_TEST(what_makes_no_sense_is_refused)
         enum evhttp_cmd_type method;
         const char *path, *query, *body;
     } wrong[] = {
-        {EVHTTP_REQ_POST, "/v1/processes/vtpm/restart",   NULL, "x"                                                 },
-        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL, ""                                                  },
-        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL, "{\"up\":1}"                                        },
-        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL, "{\"up\":true,\"down\":true}"                       },
-        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL, "{\"up\":true,\"up\":false}"                        },
-        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL, "[true]"                                            },
-        {EVHTTP_REQ_POST, "/v1/nics/-1/link",             NULL, "{\"up\":true}"                                     },
-        {EVHTTP_REQ_POST, "/v1/nics/4294967296/link",     NULL, "{\"up\":true}"                                     },
-        {EVHTTP_REQ_POST, "/v1/nics/one/link",            NULL, "{\"up\":true}"                                     },
-        {EVHTTP_REQ_POST, "/v1/disks",                    NULL, "{\"action\":\"add\",\"controller\":0,\"lun\":0}"   },
-        {EVHTTP_REQ_POST, "/v1/disks",                    NULL, "{\"action\":\"eject\",\"controller\":-1,\"lun\":0}"},
+        {EVHTTP_REQ_POST, "/v1/processes/vtpm/restart",   NULL,               "x"                                                 },
+        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL,               ""                                                  },
+        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL,               "{\"up\":1}"                                        },
+        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL,               "{\"up\":true,\"down\":true}"                       },
+        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL,               "{\"up\":true,\"up\":false}"                        },
+        {EVHTTP_REQ_POST, "/v1/nics/0/link",              NULL,               "[true]"                                            },
+        {EVHTTP_REQ_POST, "/v1/nics/-1/link",             NULL,               "{\"up\":true}"                                     },
+        {EVHTTP_REQ_POST, "/v1/nics/4294967296/link",     NULL,               "{\"up\":true}"                                     },
+        {EVHTTP_REQ_POST, "/v1/nics/one/link",            NULL,               "{\"up\":true}"                                     },
+        {EVHTTP_REQ_POST, "/v1/disks",                    NULL,               "{\"action\":\"add\",\"controller\":0,\"lun\":0}"   },
+        {EVHTTP_REQ_POST, "/v1/disks",                    NULL,               "{\"action\":\"eject\",\"controller\":-1,\"lun\":0}"},
         {EVHTTP_REQ_POST, "/v1/disks",                    NULL,
-         "{\"action\":\"eject\",\"controller\":0,\"lun\":70000}"                                                    },
-        {EVHTTP_REQ_POST, "/v1/processes/vtpm/log-level", NULL, "{\"level\":4}"                                     },
-        {EVHTTP_REQ_POST, "/v1/processes/vtpm/log-level", NULL, "{\"level\":\"Debug\"}"                             },
-        {EVHTTP_REQ_POST, "/v1/processes/vtpm/log-level", NULL, "{\"level\":\"debug\",\"more\":1}"                  },
-        {EVHTTP_REQ_POST, "/v1/processes/vtpm/log-level", NULL, ""                                                  },
-        {EVHTTP_REQ_POST, "/v1/call",                     NULL, ""                                                  },
-        {EVHTTP_REQ_POST, "/v1/call",                     NULL, "nonsense"                                          },
+         "{\"action\":\"eject\",\"controller\":0,\"lun\":70000}"                                                                  },
+        {EVHTTP_REQ_POST, "/v1/processes/vtpm/log-level", NULL,               "{\"level\":4}"                                     },
+        {EVHTTP_REQ_POST, "/v1/processes/vtpm/log-level", NULL,               "{\"level\":\"Debug\"}"                             },
+        {EVHTTP_REQ_POST, "/v1/processes/vtpm/log-level", NULL,               "{\"level\":\"debug\",\"more\":1}"                  },
+        {EVHTTP_REQ_POST, "/v1/processes/vtpm/log-level", NULL,               ""                                                  },
+        {EVHTTP_REQ_GET,  "/v1/inspect",                  "depth=0",          ""                                                  },
+        {EVHTTP_REQ_GET,  "/v1/inspect",                  "depth=17",         ""                                                  },
+        {EVHTTP_REQ_GET,  "/v1/inspect",                  "depth=",           ""                                                  },
+        {EVHTTP_REQ_GET,  "/v1/inspect",                  "depth=-1",         ""                                                  },
+        {EVHTTP_REQ_GET,  "/v1/inspect",                  "depth=4294967297", ""                                                  },
+        {EVHTTP_REQ_POST, "/v1/call",                     NULL,               ""                                                  },
+        {EVHTTP_REQ_POST, "/v1/call",                     NULL,               "nonsense"                                          },
     };
 
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {

@@ -100,18 +100,89 @@ static bool is_open(const struct inspect_cursor *c, enum process process,
     return v->kind != BOARD_TEXT && (has_metric(process, v) || has_metric(process, &histogram));
 }
 
-bool inspect_next(struct inspect_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
-                  struct inspect_value *ret)
+/* Where a value is. */
+struct spot {
+    unsigned process;
+    uint32_t row;
+    unsigned part;
+};
+
+/* The next one that matches, however deep. */
+static bool next_value(struct inspect_cursor *c,
+                       const struct board_page *const boards[PROCESS_COUNT],
+                       struct inspect_value *ret, struct spot *ret_spot)
 {
     while (c->process < PROCESS_COUNT) {
+        const struct spot spot = {c->process, c->row, c->part};
         enum process process = (enum process)c->process;
         struct inspect_value v;
 
         if (step(c, boards, &v) == 0 && inspect_match(c->pattern, v.path) &&
             is_open(c, process, &v.value)) {
             *ret = v;
+            *ret_spot = spot;
             return true;
         }
+    }
+    return false;
+}
+
+/* --- folders --- */
+
+/* Bytes that are left of a path, with the slash at their end; 0: it is not too deep. */
+static size_t folder_len(const char *path, unsigned depth)
+{
+    const char *slash = depth == 0 ? NULL : strchr(path, '/');
+
+    while (slash != NULL && --depth > 0)
+        slash = strchr(slash + 1, '/');
+    return slash == NULL ? 0 : (size_t)(slash - path) + 1;
+}
+
+/*
+ * How many values of its process lie in the folder; 0: another one before it does, too, and the folder was told then. Boards
+ * keep no order.
+ */
+static uint64_t count_folder(const struct inspect_cursor *c, const struct spot *spot,
+                             const struct inspect_value *first, size_t len,
+                             const struct board_page *const boards[PROCESS_COUNT])
+{
+    struct inspect_cursor look = *c;
+    struct inspect_value v;
+    struct spot at;
+    uint64_t n = 0;
+
+    look.process = spot->process;
+    look.row = 0;
+    look.part = 0;
+    while (next_value(&look, boards, &v, &at) && at.process == spot->process) {
+        if (strncmp(v.path, first->path, len) != 0)
+            continue;
+        if (at.row < spot->row || (at.row == spot->row && at.part < spot->part))
+            return 0;
+        n++;
+    }
+    return n;
+}
+
+bool inspect_next(struct inspect_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
+                  struct inspect_value *ret)
+{
+    struct inspect_value v;
+    struct spot spot;
+
+    while (next_value(c, boards, &v, &spot)) {
+        size_t len = folder_len(v.path, c->depth);
+        uint64_t n = len == 0 ? 1 : count_folder(c, &spot, &v, len, boards);
+
+        if (n == 0)
+            continue;
+        if (len != 0) {
+            v.path[len] = '\0';
+            v.value = (struct board_value){.kind = BOARD_GAUGE, .value = n};
+        }
+        *ret = v;
+        return true;
     }
     return false;
 }

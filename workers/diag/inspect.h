@@ -14,6 +14,7 @@
 
 enum {
     INSPECT_PATTERN_BYTES = 256,
+    INSPECT_DEPTH_MAX = 16,
     INSPECT_PATH_BYTES = BOARD_NAME_BYTES + 24,
 };
 
@@ -23,6 +24,7 @@ struct inspect_cursor {
     uint32_t row;
     unsigned part;                       /* of a histogram */
     char pattern[INSPECT_PATTERN_BYTES]; /* empty: everything */
+    unsigned depth;    /* components of a path; what lies below is counted. 0: all */
     bool confidential; /* show texts only of those who never see what is the guest's */
 };
 
@@ -37,6 +39,6 @@ struct inspect_value {
  */
 bool inspect_match(const char *pattern, const char *path);
 
-/* The next value that matches. False: there is no more. */
+/* The next value that matches, or the folder of those that lie too deep, whose value is their number. False: there is no more. */
 bool inspect_next(struct inspect_cursor *c, const struct board_page *const boards[PROCESS_COUNT],
                   struct inspect_value *ret);

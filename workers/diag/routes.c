@@ -10,6 +10,7 @@
 
 #include "base/board.h"
 #include "workers/diag/http_debug.h"
+#include "workers/diag/inspect.h"
 #include "workers/diag/operator.h"
 #include "workers/diag/revoked.h"
 #include "workers/diag/tell.h"
@@ -43,9 +44,15 @@ static const char *fill_inspect(struct routed *r, const char *part, const struct
                                 struct evbuffer *body)
 {
     const char *path = evhttp_find_header(query, "path");
+    const char *depth = evhttp_find_header(query, "depth");
+    uint32_t number = 0;
 
     (void)part;
     (void)body;
+    if (depth != NULL &&
+        (!route_number(depth, &number) || number == 0 || number > INSPECT_DEPTH_MAX))
+        return "depth is a number from 1 to 16";
+    r->call.number = number;
     return path == NULL ? NULL : take_text(r, path, "the path is too long");
 }
 

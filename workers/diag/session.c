@@ -376,6 +376,11 @@ static void begin_inspect(struct session *s, const Bulkhead__AdminCall *call)
         end_answer(s, "the path is too long");
         return;
     }
+    if (call->number > INSPECT_DEPTH_MAX) {
+        end_answer(s, "no tree is so deep");
+        return;
+    }
+    s->question.inspect.depth = (unsigned)call->number;
     s->question.inspect.confidential = s->diag->confidential;
     (void)snprintf(s->question.inspect.pattern, INSPECT_PATTERN_BYTES, "%s", call->target);
     send_answer(s);
