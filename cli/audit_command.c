@@ -18,9 +18,9 @@
 
 struct reading {
     const struct cli_args *args;
-    struct audit_record before; /* the last one; seq 0: there was none */
+    struct audit_record before[AUDIT_RINGS]; /* the last one of each; seq 0: there was none */
     uint64_t n;
-    uint64_t broken; /* the first that does not follow the one before; 0: none */
+    struct audit_record broken; /* the first that does not follow the one before; seq 0: none */
 };
 
 static void print(const struct audit_record *r)
@@ -32,8 +32,8 @@ static void print(const struct audit_record *r)
     struct tm tm;
 
     (void)strftime(when, sizeof(when), "%F %T", gmtime_r(&seconds, &tm));
-    (void)printf("%6" PRIu64 "  %s  %-8s %-10s %-7s %-10s %-24s %s\n", r->seq, when,
-                 role != NULL ? role : "?", r->who[0] != '\0' ? r->who : "-",
+    (void)printf("%s %6" PRIu64 "  %s  %-8s %-10s %-7s %-10s %-24s %s\n", audit_ring_name(r->ring),
+                 r->seq, when, role != NULL ? role : "?", r->who[0] != '\0' ? r->who : "-",
                  r->remote != 0 ? "network" : "local", admin_verb_name(r->verb), r->target,
                  decision != NULL ? decision : "?");
 }
@@ -50,15 +50,18 @@ static void clean(char *text, size_t size)
 
 static int take(struct reading *rd, const ProtobufCBinaryData *bytes)
 {
-    struct audit_record r;
+    struct audit_record r, *before;
 
     if (bytes->len != sizeof(r))
         return say(EXIT_FAILED, "the VM's answer makes no sense");
     memcpy(&r, bytes->data, sizeof(r));
-    if ((rd->before.seq != 0 || r.seq == 1) && rd->broken == 0 &&
-        !audit_follows(rd->before.seq != 0 ? &rd->before : NULL, &r))
-        rd->broken = r.seq;
-    rd->before = r;
+    if (r.ring >= AUDIT_RINGS)
+        return say(EXIT_FAILED, "the VM's answer makes no sense");
+    before = &rd->before[r.ring];
+    if ((before->seq != 0 || r.seq == 1) && rd->broken.seq == 0 &&
+        !audit_follows(before->seq != 0 ? before : NULL, &r))
+        rd->broken = r;
+    *before = r;
     rd->n++;
     clean(r.who, sizeof(r.who));
     clean(r.target, sizeof(r.target));
@@ -90,13 +93,14 @@ static int read_all(struct reading *rd, int fd)
 
 static int judge(const struct reading *rd)
 {
-    if (rd->broken != 0)
+    if (rd->broken.seq != 0)
         return say(EXIT_FAILED,
-                   "record %" PRIu64 " does not follow the one before: the record was changed",
-                   rd->broken);
+                   "record %s %" PRIu64 " does not follow the one before: the record was changed",
+                   audit_ring_name(rd->broken.ring), rd->broken.seq);
     if (!rd->args->json)
-        (void)printf("%" PRIu64 " records, up to number %" PRIu64 ": each follows the one before\n",
-                     rd->n, rd->before.seq);
+        (void)printf("%" PRIu64 " records, up to number %" PRIu64 " of what was done, %" PRIu64
+                     " of the rest: each follows the one before\n",
+                     rd->n, rd->before[AUDIT_DONE].seq, rd->before[AUDIT_SEEN].seq);
     return EXIT_OK;
 }
 

@@ -84,10 +84,11 @@ json_t *admin_audit_json(const struct audit_record *r)
     char hash[HEX_BYTES];
 
     hex_of(r->hash, hash);
-    return json_pack("{s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "seq",
-                     (json_int_t)r->seq, "time_ns", (json_int_t)r->time_ns, "generation",
-                     (json_int_t)r->generation, "decision", known(audit_decision_name(r->decision)),
-                     "role", known(audit_role_name(r->role)), "via",
-                     r->remote != 0 ? "network" : "local", "call", admin_verb_name(r->verb), "who",
-                     r->who, "target", r->target, "hash", hash);
+    return json_pack("{s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "ring",
+                     known(audit_ring_name(r->ring)), "seq", (json_int_t)r->seq, "time_ns",
+                     (json_int_t)r->time_ns, "generation", (json_int_t)r->generation, "decision",
+                     known(audit_decision_name(r->decision)), "role",
+                     known(audit_role_name(r->role)), "via", r->remote != 0 ? "network" : "local",
+                     "call", admin_verb_name(r->verb), "who", r->who, "target", r->target, "hash",
+                     hash);
 }

@@ -30,7 +30,7 @@ START_TEST(a_full_tree_comes_in_pieces_to_a_slow_reader)
         done = a->done;
         bulkhead__admin_answer__free_unpacked(a, NULL);
     }
-    ck_assert_uint_eq(n, 2 * BOARD_ROWS + 7); /* and its own seven */
+    ck_assert_uint_eq(n, 2 * BOARD_ROWS + 9); /* and its own nine */
     call(fd, BULKHEAD__ADMIN_CALL__VERB__INSPECT, "nobody", false, -1);
     expect_end(fd, "");
     stage_done(&s);

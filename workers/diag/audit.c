@@ -26,8 +26,26 @@ static void show(struct audit *a, const struct audit_record *r)
 
     for (unsigned i = 0; i < SHOWN_BYTES; i++)
         (void)snprintf(text + 2 * (size_t)i, 3, "%02x", r->hash[i]);
-    board_set(a->row_records, r->seq);
-    board_text(a->row_hash, text);
+    board_set(a->row_records[r->ring], r->seq);
+    board_text(a->row_hash[r->ring], text);
+}
+
+void audit_show(struct audit *a, struct board *board)
+{
+    a->generation = board->generation;
+    for (unsigned i = 0; i < AUDIT_RINGS; i++) {
+        const char *name = audit_ring_name(i);
+
+        a->row_records[i] = board_addf(board, BOARD_COUNTER, "audit/%s/records", name);
+        a->row_hash[i] = board_addf(board, BOARD_TEXT, "audit/%s/hash", name);
+    }
+}
+
+static enum audit_ring ring_of(unsigned verb, enum decision decision)
+{
+    const struct rule *rule = rule_of((Bulkhead__AdminCall__Verb)verb);
+
+    return rule != NULL && rule->is_deed && decision == AUDIT_ALLOWED ? AUDIT_DONE : AUDIT_SEEN;
 }
 
 void audit_note(struct audit *a, const struct caller *caller, unsigned verb, const char *target,
@@ -40,6 +58,7 @@ void audit_note(struct audit *a, const struct caller *caller, unsigned verb, con
         .role = (uint8_t)caller->role,
         .remote = caller->remote,
         .verb = (uint8_t)verb,
+        .ring = (uint8_t)ring_of(verb, decision),
     };
 
     copy_printable(r.who, sizeof(r.who), caller->name);
@@ -48,22 +67,45 @@ void audit_note(struct audit *a, const struct caller *caller, unsigned verb, con
     show(a, &r);
 }
 
+/* The next one of a ring. */
+static int peek(struct audit_cursor *c, enum audit_ring ring, struct audit_record *ret)
+{
+    const uint64_t oldest = audit_oldest(c->page, ring);
+
+    if (c->next[ring] < oldest)
+        c->next[ring] = oldest;
+    return audit_get(c->page, ring, c->next[ring], ret);
+}
+
+static bool next_record(struct audit_cursor *c, struct audit_record *ret)
+{
+    struct audit_record found[AUDIT_RINGS];
+    int first = -1;
+
+    for (unsigned i = 0; i < AUDIT_RINGS; i++) {
+        if (peek(c, (enum audit_ring)i, &found[i]) == 0 &&
+            (first < 0 || found[i].time_ns < found[first].time_ns))
+            first = (int)i;
+    }
+    if (first < 0)
+        return false;
+    c->next[first]++;
+    *ret = found[first];
+    return true;
+}
+
 void audit_answer_next(struct audit_cursor *c, struct datagram *ret)
 {
     struct audit_record found[ANSWER_RECORDS];
     ProtobufCBinaryData list[ANSWER_RECORDS];
     Bulkhead__AdminAnswer a;
-    uint64_t oldest = audit_oldest(c->page);
 
     bulkhead__admin_answer__init(&a);
     a.audit = list;
-    if (c->next < oldest)
-        c->next = oldest;
-    while (a.n_audit < ANSWER_RECORDS && audit_get(c->page, c->next, &found[a.n_audit]) == 0) {
+    while (a.n_audit < ANSWER_RECORDS && next_record(c, &found[a.n_audit])) {
         list[a.n_audit] = (ProtobufCBinaryData){.data = (uint8_t *)&found[a.n_audit],
                                                 .len = sizeof(found[a.n_audit])};
         a.n_audit++;
-        c->next++;
     }
     a.done = a.n_audit < ANSWER_RECORDS;
     answer_pack(&a, ret);

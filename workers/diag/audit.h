@@ -12,9 +12,13 @@ struct datagram;
 struct audit {
     struct audit_page *page; /* borrowed */
     uint32_t generation;
-    struct board_row *row_records,
-        *row_hash; /* of the newest one: whoever saw it, sees a history that was made up */
+    /* Of the newest one: whoever saw its hash, sees a history that was made up. */
+    struct board_row *row_records[AUDIT_RINGS], *row_hash[AUDIT_RINGS];
 };
+
+struct board;
+
+void audit_show(struct audit *a, struct board *board);
 
 /* verb 0: a session. target is cut, and made printable. */
 void audit_note(struct audit *a, const struct caller *caller, unsigned verb, const char *target,
@@ -23,8 +27,8 @@ void audit_note(struct audit *a, const struct caller *caller, unsigned verb, con
 /* Where in the record an answer is. */
 struct audit_cursor {
     const struct audit_page *page;
-    uint64_t next;
+    uint64_t next[AUDIT_RINGS];
 };
 
-/* The next records of an answer. */
+/* The next records of an answer, of both rings, by time. */
 void audit_answer_next(struct audit_cursor *c, struct datagram *ret);

@@ -22,6 +22,7 @@ struct rule {
     const char *name;  /* of the call, for operators */
     enum role role;    /* that it takes, at least */
     bool confidential; /* allowed of a confidential VM, too */
+    bool is_deed;      /* it changes something, or shows what is the guest's: enum audit_ring */
 };
 
 /* NULL: there is no such call. */

@@ -138,13 +138,6 @@ int diag_let_in(struct diag *d, int listener, const struct tls_page *page, const
     return https_init(&d->https, d, listener, page, ret_why);
 }
 
-static void show_audit(struct diag *d)
-{
-    d->audit.generation = d->board->generation;
-    d->audit.row_records = board_add(d->board, BOARD_COUNTER, "audit/records");
-    d->audit.row_hash = board_add(d->board, BOARD_TEXT, "audit/hash");
-}
-
 int diag_run(struct diag *d, struct board *board)
 {
     d->board = board;
@@ -154,7 +147,7 @@ int diag_run(struct diag *d, struct board *board)
     d->row_refused = board_add(board, BOARD_COUNTER, "sessions_refused");
     d->row_dropped = board_add(board, BOARD_COUNTER, "sessions_dropped");
     d->row_denied = board_add(board, BOARD_COUNTER, "calls_denied");
-    show_audit(d);
+    audit_show(&d->audit, board);
     if (d->https.http != NULL) {
         d->row_peers = board_add(board, BOARD_GAUGE, "network/connections");
         d->row_strangers = board_add(board, BOARD_COUNTER, "network/strangers");

@@ -26,15 +26,15 @@ static void keep(struct https *h, const void *text, size_t len)
     h->revoked_seq = seq;
 }
 
-const char *revoked_take(struct https *h, const void *text, size_t len)
+const char *revoked_take(struct https *h, const void *text, size_t len, bool *ret_new)
 {
-    bool is_new;
     const char *why;
 
+    *ret_new = false;
     if (h->http == NULL)
         return "nobody comes in over the network: the VM runs without --operators";
-    why = tls_revoke(h->tls, text, len, &is_new);
-    if (why != NULL || !is_new)
+    why = tls_revoke(h->tls, text, len, ret_new);
+    if (why != NULL || !*ret_new)
         return why;
     keep(h, text, len);
     board_log(h->diag->board, LOG_LEVEL_INFO, "another list of revoked certificates counts");
@@ -74,12 +74,17 @@ void revoked_take_posted(struct https *h, struct evhttp_request *request,
     const size_t len = evbuffer_get_length(body);
     const uint8_t *text = evbuffer_pullup(body, -1);
     const char *why;
+    bool is_new;
 
     (void)part;
     if (!http_may(h, request, caller, verb))
         return;
-    why = revoked_take(h, text, text == NULL ? 0 : len);
-    audit_note(&h->diag->audit, caller, verb, why == NULL ? "taken" : why, AUDIT_ALLOWED);
+    why = revoked_take(h, text, text == NULL ? 0 : len, &is_new);
+    audit_note(&h->diag->audit, caller, verb,
+               is_new        ? "a newer list"
+               : why == NULL ? "the list that counts"
+                             : why,
+               is_new ? AUDIT_ALLOWED : AUDIT_NOTHING);
     if (why == NULL)
         http_tell(request, HTTP_OK, json_object());
     else

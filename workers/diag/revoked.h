@@ -12,8 +12,8 @@
 #include "workers/diag/caller.h"
 #include "workers/diag/https.h"
 
-/* Take one in PEM. NULL: it counts, and whoever it names is cut off; or what is wrong with it. */
-const char *revoked_take(struct https *h, const void *text, size_t len);
+/* Take one in PEM. NULL: it counts, and did not before if *ret_new; whoever it names is cut off. Or what is wrong. */
+const char *revoked_take(struct https *h, const void *text, size_t len, bool *ret_new);
 
 /* Take the one that another generation has taken, if there is one: before anybody is let in, and from time to time. */
 void revoked_restore(struct https *h);

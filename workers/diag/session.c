@@ -398,16 +398,13 @@ static void take_revoked(struct session *s, int fd)
     size_t len = 0;
     ssize_t n = 1;
     const char *why;
+    bool is_new;
 
-    if (fd < 0) {
-        end_answer(s, "the list of revoked certificates did not come along");
-        return;
-    }
     while (n > 0 && len < TLS_PART_BYTES + 1) {
         n = read(fd, s->frame + len, TLS_PART_BYTES + 1 - len);
         len += n > 0 ? (size_t)n : 0;
     }
-    why = revoked_take(&s->diag->https, s->frame, len);
+    why = revoked_take(&s->diag->https, s->frame, len, &is_new);
     end_answer(s, why == NULL ? "" : why);
 }
 
@@ -519,6 +516,12 @@ void session_call(struct session *s, const Bulkhead__AdminCall *call, int fd)
     s->state = SESSION_ANSWERING;
     if (rule == NULL) {
         end_answer(s, "no such call");
+        return;
+    }
+    if (call->verb == BULKHEAD__ADMIN_CALL__VERB__REVOCATIONS &&
+        fd < 0) { /* anybody could fill the record */
+        audit_note(&s->diag->audit, &s->caller, (unsigned)call->verb, "", AUDIT_NOTHING);
+        end_answer(s, "the list of revoked certificates did not come along");
         return;
     }
     decision = session_judge(s, rule);
