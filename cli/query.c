@@ -330,6 +330,11 @@ int restart_command(const struct cli_args *args)
     AUTO_FD binary = -1;
     int r;
 
+    if (args->binary != NULL && args->connect != NULL)
+        return say(
+            EXIT_USAGE,
+            "--binary: no program goes over the network: whoever could send one would have what the process has. On "
+            "the VM's own machine: `bulkhead restart --binary`, or install it and `bulkhead upgrade`");
     if (args->binary != NULL) {
         r = binary_seal(args->binary, &binary);
         if (r < 0)

@@ -256,6 +256,15 @@ static struct proc *take_slot(struct procs *ps, enum process process, uint32_t g
     return p;
 }
 
+/* One that nobody can change any more: whoever hands it on may have been taken over, and can write to memory of ours. */
+static bool is_sealed(int fd)
+{
+    const int all = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    const int seals = fcntl(fd, F_GET_SEALS);
+
+    return seals >= 0 && (seals & all) == all;
+}
+
 int procs_spawn(struct procs *ps, enum process process, uint32_t generation, int binary_fd,
                 struct why *why)
 {
@@ -274,7 +283,10 @@ int procs_spawn(struct procs *ps, enum process process, uint32_t generation, int
     if (p == NULL)
         return why_say(why, -EPROTO, "too many processes");
     ps->last_generation[process] = generation;
-    r = proc_start(p, binary_fd, why);
+    if (binary_fd >= 0 && !is_sealed(binary_fd))
+        r = why_say(why, -EPERM, "a program is wanted that is in memory, and sealed");
+    else
+        r = proc_start(p, binary_fd, why);
     if (r == 0 && arm(p) < 0)
         r = why_errno(why, -ENOMEM, "event loop");
     if (r < 0 && p->jail.pid > 0) {

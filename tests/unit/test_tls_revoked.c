@@ -225,13 +225,17 @@ END_TEST
 /* OpenSSL must not ask for the password of one that is enciphered: there is no terminal, and opening it is death. */
 START_TEST(what_is_no_list_changes_nothing)
 {
+    static const char enciphered[] = "-----BEGIN X509 CRL-----\n"
+                                     "Proc-Type: 4,ENCRYPTED\n"
+                                     "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n"
+                                     "AAAAAAAAAAAAAAAAAAAAAA==\n"
+                                     "-----END X509 CRL-----\n";
     static const char *const texts[] = {
         "",
         "x",
         "-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n",
         "-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n",
-        "-----BEGIN X509 CRL-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n"
-        "AAAAAAAAAAAAAAAAAAAAAA==\n-----END X509 CRL-----\n",
+        enciphered,
         "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
     };
     bool is_new;
