@@ -6,7 +6,9 @@
 #include "base/macro.h"
 #include "tests/fakes/certificate.h"
 #include "tests/fakes/tls_ends.h"
+#include "workers/diag/diag.h"
 #include "workers/diag/https.h"
+#include "workers/diag/revoked.h"
 #include "workers/diag/tls.h"
 #include "workers/diag/tls_revoked.h"
 
@@ -246,6 +248,57 @@ START_TEST(what_is_no_list_changes_nothing)
 }
 END_TEST
 
+/* --- what another generation of diag has left --- */
+
+/* What is in the page then; len: as it says. */
+static void leave(struct revoked_page *page, const void *text, size_t text_len, uint32_t len)
+{
+    page->seq++;
+    memcpy(page->text[page->seq % 2], text, text_len);
+    page->len[page->seq % 2] = len;
+}
+
+START_TEST(what_was_left_is_looked_at_as_an_operators)
+{
+    static char text[4 * TLS_PART_BYTES];
+    struct list l = {.by = &ca, .number = 7, .revoked = &alice, .from_s = -DAY_S, .to_s = DAY_S};
+    struct revoked_page *page = calloc(1, sizeof(*page));
+    struct board_page *shown = calloc(1, sizeof(*shown));
+    struct diag *d = calloc(1, sizeof(*d));
+    struct board board;
+    size_t len;
+
+    board_attach(&board, shown, 1);
+    d->board = &board;
+    d->revoked = page;
+    d->https.diag = d;
+    d->https.tls = tls;
+    revoked_restore(&d->https); /* nothing was left */
+    leave(page, "garbage", 7, 7);
+    revoked_restore(&d->https);
+    leave(page, "x", 1, UINT32_MAX);
+    revoked_restore(&d->https);
+    SSL_free(come(&alice, true));
+    ck_assert_uint_eq(shown->log_seq, 2); /* one line for each, and not again */
+    revoked_restore(&d->https);
+    ck_assert_uint_eq(shown->log_seq, 2);
+    len = write_list(&l, text);
+    leave(page, text, len, (uint32_t)len);
+    revoked_restore(&d->https);
+    SSL_free(come(&alice, false));
+    l.number = 6;
+    l.revoked = &bob;
+    len = write_list(&l, text);
+    leave(page, text, len, (uint32_t)len);
+    revoked_restore(&d->https);
+    SSL_free(come(&alice, false));
+    SSL_free(come(&bob, true));
+    free(d);
+    free(shown);
+    free(page);
+}
+END_TEST
+
 /* The longest ones there may be, two of them, fit into what diag has put by for them. */
 START_TEST(the_longest_fits)
 {
@@ -278,6 +331,7 @@ int main(void)
     tcase_add_test(t, one_that_has_expired_counts);
     tcase_add_test(t, others_change_nothing);
     tcase_add_test(t, what_is_no_list_changes_nothing);
+    tcase_add_test(t, what_was_left_is_looked_at_as_an_operators);
     tcase_add_test(t, the_longest_fits);
     suite_add_tcase(s, t);
     srunner_run_all(runner, CK_NORMAL);

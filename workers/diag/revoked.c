@@ -49,7 +49,7 @@ void revoked_restore(struct https *h)
     const uint64_t seq = atomic_load_explicit(&page->seq, memory_order_acquire);
     const uint32_t len = page->len[seq % 2];
     AUTO_FREE uint8_t *text = NULL;
-    const char *why = "no memory";
+    const char *why = "it is too long, or there is no memory";
     bool is_new = false;
 
     if (seq == h->revoked_seq)
