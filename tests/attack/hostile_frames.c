@@ -169,7 +169,7 @@ static void write_program(int fd)
 }
 
 /* Ask for the vtpm with this program; does it run? */
-static bool runs(int fd)
+static bool runs(int fd, uint32_t generation)
 {
     Bulkhead__Spawn body = BULKHEAD__SPAWN__INIT;
     Bulkhead__Envelope e = BULKHEAD__ENVELOPE__INIT;
@@ -177,7 +177,7 @@ static bool runs(int fd)
     bool ran;
 
     body.process = PROCESS_VTPM;
-    body.generation = 1;
+    body.generation = generation;
     body.has_binary = true;
     e.body_case = BULKHEAD__ENVELOPE__BODY_SPAWN;
     e.spawn = &body;
@@ -208,23 +208,25 @@ START_TEST(shared_memory_is_no_program)
     int fd = vm->objects.fds[rows[_i].kind][rows[_i].index];
 
     write_program(fd);
-    ck_assert(!runs(fd));
+    ck_assert(!runs(fd, 1));
 }
 END_TEST
 
 /* The control: the same bytes in memory that may be executed. */
 START_TEST(the_same_in_a_file_would_be_one)
 {
-    AUTO_FD fd = memfd_create("program", MFD_CLOEXEC);
+    AUTO_FD fd = memfd_create("program", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     AUTO_FD reading = -1;
     char path[32];
 
     write_program(fd);
     ck_assert_int_eq(fchmod(fd, 0555), 0);
+    ck_assert(!runs(fd, 1)); /* it can still be changed */
+    ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     reading = open(path, O_RDONLY | O_CLOEXEC);
     fd_closep(&fd); /* what somebody may write is not executed */
-    ck_assert(runs(reading));
+    ck_assert(runs(reading, 2));
 }
 END_TEST
 
