@@ -100,6 +100,28 @@ START_TEST(only_the_owner_writes_its_board)
 }
 END_TEST
 
+/* How much a process logs, it cannot change. */
+START_TEST(only_the_supervisor_writes_levels)
+{
+    for (int p = PROCESS_INIT + 1; p < PROCESS_COUNT; p++) {
+        const struct grant *g = find((enum process)p, OBJECT_LEVELS, 0);
+
+        ck_assert_ptr_nonnull(g);
+        ck_assert(g->writable == (p == PROCESS_SUPERVISOR));
+    }
+}
+END_TEST
+
+/* What diag keeps is nobody else's. */
+START_TEST(only_diag_has_the_records_of_operators)
+{
+    for (int p = PROCESS_INIT + 1; p < PROCESS_COUNT; p++) {
+        ck_assert((find((enum process)p, OBJECT_AUDIT, 0) != NULL) == (p == PROCESS_DIAG));
+        ck_assert((find((enum process)p, OBJECT_REVOKED, 0) != NULL) == (p == PROCESS_DIAG));
+    }
+}
+END_TEST
+
 START_TEST(only_the_owner_writes_its_region)
 {
     for (unsigned p = 0; p < PROCESS_COUNT; p++) {
@@ -298,6 +320,8 @@ int main(void)
     tcase_add_test(c, every_row_is_complete);
     tcase_add_test(c, every_process_has_a_user_of_its_own);
     tcase_add_test(c, only_the_owner_writes_its_board);
+    tcase_add_test(c, only_the_supervisor_writes_levels);
+    tcase_add_test(c, only_diag_has_the_records_of_operators);
     tcase_add_test(c, only_the_owner_writes_its_region);
     tcase_add_test(c, diag_reads_every_board);
     tcase_add_test(c, a_worker_with_a_port_has_a_region_that_the_supervisor_reads);
