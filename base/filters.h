@@ -15,4 +15,5 @@ extern const struct sbx_filter storage_filter;
 extern const struct sbx_filter storage_plain_filter; /* where the host has no io_uring for us */
 extern const struct sbx_filter net_filter;
 extern const struct sbx_filter diag_filter;
+extern const struct sbx_filter diag_remote_filter; /* where operators come over the network */
 extern const struct sbx_filter debug_filter;

@@ -119,6 +119,7 @@ static void clean_process(Bulkhead__ProcessRow *row)
     clean(row->build_id);
     clean(row->last_death);
     clean(row->sandbox);
+    clean(row->program);
 }
 
 static void clean_event(Bulkhead__EventRow *row)

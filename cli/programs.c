@@ -16,9 +16,13 @@ const char *programs_missing(const char *folder)
 
     if (dir < 0 || faccessat(dir, "bulkhead-init", X_OK, 0) < 0)
         return "bulkhead-init";
-    for (size_t i = 0; i < PROCESS_COUNT; i++) {
-        if (manifest[i].program != NULL && faccessat(dir, manifest[i].program, X_OK, 0) < 0)
-            return manifest[i].program;
+    for (enum process p = PROCESS_INIT; p < PROCESS_COUNT; p++) {
+        for (int remote = 0; remote <= 1; remote++) {
+            const char *program = manifest_program(p, remote != 0);
+
+            if (program != NULL && faccessat(dir, program, X_OK, 0) < 0)
+                return program;
+        }
     }
     return NULL;
 }

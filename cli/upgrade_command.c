@@ -133,6 +133,14 @@ static void tell(struct upgrade *u, const struct cli_args *vm, const char *proce
         u->status = EXIT_FAILED;
 }
 
+/* Its VM says which, but names no other file than one of that process. */
+static const char *program_of(enum process process, const Bulkhead__ProcessRow *row)
+{
+    const char *remote = manifest_program(process, true);
+
+    return strcmp(row->program, remote) == 0 ? remote : manifest[process].program;
+}
+
 static void upgrade_row(struct upgrade *u, const struct cli_args *vm,
                         const Bulkhead__ProcessRow *row)
 {
@@ -141,7 +149,7 @@ static void upgrade_row(struct upgrade *u, const struct cli_args *vm,
     /* The supervisor holds the guest: it goes with it. */
     if (process < 0 || process == PROCESS_SUPERVISOR || manifest[process].program == NULL)
         return;
-    tell(u, vm, row->name, upgrade_process(u, vm, row, manifest[process].program));
+    tell(u, vm, row->name, upgrade_process(u, vm, row, program_of((enum process)process, row)));
 }
 
 static void upgrade_vm(struct upgrade *u, const struct cli_args *vm)

@@ -4,11 +4,14 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/filters.h"
 #include "base/macro.h"
 #include "ipc/manifest.h"
 
-static inline const struct sbx_filter *filter_of(enum process process)
+/* remote: of the program for operators over the network, where that is another one (ipc/manifest.h). */
+static inline const struct sbx_filter *filter_of(enum process process, bool remote)
 {
     static const struct sbx_filter *const filters[] = {
         [PROCESS_SUPERVISOR] = &supervisor_filter,
@@ -22,5 +25,5 @@ static inline const struct sbx_filter *filter_of(enum process process)
     };
 
     _Static_assert(COUNT_OF(filters) == PROCESS_COUNT, "a filter for every process");
-    return filters[process];
+    return remote && process == PROCESS_DIAG ? &diag_remote_filter : filters[process];
 }

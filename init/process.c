@@ -437,10 +437,13 @@ int procs_open(struct procs *ps, const Bulkhead__VmConfig *config, bool own_cgro
 
     ps->vcpus = config->vcpus;
     ps->guest_bytes = config->memory_bytes;
+    ps->remote = config->remote != NULL;
     ps->landlock_abi = landlock_abi();
-    for (size_t i = 0; r == 0 && i < PROCESS_COUNT; i++) {
-        if (manifest[i].program != NULL)
-            r = open_program(&ps->programs[i], config->programs_dir, manifest[i].program, why);
+    for (enum process p = PROCESS_INIT; r == 0 && p < PROCESS_COUNT; p++) {
+        const char *program = manifest_program(p, ps->remote);
+
+        if (program != NULL)
+            r = open_program(&ps->programs[p], config->programs_dir, program, why);
     }
     if (r == 0)
         r = open_net_ns(ps, why);

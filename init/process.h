@@ -81,6 +81,7 @@ struct procs {
     const struct proc_ops *ops;
     void *self;
     struct proc_program programs[PROCESS_COUNT];
+    bool remote; /* operators come over the network */
     struct cgroups cgroups;
     int net_ns_fd, null_fd;
     uint64_t net_ns; /* its inode */

@@ -84,7 +84,7 @@ static const struct sbx_filter *filter_for(const struct procs *ps, enum process 
 {
     bool plain = process == PROCESS_STORAGE && ps->objects->plain;
 
-    return plain ? &storage_plain_filter : filter_of(process);
+    return plain ? &storage_plain_filter : filter_of(process, ps->remote);
 }
 
 static int gather_fds(const struct procs *ps, enum process process, int control_fd,

@@ -29,6 +29,7 @@ static void add_rows(struct shows *s, enum process process)
     row->violations = board_addf(b, BOARD_COUNTER, "process/%s/violations", name);
     row->unverified = board_addf(b, BOARD_COUNTER, "process/%s/unverified", name);
     row->build_id = board_addf(b, BOARD_TEXT, "process/%s/build_id", name);
+    row->program = board_addf(b, BOARD_TEXT, "process/%s/program", name);
     row->last_end = board_addf(b, BOARD_TEXT, "process/%s/last_end", name);
 }
 
@@ -117,6 +118,7 @@ void shows_running(struct shows *s, const struct proc *p)
     board_set(row->generation, p->generation);
     board_inc(row->starts);
     board_text(row->build_id, p->build_id);
+    board_text(row->program, manifest_program(p->process, p->owner->remote));
     board_log(&s->board, LOG_LEVEL_INFO, "%s %" PRIu32 " runs, pid %d, build %s",
               manifest[p->process].name, p->generation, p->jail.pid, p->build_id);
 }

@@ -9,7 +9,7 @@
 #include "ipc/levels.h"
 
 struct shows_process {
-    struct board_row *pid, *generation, *starts, *deaths, *build_id, *last_end;
+    struct board_row *pid, *generation, *starts, *deaths, *build_id, *program, *last_end;
     struct board_row *violations, *unverified, *cpu_us, *memory_bytes;
     uint64_t cpu_ns; /* of generations that have ended */
 };

@@ -253,6 +253,7 @@ const struct process_row manifest[PROCESS_COUNT] = {
     [PROCESS_DIAG] = {
         .name = "diag",
         .program = "bulkhead-diag",
+        .remote_program = "bulkhead-diag-remote",
         .uid = 64004,
         .threads = 1,
         .memory_max = 32u << 20,
@@ -375,6 +376,13 @@ struct grant manifest_grant(enum process process, unsigned i)
     if (i > last)
         g.index = i - last;
     return g;
+}
+
+const char *manifest_program(enum process process, bool remote)
+{
+    const struct process_row *row = &manifest[process];
+
+    return remote && row->remote_program != NULL ? row->remote_program : row->program;
 }
 
 int manifest_find(const char *name)

@@ -91,12 +91,13 @@ struct grant {
 };
 
 struct process_row {
-    const char *name;     /* as operators say it */
-    const char *program;  /* file name in the programs' folder; NULL: not spawned */
-    uint32_t uid;         /* and gid; 0 only for init */
-    unsigned threads;     /* for RLIMIT_NPROC; 0: as many as vCPUs and two */
-    uint64_t memory_max;  /* bytes, besides shared memory; 0: none */
-    unsigned deadline_ms; /* for one forwarded access */
+    const char *name;           /* as operators say it */
+    const char *program;        /* file name in the programs' folder; NULL: not spawned */
+    const char *remote_program; /* in a VM with operators over the network; NULL: the same */
+    uint32_t uid;               /* and gid; 0 only for init */
+    unsigned threads;           /* for RLIMIT_NPROC; 0: as many as vCPUs and two */
+    uint64_t memory_max;        /* bytes, besides shared memory; 0: none */
+    unsigned deadline_ms;       /* for one forwarded access */
     bool has_port;
     bool leaves; /* replaced, it ends of itself when a death would lose nothing */
     const struct grant *grants;
@@ -123,6 +124,9 @@ int MUST_USE manifest_fd(enum process process, enum object_kind kind, unsigned i
 /* How many descriptors process is granted, with so many vCPUs, and what the i-th one is. */
 unsigned manifest_n_fds(enum process process, unsigned vcpus);
 struct grant manifest_grant(enum process process, unsigned i);
+
+/* The program of a process, in a VM with or without operators over the network. NULL: not spawned. */
+const char *manifest_program(enum process process, bool remote);
 
 /* The process of that name, or -ENOENT. */
 int MUST_USE manifest_find(const char *name);

@@ -85,6 +85,8 @@ static unsigned right_for(const struct attempt *a, enum process process, enum ev
 static unsigned attack_one_kind(struct lab *lab, enum process process, enum evil_mode mode)
 {
     uint64_t skip = mode == EVIL_JAILED ? STEP(JAIL_FILTER) : 0;
+    const char *name =
+        mode == EVIL_REMOTE ? manifest[process].remote_program : manifest[process].name;
     struct tally t = {0};
 
     for (size_t i = 0; i < attempt_count(); i++) {
@@ -95,13 +97,13 @@ static unsigned attack_one_kind(struct lab *lab, enum process process, enum evil
         if (!concerns(a, process) || right == 0)
             continue;
         v = lab_jailed(lab, process, mode, i, skip);
-        count(&t, manifest[process].name, a, &v, right);
+        count(&t, name, a, &v, right);
         if (!lab_unharmed(lab)) {
             t.wrong++;
-            printf("  %s %-4s %-30s did harm outside\n", manifest[process].name, a->id, a->what);
+            printf("  %s %-4s %-30s did harm outside\n", name, a->id, a->what);
         }
     }
-    print_tally(manifest[process].name, &t);
+    print_tally(name, &t);
     return t.wrong;
 }
 
@@ -111,6 +113,10 @@ static unsigned attack_all(struct lab *lab, enum evil_mode mode)
 
     for (enum process p = PROCESS_SUPERVISOR; p < PROCESS_COUNT; p++)
         wrong += attack_one_kind(lab, p, mode);
+    for (enum process p = PROCESS_SUPERVISOR; mode == EVIL_SANDBOXED && p < PROCESS_COUNT; p++) {
+        if (manifest[p].remote_program != NULL)
+            wrong += attack_one_kind(lab, p, EVIL_REMOTE);
+    }
     return wrong;
 }
 

@@ -84,7 +84,7 @@ static int filter_this_thread(const struct sbx_program *program)
 
 static _Noreturn void stay(struct evil *e, unsigned options)
 {
-    const struct sbx_program *run = &filter_of(e->process)->run;
+    const struct sbx_program *run = &filter_of(e->process, false)->run;
     char byte;
     int r = 0;
 
@@ -108,7 +108,10 @@ int main(int argc, char **argv)
     unsigned long generation = argc == 2 ? strtoul(argv[1], NULL, 10) - 1 : 0;
     size_t i = generation % EVIL_ATTEMPTS_MAX;
     struct evil e = {.mode = (enum evil_mode)(generation / EVIL_ATTEMPTS_MAX)};
+    bool remote = e.mode == EVIL_REMOTE;
 
+    if (remote)
+        e.mode = EVIL_SANDBOXED;
     if (argc != 2 || e.mode >= EVIL_MODES || set_up(&e, argv[0]) < 0)
         return 90;
     atomic_store(&e.page->state, EVIL_STARTED);
@@ -116,7 +119,7 @@ int main(int argc, char **argv)
         stay(&e, (unsigned)i);
     if (i >= attempt_count() || evil_take_ring(&e) < 0)
         return 90;
-    if (e.mode == EVIL_SANDBOXED && sbx_enter(&filter_of(e.process)->run) < 0)
+    if (e.mode == EVIL_SANDBOXED && sbx_enter(&filter_of(e.process, remote)->run) < 0)
         return 91;
     atomic_store(&e.page->state, EVIL_BEFORE);
     atomic_store(&e.page->result, attempt(&e, attempt_at(i)));

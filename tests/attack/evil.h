@@ -22,7 +22,8 @@ enum evil_mode {
     EVIL_CONTROL = 2,   /* no sandbox at all: the attempt must work, else it proves nothing */
     EVIL_RESIDENT = 3,  /* sandboxed, and does nothing: a victim, or to be looked at */
     EVIL_BESIDE = 4,    /* beside a victim, without filter and namespaces; see lab_beside() */
-    EVIL_MODES = 5,
+    EVIL_REMOTE = 5,    /* sandboxed, as the program for operators over the network */
+    EVIL_MODES = 6,
     EVIL_ATTEMPTS_MAX = 1000, /* generation = mode * this + index + 1 */
 };
 

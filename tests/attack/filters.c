@@ -24,7 +24,7 @@
 
 extern const struct sbx_profile sbx_profile_supervisor, sbx_profile_chipset, sbx_profile_vtpm,
     sbx_profile_vmbus, sbx_profile_storage, sbx_profile_storage_plain, sbx_profile_net,
-    sbx_profile_diag, sbx_profile_debug;
+    sbx_profile_diag, sbx_profile_diag_remote, sbx_profile_debug;
 
 enum {
     MAX_INSNS = 4096,
@@ -288,12 +288,13 @@ int main(void)
         {&sbx_profile_storage_plain, &storage_plain_filter},
         {&sbx_profile_net,           &net_filter          },
         {&sbx_profile_diag,          &diag_filter         },
+        {&sbx_profile_diag_remote,   &diag_remote_filter  },
         {&sbx_profile_debug,         &debug_filter        },
     };
     bool ok = true;
 
-    _Static_assert(COUNT_OF(kinds) == PROCESS_COUNT,
-                   "every process but init, and storage without a ring");
+    _Static_assert(COUNT_OF(kinds) == PROCESS_COUNT + 1,
+                   "every process but init, storage without a ring, diag with a network");
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
         ok = check(kinds[i].profile, &kinds[i].filter->start, true) && ok;
         ok = check(kinds[i].profile, &kinds[i].filter->run, false) && ok;

@@ -48,7 +48,7 @@ void lab_spec(struct lab *lab, enum process process, enum evil_mode mode, size_t
         .name = row->name,
         .generation = generation_of(mode, attempt),
         .uid = row->uid,
-        .filter = &filter_of(process)->start,
+        .filter = &filter_of(process, mode == EVIL_REMOTE)->start,
         .program_fd = lab->evil_fd,
         .limits = quota_limits(process, VCPUS, false),
         .net_ns_fd = lab->net_ns_fd,

@@ -203,5 +203,5 @@ class Far:
         children = pathlib.Path(f"/proc/{self.sim.pid}/task/{self.sim.pid}/children").read_text().split()
         pids = pathlib.Path(f"/proc/{children[0]}/task/{children[0]}/children").read_text().split()
         for p in pids:
-            if pathlib.Path(f"/proc/{p}/comm").read_text().strip() == "bulkhead-diag":
+            if pathlib.Path(f"/proc/{p}/comm").read_text().strip() == "bulkhead-diag-remote"[:15]:
                 os.kill(int(p), signal.SIGKILL)

@@ -84,9 +84,10 @@ struct run {
 };
 
 /* init itself is in no row's program: nobody spawns it. */
-static const char *program_of(enum process process)
+static const char *program_of(const struct run *run, enum process process)
 {
-    return process == PROCESS_INIT ? "bulkhead-init" : manifest[process].program;
+    return process == PROCESS_INIT ? "bulkhead-init"
+                                   : manifest_program(process, run->operators != NULL);
 }
 
 static const char *target_of(const struct run *run, enum process process, char *buf, size_t len)
@@ -97,7 +98,7 @@ static const char *target_of(const struct run *run, enum process process, char *
         return run->simulator;
     if (run->as != NULL && strcmp(manifest[process].name, run->as) == 0)
         return run->program;
-    (void)snprintf(buf, len, "%s/%s", run->workers, manifest[process].program);
+    (void)snprintf(buf, len, "%s/%s", run->workers, program_of(run, process));
     return buf;
 }
 
@@ -111,7 +112,7 @@ static int link_programs(struct run *run)
         char target[PATH_MAX];
         char real[PATH_MAX];
 
-        (void)snprintf(path, sizeof(path), "%s/%s", run->dir, program_of(p));
+        (void)snprintf(path, sizeof(path), "%s/%s", run->dir, program_of(run, p));
         if (realpath(target_of(run, p, target, sizeof(target)), real) == NULL ||
             symlink(real, path) < 0)
             return -errno;
@@ -124,7 +125,7 @@ static void unlink_programs(const struct run *run)
     for (enum process p = PROCESS_INIT; p < PROCESS_COUNT; p++) {
         char path[PATH_MAX];
 
-        (void)snprintf(path, sizeof(path), "%s/%s", run->dir, program_of(p));
+        (void)snprintf(path, sizeof(path), "%s/%s", run->dir, program_of(run, p));
         (void)unlink(path);
     }
     (void)rmdir(run->dir);

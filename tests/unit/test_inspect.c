@@ -244,11 +244,13 @@ START_TEST(ps_reads_the_supervisors_rows)
     board_text(board_add(&b.supervisor, BOARD_TEXT, "vcpu/0/state"), "running");
     board_set(board_add(&b.supervisor, BOARD_GAUGE, "chipset/pid"), 18);
     board_set(board_add(&b.init, BOARD_GAUGE, "process/supervisor/pid"), 2);
+    board_text(board_add(&b.init, BOARD_TEXT, "process/vtpm/program"), "bulkhead-vtpm");
     ps_collect(b.read[PROCESS_SUPERVISOR], b.read[PROCESS_INIT], 7 * NS_PER_S, rows);
     ck_assert(rows[PROCESS_VTPM].present);
     ck_assert_str_eq(rows[PROCESS_VTPM].state, "parked");
     ck_assert_str_eq(rows[PROCESS_VTPM].last_death, "killed by SIGSEGV");
     ck_assert_int_eq(rows[PROCESS_VTPM].pid, 17);
+    ck_assert_str_eq(rows[PROCESS_VTPM].program, "bulkhead-vtpm");
     ck_assert_uint_eq(rows[PROCESS_VTPM].restarts, 3);
     ck_assert_uint_eq(rows[PROCESS_VTPM].uptime_ms, 2000);
     ck_assert(!rows[PROCESS_CHIPSET].present);

@@ -74,6 +74,17 @@ START_TEST(every_row_is_complete)
 }
 END_TEST
 
+START_TEST(diag_alone_has_a_program_for_operators_over_the_network)
+{
+    for (enum process p = PROCESS_INIT; p < PROCESS_COUNT; p++) {
+        ck_assert_ptr_eq(manifest_program(p, false), manifest[p].program);
+        if (p != PROCESS_DIAG)
+            ck_assert_ptr_eq(manifest_program(p, true), manifest[p].program);
+    }
+    ck_assert_str_eq(manifest_program(PROCESS_DIAG, true), "bulkhead-diag-remote");
+}
+END_TEST
+
 START_TEST(every_process_has_a_user_of_its_own)
 {
     for (int p = 0; p < PROCESS_COUNT; p++) {
@@ -318,6 +329,7 @@ int main(void)
     tcase_add_test(c, what_is_in_no_row_has_no_descriptor);
     tcase_add_test(c, processes_are_found_by_name);
     tcase_add_test(c, every_row_is_complete);
+    tcase_add_test(c, diag_alone_has_a_program_for_operators_over_the_network);
     tcase_add_test(c, every_process_has_a_user_of_its_own);
     tcase_add_test(c, only_the_owner_writes_its_board);
     tcase_add_test(c, only_the_supervisor_writes_levels);

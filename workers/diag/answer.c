@@ -67,6 +67,7 @@ static void answer_ps(const struct board_page *const boards[PROCESS_COUNT], stru
         row->name = text_of(manifest[i].name);
         row->state = found[i].state;
         row->build_id = found[i].build_id;
+        row->program = found[i].program;
         row->last_death = found[i].last_death;
         row->sandbox = found[i].sandbox;
         row->pid = found[i].pid;

@@ -18,7 +18,7 @@ enum {
 void diag_schedule(struct diag *d)
 {
     struct timeval pause = {.tv_usec = DIAG_FOLLOW_MS * 1000};
-    bool any = https_has_peers(&d->https);
+    bool any = d->network != NULL && d->network->has_peers(&d->https);
 
     for (unsigned i = 0; i < DIAG_SESSIONS; i++) {
         any |= d->sessions[i].state != SESSION_FREE;
@@ -42,8 +42,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     }
     capture_ask(d, now_ns);
     trace_ask(d, now_ns);
-    if (d->https.http != NULL)
-        https_tick(&d->https, now_ns);
+    if (d->network != NULL)
+        d->network->tick(&d->https, now_ns);
     diag_schedule(d);
 }
 
@@ -133,9 +133,11 @@ int diag_init(struct diag *d, int listener, int control)
     return debug_init(d);
 }
 
-int diag_let_in(struct diag *d, int listener, const struct tls_page *page, const char **ret_why)
+int diag_let_in(struct diag *d, const struct network *network, int listener,
+                const struct tls_page *page, const char **ret_why)
 {
-    return https_init(&d->https, d, listener, page, ret_why);
+    d->network = network;
+    return network->init(&d->https, d, listener, page, ret_why);
 }
 
 int diag_run(struct diag *d, struct board *board)
@@ -148,10 +150,10 @@ int diag_run(struct diag *d, struct board *board)
     d->row_dropped = board_add(board, BOARD_COUNTER, "sessions_dropped");
     d->row_denied = board_add(board, BOARD_COUNTER, "calls_denied");
     audit_show(&d->audit, board);
-    if (d->https.http != NULL) {
+    if (d->network != NULL) {
         d->row_peers = board_add(board, BOARD_GAUGE, "network/connections");
         d->row_strangers = board_add(board, BOARD_COUNTER, "network/strangers");
-        if (https_start(&d->https) < 0)
+        if (d->network->start(&d->https) < 0)
             return -ENOMEM;
     }
     if (event_add(&d->accepting, NULL) < 0 || event_add(&d->from_supervisor, NULL) < 0)
@@ -165,7 +167,8 @@ void diag_done(struct diag *d)
 {
     for (unsigned i = 0; i < DIAG_SESSIONS; i++)
         session_close(&d->sessions[i]);
-    https_done(&d->https);
+    if (d->network != NULL)
+        d->network->done(&d->https);
     if (d->base != NULL)
         event_base_free(d->base);
     d->base = NULL;

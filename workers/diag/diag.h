@@ -71,7 +71,8 @@ struct diag {
     struct event accepting, from_supervisor, tick;
     struct session sessions[DIAG_SESSIONS];
     struct local locals[DIAG_SESSIONS];
-    struct https https; /* zeros: nobody comes over the network */
+    const struct network *network; /* NULL: nobody comes over the network */
+    struct https https;            /* its own; else zeros */
     struct audit audit;
     struct revoked_page *revoked; /* borrowed */
     bool confidential;
@@ -86,8 +87,8 @@ struct diag {
 int MUST_USE diag_init(struct diag *d, int listener, int control);
 
 /* The same, for those who come over the network. 0, or negative errno and why. */
-int MUST_USE diag_let_in(struct diag *d, int listener, const struct tls_page *page,
-                         const char **ret_why);
+int MUST_USE diag_let_in(struct diag *d, const struct network *network, int listener,
+                         const struct tls_page *page, const char **ret_why);
 
 /* Serve until the supervisor is gone; returns why, a negative errno. */
 int MUST_USE diag_run(struct diag *d, struct board *board);

@@ -268,3 +268,12 @@ void https_done(struct https *h)
     SSL_CTX_free(h->tls);
     *h = (struct https){0};
 }
+
+const struct network https_network = {
+    .init = https_init,
+    .start = https_start,
+    .tick = https_tick,
+    .has_peers = https_has_peers,
+    .revoke = revoked_take,
+    .done = https_done,
+};

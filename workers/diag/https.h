@@ -82,6 +82,19 @@ struct https {
     uint64_t revoked_seq; /* of the list in the page that counts; 0: none of it */
 };
 
+/* What the loop calls: one of diag's two programs has it (kind.h). */
+struct network {
+    int (*init)(struct https *h, struct diag *d, int listener, const struct tls_page *page,
+                const char **ret_why);
+    int (*start)(struct https *h);
+    void (*tick)(struct https *h, uint64_t now_ns);
+    bool (*has_peers)(const struct https *h);
+    const char *(*revoke)(struct https *h, const void *text, size_t len, bool *ret_new);
+    void (*done)(struct https *h);
+};
+
+extern const struct network https_network;
+
 /* Before the run filter. listener is borrowed. 0, or negative errno and what is wrong. */
 int MUST_USE https_init(struct https *h, struct diag *d, int listener, const struct tls_page *page,
                         const char **ret_why);

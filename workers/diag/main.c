@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/filters.h"
 #include "base/heap.h"
 #include "workers/diag/diag.h"
+#include "workers/diag/kind.h"
 #include "workers/diag/operator.h"
 #include "workers/diag/profile.h"
 #include "workers/worker.h"
@@ -55,7 +55,11 @@ static int let_in(struct diag *d, struct worker *w)
         return listener < 0 ? listener : -EPROTO;
     if (page->len[TLS_CERTIFICATE] == 0)
         return heap_take(HEAP_BYTES);
-    r = diag_let_in(d, listener, page, &why);
+    if (diag_kind.network == NULL) {
+        board_log(&w->board, LOG_LEVEL_ERROR, "nobody comes in over the network: not this program");
+        return -ENOTSUP;
+    }
+    r = diag_let_in(d, diag_kind.network, listener, page, &why);
     if (r < 0)
         board_log(&w->board, LOG_LEVEL_ERROR, "nobody comes in over the network: %s", why);
     return r < 0 ? r : heap_take(HEAP_BYTES + HTTPS_HEAP_BYTES);
@@ -82,6 +86,7 @@ static int setup(void *self, struct worker *w)
     void *capture, *records, *audit, *revoked;
     int r;
 
+    w->filter = diag_kind.filter;
     if (listener != DIAG_FD_OPERATOR) /* the filter names it */
         return listener < 0 ? listener : -EPROTO;
     r = map_boards(d, w);
@@ -118,7 +123,6 @@ static int run(void *self, struct worker *w)
 
 static const struct worker_ops diag_ops = {
     .process = PROCESS_DIAG,
-    .filter = &diag_filter,
     .setup = setup,
     .run = run,
 };

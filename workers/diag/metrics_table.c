@@ -40,6 +40,8 @@ const struct metric metrics_table[] = {
      "The same as init tells"},
     {METRIC_INFO, PROCESS_INIT, "process/{process}/build_id", "process_build", NULL, 1, "build_id",
      "Build of its program that was started last"},
+    {METRIC_NONE, PROCESS_INIT, "process/{process}/program", NULL, NULL, 1, NULL,
+     "Does not change"},
     {METRIC_COUNTER, PROCESS_INIT, "process/{process}/starts", "process_starts", NULL, 1, NULL,
      "Generations that were started, spares among them"},
     {METRIC_COUNTER, PROCESS_INIT, "process/{process}/deaths", "process_deaths", NULL, 1, NULL,

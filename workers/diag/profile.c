@@ -1,12 +1,11 @@
 /*
  * workers/diag/profile.c - what the diag worker may ask of the kernel.
  *
- * It takes connections from two sockets it inherits, and talks on those. It can open, make or map
- * nothing.
+ * It takes connections from a socket it inherits, and talks on those. It can open, make or map nothing. Where operators come over
+ * the network it is another program, with a profile of its own (profile_remote.c).
  */
 #include "workers/diag/profile.h"
 
-#include <linux/futex.h>
 #include <sys/socket.h>
 
 #include "base/macro.h"
@@ -20,17 +19,12 @@ static const struct sbx_rule rules[] = {
     {"geteuid", SBX_ANY, 0, 0, SBX_START, "the same"},
     {"getgid", SBX_ANY, 0, 0, SBX_START, "the same"},
     {"getegid", SBX_ANY, 0, 0, SBX_START, "the same"},
-    {"read", SBX_ANY, 0, 0, SBX_RUN, "Activate; TLS records of operators"},
-    {"write", SBX_ANY, 0, 0, SBX_RUN, "Ready; TLS records to operators"},
+    {"getpid", SBX_ANY, 0, 0, SBX_START, "the same, for a seed"},
+    {"read", SBX_ANY, 0, 0, SBX_RUN, "Activate"},
+    {"write", SBX_ANY, 0, 0, SBX_RUN, "Ready"},
     {"poll", SBX_ANY, 0, 0, SBX_RUN, "the event loop sleeps"},
     {"accept4", SBX_ARG32_EQ, 0, DIAG_FD_OPERATOR, SBX_RUN, "an operator connects"},
-    {"accept4", SBX_ARG32_EQ, 0, DIAG_FD_REMOTE, SBX_RUN, "the same, over the network"},
     {"getsockopt", SBX_ARG32_EQ, 2, SO_PEERCRED, SBX_RUN, "is the operator root?"},
-    {"shutdown", SBX_ANY, 0, 0, SBX_RUN, "libevent: the end of a connection; ours: of a slow one"},
-    {"sysinfo", SBX_ANY, 0, 0, SBX_START, "OpenSSL: qsort asks once how much memory there is"},
-    {"futex", SBX_ARG32_EQ, 1, FUTEX_WAKE_PRIVATE, SBX_RUN, "OpenSSL: what is made once is made"},
-    {"getrandom", SBX_ANY, 0, 0, SBX_RUN, "OpenSSL: each connection's keys"},
-    {"getpid", SBX_ANY, 0, 0, SBX_RUN, "OpenSSL: has it been forked?"},
     {"recvmsg", SBX_ANY, 0, 0, SBX_RUN, "operators' calls, with a program to start; the supervisor"},
     {"sendmsg", SBX_ANY, 0, 0, SBX_RUN, "answers; requests to the supervisor, with the program"},
     {"close", SBX_ANY, 0, 0, SBX_RUN, "sessions; programs handed on"},

@@ -19,6 +19,12 @@ static void set_build_id(struct ps_row *row, const struct board_value *v, uint64
     memcpy(row->build_id, v->text, sizeof(row->build_id));
 }
 
+static void set_program(struct ps_row *row, const struct board_value *v, uint64_t now_ns)
+{
+    (void)now_ns;
+    memcpy(row->program, v->text, sizeof(row->program));
+}
+
 static void set_last_death(struct ps_row *row, const struct board_value *v, uint64_t now_ns)
 {
     (void)now_ns;
@@ -72,11 +78,12 @@ static const struct field_row supervisor_fields[] = {
 };
 
 static const struct field_row init_fields[] = {
-    {"build_id",      set_build_id},
-    {"last_end",               set_last_death},
-    {"pid",set_pid},
-    {"generation",           set_generation},
-    {NULL              },
+    {"build_id",   set_build_id},
+    {"program",            set_program},
+    {"last_end",set_last_death},
+    {"pid",   set_pid},
+    {"generation",            set_generation},
+    {NULL  },
 };
 
 /* The process of "NAME/field", and the field; -ENOENT when it is about something else. */
@@ -126,6 +133,8 @@ void ps_collect(const struct board_page *supervisor, const struct board_page *in
     memset(ret, 0, PROCESS_COUNT * sizeof(*ret));
     collect(supervisor, "", supervisor_fields, now_ns, ret);
     collect(init, "process/", init_fields, now_ns, by_init);
+    for (unsigned i = 0; i < PROCESS_COUNT; i++)
+        memcpy(ret[i].program, by_init[i].program, sizeof(ret[i].program));
     if (!ret[PROCESS_SUPERVISOR].present && by_init[PROCESS_SUPERVISOR].pid != 0) {
         ret[PROCESS_SUPERVISOR] = by_init[PROCESS_SUPERVISOR];
         ret[PROCESS_SUPERVISOR].present = true;

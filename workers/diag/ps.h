@@ -14,6 +14,7 @@ struct ps_row {
     bool present; /* it has a state */
     char state[BOARD_TEXT_BYTES];
     char build_id[BOARD_TEXT_BYTES];
+    char program[BOARD_TEXT_BYTES]; /* its installed one; init knows */
     char last_death[BOARD_TEXT_BYTES];
     char sandbox[BOARD_TEXT_BYTES];
     int32_t pid;
