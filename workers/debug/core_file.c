@@ -135,13 +135,13 @@ static void fill_program_headers(const struct core_file *c, size_t notes_at, siz
     for (unsigned i = 0; i < c->memory->n_ranges; i++) {
         const struct guest_memory_range *range = &c->memory->ranges[i];
 
+        /* p_align of 0, as a kdump has it: crash takes a core with any other for an old netdump. */
         ret[1 + i] = (Elf64_Phdr){.p_type = PT_LOAD,
                                   .p_flags = PF_R | PF_W | PF_X,
                                   .p_offset = data + range->offset,
                                   .p_paddr = range->start,
                                   .p_filesz = range->len,
-                                  .p_memsz = range->len,
-                                  .p_align = PAGE_BYTES};
+                                  .p_memsz = range->len};
     }
 }
 

@@ -2,7 +2,7 @@
  * workers/debug/core_file.h - the head of an ELF core of the guest: a segment for each range of RAM, and notes with each vCPU's
  * registers and what the kernel says of itself. The ranges' bytes follow, one after the other.
  *
- * crash(8) and drgn read it as they do a kdump: segments by their physical addresses.
+ * crash(8) and makedumpfile(8) read it as they do a kdump: segments by their physical addresses.
  *
  * @spec ELF-64 1.5 (file header), 5 (program header); Linux include/linux/elfcore.h (NT_PRSTATUS)
  */
