@@ -60,7 +60,7 @@ struct jail_limits {
     uint64_t threads;     /* of all processes of the uid */
     uint64_t data_bytes;  /* 0: limited by the cgroup, or not at all */
     uint64_t file_bytes;  /* of a file it writes to; UINT64_MAX: any */
-    int nice;             /* 0, or so far behind all others when the CPUs are busy */
+    int nice;             /* 0, or so far behind all others, and SCHED_BATCH */
 };
 
 /* Everything is borrowed. */

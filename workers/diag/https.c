@@ -46,10 +46,29 @@ bool https_may_call(struct https *h, enum role role, uint64_t now_ns)
 
 /* --- connections --- */
 
-static void rest(struct https *h, bool full)
+static bool is_full(const struct https *h, uint64_t now_ns)
 {
-    struct evconnlistener *l = evhttp_bound_socket_get_listener(h->bound);
+    const uint64_t most_ns = HTTPS_ARRIVALS_AT_ONCE * NS_PER_S / HTTPS_ARRIVALS;
 
+    return h->n_peers >= HTTPS_PEERS || h->arrivals.paid_ns > now_ns + most_ns;
+}
+
+static void arrive(struct https *h, uint64_t now_ns)
+{
+    struct bucket *b = &h->arrivals;
+
+    b->paid_ns = (b->paid_ns > now_ns ? b->paid_ns : now_ns) + NS_PER_S / HTTPS_ARRIVALS;
+}
+
+/* The listener rests while there are too many, or came too many lately. */
+static void admit(struct https *h, uint64_t now_ns)
+{
+    bool full = is_full(h, now_ns);
+    struct evconnlistener *l;
+
+    if (h->bound == NULL || full == h->is_full)
+        return;
+    l = evhttp_bound_socket_get_listener(h->bound);
     h->is_full = full;
     if (full)
         (void)evconnlistener_disable(l);
@@ -86,8 +105,8 @@ static void forget_peer(void *parent, void *at, CRYPTO_EX_DATA *data, int index,
     *p->at = p->next;
     if (p->next != NULL)
         p->next->at = p->at;
-    if (--p->https->n_peers < HTTPS_PEERS && p->https->is_full)
-        rest(p->https, false);
+    p->https->n_peers--;
+    admit(p->https, clock_now_ns());
     board_set(p->https->diag->row_peers, p->https->n_peers);
     free(p);
 }
@@ -126,16 +145,17 @@ static struct bufferevent *make_end(struct event_base *base, void *self)
 {
     struct https *h = self;
     struct peer *p = new_peer(h);
+    uint64_t now_ns = clock_now_ns();
 
+    arrive(h, now_ns);
+    admit(h, now_ns);
+    diag_schedule(h->diag);
     if (p == NULL)
         return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
     p->bev = bufferevent_openssl_socket_new(base, -1, p->ssl, BUFFEREVENT_SSL_ACCEPTING,
                                             BEV_OPT_CLOSE_ON_FREE);
     bufferevent_openssl_set_allow_dirty_shutdown(p->bev, 1);
     bufferevent_setwatermark(p->bev, EV_READ, 0, HTTPS_READ_BYTES);
-    if (h->n_peers >= HTTPS_PEERS)
-        rest(h, true);
-    diag_schedule(h->diag);
     return p->bev;
 }
 
@@ -200,7 +220,7 @@ void https_judge_peers(struct https *h)
 
 bool https_has_peers(const struct https *h)
 {
-    return h->n_peers > 0;
+    return h->n_peers > 0 || h->is_full;
 }
 
 /* One that is known has libevent's own limit, HTTPS_IDLE_S. */
@@ -214,6 +234,7 @@ void https_tick(struct https *h, uint64_t now_ns)
     }
     http_calls_tick(h, now_ns);
     revoked_restore(h);
+    admit(h, now_ns);
 }
 
 /* --- life --- */
@@ -261,7 +282,7 @@ int https_start(struct https *h)
 
 void https_done(struct https *h)
 {
-    h->is_full = false; /* there is no listener to wake any more when connections go */
+    h->bound = NULL; /* there is no listener to wake any more when connections go */
     if (h->http != NULL)
         evhttp_free(h->http);
     http_calls_done(h);

@@ -19,10 +19,12 @@
 enum {
     HTTPS_PEERS = 32, /* connections; no further one is taken while there are as many */
     HTTPS_BACKLOG = REMOTE_BACKLOG, /* come at once, they are served, too */
-    HTTPS_CALLS = 12,               /* at the same time, so that root's are never kept out */
-    HTTPS_CALLS_EACH = 6,           /* of one operator */
-    HTTPS_GREET_MS = 10 * 1000,     /* to show a certificate and ask */
-    HTTPS_CROWD_MS = 2 * 1000,      /* the same, while others wait for a place */
+    HTTPS_ARRIVALS = 100,           /* connections a second: each costs a key exchange */
+    HTTPS_ARRIVALS_AT_ONCE = 48,
+    HTTPS_CALLS = 12,           /* at the same time, so that root's are never kept out */
+    HTTPS_CALLS_EACH = 6,       /* of one operator */
+    HTTPS_GREET_MS = 10 * 1000, /* to show a certificate and ask */
+    HTTPS_CROWD_MS = 2 * 1000,  /* the same, while others wait for a place */
     HTTPS_IDLE_S = 60,
     HTTPS_HEAD_BYTES = 8 * 1024,
     HTTPS_BODY_BYTES = 40 * 1024,
@@ -77,7 +79,7 @@ struct https {
     struct peer *peers;
     unsigned n_peers;
     bool is_full; /* the listener rests */
-    struct bucket buckets[ROLES], strangers;
+    struct bucket buckets[ROLES], strangers, arrivals;
     struct http_call calls[HTTPS_CALLS];
     uint64_t revoked_seq; /* of the list in the page that counts; 0: none of it */
 };
@@ -108,6 +110,7 @@ void https_judge_peers(struct https *h);
 /* End what takes too long. */
 void https_tick(struct https *h, uint64_t now_ns);
 
+/* Or some that wait. */
 bool https_has_peers(const struct https *h);
 
 /* Who is at the other end; NULL: nobody we know. */
