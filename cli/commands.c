@@ -229,7 +229,7 @@ const struct command commands[] = {
      vm_options, COUNT_OF(vm_options), resume_command},
     {"registers", NULL, "Show the registers of a running VM's virtual CPUs.",
      vm_options, COUNT_OF(vm_options), registers_command},
-    {"dump", "FILE", "Write a guest's memory and registers as an ELF core, for crash and drgn.",
+    {"dump", "FILE", "Write a guest's memory and registers as an ELF core, for crash and makedumpfile.",
      dump_options, COUNT_OF(dump_options), dump_command},
     {"gdb", NULL, "Let GDB debug a running VM's guest: it stops when GDB comes.",
      gdb_options, COUNT_OF(gdb_options), gdb_command},
