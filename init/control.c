@@ -7,6 +7,7 @@
 
 #include "base/code.h"
 #include "base/fd.h"
+#include "init/tasks.h"
 #include "init/vm.h"
 #include "init/vtl2.h"
 #include "ipc/channel.h"
@@ -165,7 +166,7 @@ static int on_place(void *self, struct channel_msg *m)
     if (!is_worker(rq->process) || !procs_known(&vm->procs, rq->process, rq->generation))
         return -EPROTO;
     if (p != NULL)
-        r = procs_place(p, rq->cpu);
+        r = tasks_place(p->jail.pid, rq->cpu);
     if (r < 0)
         shows_line(&vm->shows, LOG_LEVEL_WARN, "a process could not be placed");
     return 0;

@@ -1,11 +1,9 @@
 #include "init/process.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,9 +16,10 @@
 #include "base/fd.h"
 #include "init/landlock.h"
 #include "init/process_start.h"
+#include "init/quota.h"
+#include "init/tasks.h"
 
 enum {
-    MAX_TASKS = 256,     /* threads that are placed */
     LAST_KILL_MS = 3000, /* for all bodies together, at the end */
 };
 
@@ -106,6 +105,9 @@ int procs_verify(struct proc *p, struct why *why)
         return why_say(why, -ESRCH, "it has died");
     if (r < 0)
         return r;
+    r = quota_starts_ahead(p->process) ? tasks_take_back(p->jail.pid) : 0;
+    if (r < 0)
+        return why_errno(why, r, "its priority");
     if (ps->landlock_abi > 0)
         (void)snprintf(landlock, sizeof(landlock), "landlock abi %d", ps->landlock_abi);
     (void)snprintf(p->sandbox, sizeof(p->sandbox),
@@ -314,32 +316,6 @@ struct proc *procs_find(struct procs *ps, uint32_t process, uint32_t generation)
 bool procs_known(const struct procs *ps, uint32_t process, uint32_t generation)
 {
     return process < PROCESS_COUNT && generation > 0 && generation <= ps->last_generation[process];
-}
-
-int procs_place(const struct proc *p, unsigned cpu)
-{
-    cpu_set_t set;
-    char path[48];
-    unsigned left = MAX_TASKS;
-    DIR *dir;
-    int r = 0;
-
-    if (cpu >= CPU_SETSIZE)
-        return -EINVAL;
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    (void)snprintf(path, sizeof(path), "/proc/%d/task", p->jail.pid);
-    dir = opendir(path);
-    if (dir == NULL)
-        return -errno;
-    for (const struct dirent *d = readdir(dir); d != NULL && left-- > 0; d = readdir(dir)) {
-        pid_t task = (pid_t)strtol(d->d_name, NULL, 10);
-
-        if (task > 0 && sched_setaffinity(task, sizeof(set), &set) < 0 && errno != ESRCH)
-            r = -errno;
-    }
-    (void)closedir(dir);
-    return r;
 }
 
 static struct proc *find_pid(struct procs *ps, pid_t pid)

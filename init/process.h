@@ -122,9 +122,6 @@ int MUST_USE procs_verify(struct proc *p, struct why *why);
 /* SIGKILL; ops->died follows. */
 void procs_kill(struct proc *p);
 
-/* Run all its threads on one CPU. 0 or negative errno. */
-int MUST_USE procs_place(const struct proc *p, unsigned cpu);
-
 /* Reap the process of that pid if it is one of ours, and tell ops. False: not ours. */
 bool procs_reap(struct procs *ps, pid_t pid);
 

@@ -9,6 +9,7 @@
 #include "init/filters.h"
 #include "init/landlock.h"
 #include "init/quota.h"
+#include "init/tasks.h"
 #include "ipc/channel.h"
 
 enum {
@@ -131,6 +132,8 @@ static int clone_jail(struct proc *p, struct jail_spec *spec, int control_fd, st
     r = jail_start(spec, 0, &p->jail);
     if (r < 0)
         return why_errno(why, r, "clone");
+    if (quota_starts_ahead(p->process))
+        tasks_set_ahead(p->jail.pid);
     r = note_files(p, spec);
     return r < 0 ? why_errno(why, r, "/proc") : 0;
 }

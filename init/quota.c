@@ -28,6 +28,12 @@ const struct quota_row quotas[PROCESS_COUNT] = {
                             "its loop, 16 operators at once, and 48 connections over the network"},
 };
 
+/* Of the supervisor's threads most are the guest's; the others serve operators. */
+bool quota_starts_ahead(enum process process)
+{
+    return process != PROCESS_SUPERVISOR && process != PROCESS_DIAG && process != PROCESS_DEBUG;
+}
+
 unsigned quota_threads(enum process process, unsigned vcpus)
 {
     unsigned threads = manifest[process].threads;

@@ -114,10 +114,11 @@ static void again(struct disk_load *l, struct scsi_rq *rq)
 
 static void note_times(struct disk_load *l, const struct scsi_rq *rq, const struct load_op *op)
 {
-    uint64_t now = clock_now_ns();
     uint64_t deaths = deaths_of(l);
+    uint64_t now;
 
     (void)pthread_mutex_lock(&l->stalls_lock);
+    now = clock_now_ns(); /* here, or another thread's answer may be later */
     if (op->deaths != deaths && l->n_stalls < LOAD_STALLS)
         l->stalls_us[l->n_stalls++] = rq->took_ns / NS_PER_US;
     if (l->deaths_at_last != deaths && l->n_gaps < LOAD_STALLS && l->last_ns != 0)
