@@ -27,6 +27,10 @@ ip -n "$namespace" link set tap0 mtu 9000 up
 serve "${MIB:-200}" 10.99.0.1 ip netns exec "$namespace"
 serve_iperf3 10.99.0.1 ip netns exec "$namespace"
 
+# What the guest is given comes over a network, and where the tap is there is no other.
+"$top/tools/get-kernel" >/dev/null
+"$top/tools/get-package" ethtool iperf3 >/dev/null
+
 # The test's programs run where the tap is.
 around=(ip netns exec "$namespace")
 check_in_guest "net, tap" net-tap.sh --vcpus 2 --vtl2-exec "$tests/beside/pcap.sh" \
