@@ -56,7 +56,7 @@ static int set_nice(pid_t task, const void *with)
     return setpriority(PRIO_PROCESS, (id_t)task, *nice);
 }
 
-/* Without the right to it, it starts as fast as others run. */
+/* init has the right to it (rights.c); should it fail all the same, it starts as fast as others run. */
 void tasks_set_ahead(pid_t pid)
 {
     const int nice = getpriority(PRIO_PROCESS, 0) - AHEAD;

@@ -173,12 +173,18 @@ bool inspect_next(struct inspect_cursor *c, const struct board_page *const board
 
     while (next_value(c, boards, &v, &spot)) {
         size_t len = folder_len(v.path, c->depth);
-        uint64_t n = len == 0 ? 1 : count_folder(c, &spot, &v, len, boards);
+        uint64_t n;
 
+        /* Most follow others of their folder: they need not be counted again. */
+        if (len != 0 && len == c->told_len && memcmp(v.path, c->told, len) == 0)
+            continue;
+        n = len == 0 ? 1 : count_folder(c, &spot, &v, len, boards);
         if (n == 0)
             continue;
         if (len != 0) {
             v.path[len] = '\0';
+            memcpy(c->told, v.path, len);
+            c->told_len = len;
             v.value = (struct board_value){.kind = BOARD_GAUGE, .value = n};
         }
         *ret = v;

@@ -24,6 +24,8 @@ struct inspect_cursor {
     uint32_t row;
     unsigned part;                       /* of a histogram */
     char pattern[INSPECT_PATTERN_BYTES]; /* empty: everything */
+    size_t told_len;                     /* of the folder that was told last; 0: none */
+    char told[INSPECT_PATH_BYTES];
     unsigned depth;    /* components of a path; what lies below is counted. 0: all */
     bool confidential; /* show texts only of those who never see what is the guest's */
 };
