@@ -72,7 +72,8 @@ int vmring_available(const struct vmring *r, uint32_t read, uint32_t *ret)
     return 0;
 }
 
-void vmring_copy(const struct vmring *r, uint32_t at, void *out, uint32_t len)
+/* From an offset that may be past the end by less than a round. */
+static void fetch(const struct vmring *r, uint32_t at, void *out, uint32_t len)
 {
     uint32_t from = wrap(r, at);
     uint32_t first = len < r->bytes - from ? len : r->bytes - from;
@@ -80,6 +81,15 @@ void vmring_copy(const struct vmring *r, uint32_t at, void *out, uint32_t len)
     gmem_pages_copy_in(r->pages, data_at(r, from), out, first);
     if (first < len)
         gmem_pages_copy_in(r->pages, data_at(r, 0), (uint8_t *)out + first, len - first);
+}
+
+void vmring_copy(const struct vmring *r, const struct vmring_packet *p, uint32_t from, void *out,
+                 uint32_t len)
+{
+    if (from <= p->n_front && len <= p->n_front - from)
+        memcpy(out, p->front + from, len);
+    else
+        fetch(r, p->at + from, out, len);
 }
 
 static void put(const struct vmring *r, uint32_t at, const void *bytes, uint32_t len)
@@ -95,27 +105,26 @@ static void put(const struct vmring *r, uint32_t at, const void *bytes, uint32_t
 int vmring_packet(const struct vmring *r, uint32_t read, uint32_t available,
                   struct vmring_packet *ret)
 {
-    struct vmring_packet p = {0};
-    uint8_t head[VMRING_HEAD_BYTES];
     uint32_t offset, len;
     struct rd in;
 
     if (available < VMRING_HEAD_BYTES + VMRING_TRAILER_BYTES)
         return -EBADMSG;
-    vmring_copy(r, read, head, sizeof(head));
-    in = rd_over(head, sizeof(head));
-    p.type = rd_le16(&in);
+    ret->at = read;
+    ret->n_front = available < VMRING_FRONT_BYTES ? available : VMRING_FRONT_BYTES;
+    fetch(r, read, ret->front, ret->n_front);
+    in = rd_over(ret->front, VMRING_HEAD_BYTES);
+    ret->type = rd_le16(&in);
     offset = 8u * rd_le16(&in);
     len = 8u * rd_le16(&in);
-    p.flags = rd_le16(&in);
-    p.transaction = rd_le64(&in);
+    ret->flags = rd_le16(&in);
+    ret->transaction = rd_le64(&in);
     if (rd_finish(&in) < 0 || offset < VMRING_HEAD_BYTES || offset > len ||
         len > available - VMRING_TRAILER_BYTES)
         return -EBADMSG;
-    p.head_bytes = offset;
-    p.payload_bytes = len - offset;
-    p.next = wrap(r, read + len + VMRING_TRAILER_BYTES);
-    *ret = p;
+    ret->head_bytes = offset;
+    ret->payload_bytes = len - offset;
+    ret->next = wrap(r, read + len + VMRING_TRAILER_BYTES);
     return 0;
 }
 

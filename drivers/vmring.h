@@ -29,6 +29,7 @@ enum {
     VMRING_WANTS_COMPLETION = 1,
     VMRING_TRANSFER_RANGES = 64, /* of a packet that we send */
     VMRING_PAYLOAD_MAX = 256,    /* the same */
+    VMRING_FRONT_BYTES = 112,    /* of a packet, copied at once: all of a disk's usual request */
 };
 
 #define VMRING_TRANSFER_BYTES(n) (8 + 8 * (n)) /* between descriptor and payload */
@@ -49,14 +50,16 @@ struct vmring {
     uint32_t bytes;                 /* of data, which follow it */
 };
 
-/* A packet as the guest described it: a private copy. */
+/* A packet as the guest described it: a private copy of its descriptor, and of what follows as far as that goes. */
 struct vmring_packet {
     uint16_t type;
     uint16_t flags;
     uint64_t transaction;
     uint32_t head_bytes; /* descriptor and what follows it, up to the payload */
     uint32_t payload_bytes;
-    uint32_t next; /* offset of what follows it */
+    uint32_t at, next; /* offsets of it, and of what follows it */
+    uint32_t n_front;
+    uint8_t front[VMRING_FRONT_BYTES]; /* what it begins with */
 };
 
 /* A ring in pages [first, first + n) of pages; n is 2 or more. */
@@ -76,8 +79,9 @@ int MUST_USE vmring_available(const struct vmring *r, uint32_t read, uint32_t *r
 int MUST_USE vmring_packet(const struct vmring *r, uint32_t read, uint32_t available,
                            struct vmring_packet *ret);
 
-/* Copy len bytes that begin at offset at, which may be past the end by less than a round. */
-void vmring_copy(const struct vmring *r, uint32_t at, void *out, uint32_t len);
+/* Copy len bytes of the packet, from its byte from on; they are inside of it. Each is fetched once. */
+void vmring_copy(const struct vmring *r, const struct vmring_packet *p, uint32_t from, void *out,
+                 uint32_t len);
 
 /*
  * Show the guest how far we have read: from before to read. True when it waits for that much room and is

@@ -56,12 +56,10 @@ static int begin(void *self, unsigned slot, bool write, uint64_t offset)
                              (uint8_t)(blocks >> 8),
                              (uint8_t)blocks};
 
-    if (rq != NULL)
-        scsi_put(&b->scsi, rq);
-    rq = scsi_take(&b->scsi, 0, 0, b->bytes);
+    if (rq == NULL)
+        rq = b->slots[slot] = scsi_take(&b->scsi, 0, 0, b->bytes);
     if (rq == NULL)
         return -ENOBUFS;
-    b->slots[slot] = rq;
     scsi_command(rq, 0, cdb, sizeof(cdb), write ? SCSI_TO_DEVICE : SCSI_FROM_DEVICE);
     rq->what = slot;
     rq->done = on_done;

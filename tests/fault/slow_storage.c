@@ -12,8 +12,10 @@ bool __real_vmring_produced(const struct vmring *r, uint32_t before, uint32_t wr
 bool __wrap_vmring_produced(const struct vmring *r, uint32_t before, uint32_t write);
 bool __real_vmring_consumed(const struct vmring *r, uint32_t before, uint32_t read);
 bool __wrap_vmring_consumed(const struct vmring *r, uint32_t before, uint32_t read);
-void __real_vmring_copy(const struct vmring *r, uint32_t at, void *out, uint32_t len);
-void __wrap_vmring_copy(const struct vmring *r, uint32_t at, void *out, uint32_t len);
+void __real_vmring_copy(const struct vmring *r, const struct vmring_packet *p, uint32_t from,
+                        void *out, uint32_t len);
+void __wrap_vmring_copy(const struct vmring *r, const struct vmring_packet *p, uint32_t from,
+                        void *out, uint32_t len);
 void __real_flow_answer(struct flow *f, unsigned slot, const void *answer, uint32_t len);
 void __wrap_flow_answer(struct flow *f, unsigned slot, const void *answer, uint32_t len);
 int __real_uring_submit(struct uring *u);
@@ -45,10 +47,11 @@ bool __wrap_vmring_consumed(const struct vmring *r, uint32_t before, uint32_t re
     return signal;
 }
 
-void __wrap_vmring_copy(const struct vmring *r, uint32_t at, void *out, uint32_t len)
+void __wrap_vmring_copy(const struct vmring *r, const struct vmring_packet *p, uint32_t from,
+                        void *out, uint32_t len)
 {
     dawdle();
-    __real_vmring_copy(r, at, out, len);
+    __real_vmring_copy(r, p, from, out, len);
 }
 
 void __wrap_flow_answer(struct flow *f, unsigned slot, const void *answer, uint32_t len)

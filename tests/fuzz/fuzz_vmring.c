@@ -62,7 +62,7 @@ static uint32_t read_one(const struct vmring *in, uint32_t read, unsigned step)
         return read;
     must(p.head_bytes >= VMRING_HEAD_BYTES && is_offset(p.next));
     must((uint64_t)p.head_bytes + p.payload_bytes + VMRING_TRAILER_BYTES <= available);
-    vmring_copy(in, read + p.head_bytes, bytes,
+    vmring_copy(in, &p, p.head_bytes, bytes,
                 p.payload_bytes < sizeof(bytes) ? p.payload_bytes : (uint32_t)sizeof(bytes));
     if (step % 2 == 0)
         (void)vmring_consumed(in, read, p.next);

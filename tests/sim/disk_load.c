@@ -112,7 +112,7 @@ static void again(struct disk_load *l, struct scsi_rq *rq)
     (void)pthread_mutex_unlock(&q->lock);
 }
 
-static void note_times(struct disk_load *l, const struct scsi_rq *rq, const struct load_op *op)
+static void note_times(struct disk_load *l, const struct load_op *op)
 {
     uint64_t deaths = deaths_of(l);
     uint64_t now;
@@ -120,7 +120,7 @@ static void note_times(struct disk_load *l, const struct scsi_rq *rq, const stru
     (void)pthread_mutex_lock(&l->stalls_lock);
     now = clock_now_ns(); /* here, or another thread's answer may be later */
     if (op->deaths != deaths && l->n_stalls < LOAD_STALLS)
-        l->stalls_us[l->n_stalls++] = rq->took_ns / NS_PER_US;
+        l->stalls_us[l->n_stalls++] = (now - op->began_ns) / NS_PER_US;
     if (l->deaths_at_last != deaths && l->n_gaps < LOAD_STALLS && l->last_ns != 0)
         l->gaps_us[l->n_gaps++] = (now - l->last_ns) / NS_PER_US;
     l->deaths_at_last = deaths;
@@ -133,7 +133,7 @@ static void on_answer(struct scsi_guest *s, struct scsi_rq *rq)
     struct disk_load *l = s->self;
     const struct load_op *op = op_of(l, rq);
 
-    note_times(l, rq, op);
+    note_times(l, op);
     rq->tick = 0;
     if (rq->scsi_status == SCSI_BUSY) {
         l->busy++;
@@ -393,6 +393,7 @@ static struct scsi_rq *make(struct disk_load *l, unsigned channel)
 static bool submit(struct disk_load *l, struct scsi_rq *rq)
 {
     op_of(l, rq)->deaths = deaths_of(l);
+    op_of(l, rq)->began_ns = clock_now_ns();
     if (scsi_submit(l->scsi, rq) == 0)
         return true;
     l->full++;

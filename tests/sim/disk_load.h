@@ -44,7 +44,7 @@ struct load_op {
     enum load_kind kind;
     unsigned n_ranges;
     struct load_range ranges[LOAD_RANGES];
-    uint64_t deaths; /* of storage when it was submitted */
+    uint64_t deaths, began_ns; /* deaths of storage, and the time, when it was submitted */
 };
 
 struct load_queue {

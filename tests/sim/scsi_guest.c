@@ -30,14 +30,14 @@ struct scsi_rq *scsi_take(struct scsi_guest *s, unsigned channel, uint32_t offse
     uint32_t pages = (offset + len + GUEST_PAGE - 1) / GUEST_PAGE;
     struct scsi_rq *rq = NULL;
 
-    (void)pthread_mutex_lock(&q->lock);
+    vmbus_lock(s->vmbus, &q->lock);
     for (unsigned i = 0; rq == NULL && i < SCSI_GUEST_TAGS; i++) {
         if (!q->tags[i].taken)
             rq = &q->tags[i];
     }
     if (rq != NULL)
         rq->taken = true;
-    (void)pthread_mutex_unlock(&q->lock);
+    vmbus_unlock(s->vmbus, &q->lock);
     if (rq == NULL)
         return NULL;
     rq->tag = (uint16_t)(rq - q->tags);
@@ -54,9 +54,9 @@ void scsi_put(struct scsi_guest *s, struct scsi_rq *rq)
 {
     struct scsi_queue *q = &s->queues[rq->channel];
 
-    (void)pthread_mutex_lock(&q->lock);
+    vmbus_lock(s->vmbus, &q->lock);
     rq->taken = false;
-    (void)pthread_mutex_unlock(&q->lock);
+    vmbus_unlock(s->vmbus, &q->lock);
 }
 
 static uint8_t *data_at(const struct scsi_guest *s, const struct scsi_rq *rq, uint32_t at,
@@ -136,7 +136,6 @@ void scsi_command(struct scsi_rq *rq, uint8_t lun, const uint8_t *cdb, uint8_t c
     wr_le32(&w, 0x100 | 2 | flags[direction]); /* no queue freeze, queueing */
     wr_le32(&w, 60);
     wr_le32(&w, 0);
-    rq->lun = lun;
 }
 
 static uint32_t make_head(const struct scsi_rq *rq, uint8_t *to, size_t room)
@@ -159,10 +158,10 @@ static uint32_t make_head(const struct scsi_rq *rq, uint8_t *to, size_t room)
 /* On its way before it is in the ring: the answer may come at once. */
 static void set_in_flight(struct scsi_queue *q, struct scsi_rq *rq, bool is)
 {
-    (void)pthread_mutex_lock(&q->lock);
+    vmbus_lock(q->channel.guest, &q->lock);
     q->in_flight += is ? 1u : -1u;
     rq->transaction = is ? (uint64_t)++rq->uses << TAG_BITS | (rq->tag + 1u) : 0;
-    (void)pthread_mutex_unlock(&q->lock);
+    vmbus_unlock(q->channel.guest, &q->lock);
 }
 
 int scsi_submit(struct scsi_guest *s, struct scsi_rq *rq)
@@ -173,7 +172,6 @@ int scsi_submit(struct scsi_guest *s, struct scsi_rq *rq)
     int r;
 
     rq->completed = false;
-    rq->began_ns = clock_now_ns();
     set_in_flight(q, rq, true);
     r = vmbus_send(&q->channel, head_len > 0 ? VRING_GPA_DIRECT : VRING_IN_BAND, rq->transaction,
                    head, head_len, rq->packet, sizeof(rq->packet));
@@ -207,13 +205,13 @@ static struct scsi_rq *match(struct scsi_queue *q, const struct vring_packet *p)
     struct scsi_rq *rq = tag < SCSI_GUEST_TAGS ? &q->tags[tag] : NULL;
     bool known;
 
-    (void)pthread_mutex_lock(&q->lock);
+    vmbus_lock(q->channel.guest, &q->lock);
     known = rq != NULL && rq->transaction != 0 && rq->transaction == p->transaction;
     if (known) {
         rq->transaction = 0;
         q->in_flight--;
     }
-    (void)pthread_mutex_unlock(&q->lock);
+    vmbus_unlock(q->channel.guest, &q->lock);
     if (!known)
         vmbus_fail(q->channel.guest, "channel %u: an answer to %#llx, which is not on its way",
                    q->channel.relid, (unsigned long long)p->transaction);
@@ -243,7 +241,6 @@ static void on_packet(struct guest_channel *c, const struct vring_packet *p)
     s->completions++;
     memcpy(rq->answer, p->payload, sizeof(rq->answer));
     parse_answer(rq);
-    rq->took_ns = clock_now_ns() - rq->began_ns;
     if (rq->moved > rq->data_len && rq->packet[0] == VSTOR_EXECUTE)
         vmbus_fail(c->guest, "channel %u: %u bytes moved of %u", c->relid, rq->moved, rq->data_len);
     if (rq->done != NULL)

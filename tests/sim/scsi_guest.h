@@ -62,10 +62,9 @@ struct scsi_rq {
     uint8_t sense[SCSI_GUEST_SENSE];
     uint32_t moved; /* bytes, as the answer says */
     uint8_t answer[SCSI_GUEST_PACKET];
-    uint64_t began_ns, took_ns;
     /* the user's: what it was */
-    uint32_t what, lun, version, blocks;
-    uint64_t lba, tick, deaths;
+    uint32_t what;
+    uint64_t tick;
     void (*done)(struct scsi_guest *s,
                  struct scsi_rq *rq); /* with the channel's lock; NULL: waits */
 };

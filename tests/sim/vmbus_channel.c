@@ -176,9 +176,9 @@ bool vmbus_close(struct vmbus_guest *g, struct guest_channel *c)
     uint8_t bytes[12];
     struct wr w = wr_over(bytes, sizeof(bytes));
 
-    (void)pthread_mutex_lock(&c->lock);
+    vmbus_lock(c->guest, &c->lock);
     c->open = false;
-    (void)pthread_mutex_unlock(&c->lock);
+    vmbus_unlock(c->guest, &c->lock);
     g->channels[c->relid] = NULL;
     wr_le32(&w, MSG_CLOSE);
     wr_le32(&w, 0);
@@ -233,11 +233,11 @@ static int put(struct guest_channel *c, uint16_t type, uint16_t flags, uint64_t 
     bool signal = false;
     int r = -ENOTCONN;
 
-    (void)pthread_mutex_lock(&c->lock);
+    vmbus_lock(c->guest, &c->lock);
     if (c->open)
         r = vring_write(&c->out, type, flags, transaction, head.at, (uint32_t)head.len, payload.at,
                         (uint32_t)payload.len, &signal);
-    (void)pthread_mutex_unlock(&c->lock);
+    vmbus_unlock(c->guest, &c->lock);
     if (r == 0 && signal)
         vmbus_kick(c);
     return r;
@@ -277,12 +277,12 @@ void vmbus_channel_event(struct guest_channel *c)
 {
     bool again = true;
 
-    (void)pthread_mutex_lock(&c->lock);
+    vmbus_lock(c->guest, &c->lock);
     c->interrupts++;
     while (again && c->open && !c->guest->failed) {
         vring_begin_read(&c->in);
         take_packets(c);
         again = vring_end_read(&c->in);
     }
-    (void)pthread_mutex_unlock(&c->lock);
+    vmbus_unlock(c->guest, &c->lock);
 }

@@ -149,6 +149,19 @@ bool vmbus_unload(struct vmbus_guest *g);
 /* The SynIC's pages of a vCPU, anew at addresses of the caller's. 0: disabled. */
 int MUST_USE vmbus_set_flags_page(struct vmbus_guest *g, unsigned vp, uint64_t gpa);
 
+/* A lock of the guest's. With one vCPU there is no other thread of it, and it would only cost time. */
+static inline void vmbus_lock(const struct vmbus_guest *g, pthread_mutex_t *lock)
+{
+    if (g->n_vps > 1)
+        (void)pthread_mutex_lock(lock);
+}
+
+static inline void vmbus_unlock(const struct vmbus_guest *g, pthread_mutex_t *lock)
+{
+    if (g->n_vps > 1)
+        (void)pthread_mutex_unlock(lock);
+}
+
 /* --- vmbus_channel.c --- */
 
 /* Lend pages, n page frame numbers; 0 or the status in the answer, UINT32_MAX when there was none. */

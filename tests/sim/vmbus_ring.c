@@ -10,6 +10,7 @@ enum {
     PAGE = 4096,
     DESCRIPTOR_BYTES = 16,
     TRAILER_BYTES = 8,
+    PACKET_MAX = 4096, /* that is put in */
 };
 
 static void fence(void)
@@ -41,6 +42,12 @@ void vring_reset(struct vring *r, unsigned pages)
     store(r, VRING_AT_FEATURES, 1);
 }
 
+/* Of what is less than a round behind the end. */
+static uint32_t wrap(const struct vring *r, uint32_t at)
+{
+    return at >= r->bytes ? at - r->bytes : at;
+}
+
 static uint8_t *byte_at(const struct vring *r, uint32_t at)
 {
     return r->page[1 + at / PAGE] + at % PAGE;
@@ -66,7 +73,7 @@ static uint32_t put(const struct vring *r, uint32_t at, const void *bytes, uint3
         memcpy(byte_at(r, at), from, n);
         from += n;
         len -= n;
-        at = (at + n) % r->bytes;
+        at = wrap(r, at + n);
     }
     return at;
 }
@@ -81,7 +88,7 @@ static uint32_t get(const struct vring *r, uint32_t at, void *bytes, uint32_t le
         memcpy(to, byte_at(r, at), n);
         to += n;
         len -= n;
-        at = (at + n) % r->bytes;
+        at = wrap(r, at + n);
     }
     return at;
 }
@@ -115,10 +122,10 @@ int vring_write(struct vring *r, uint16_t type, uint16_t flags, uint64_t transac
     uint32_t old = load(r, VRING_AT_WRITE);
     uint32_t bytes = DESCRIPTOR_BYTES + head_len + payload_len;
     uint32_t whole = round_up(bytes);
-    uint8_t descriptor[DESCRIPTOR_BYTES];
-    uint8_t trailer[TRAILER_BYTES];
-    struct wr w = wr_over(descriptor, sizeof(descriptor));
-    uint32_t at = old;
+    uint8_t copy[PACKET_MAX] UNINITIALIZED;
+    struct wr w = wr_over(copy, sizeof(copy));
+    size_t len = 0;
+    uint32_t at;
 
     if (to_write(r) <= whole + TRAILER_BYTES)
         return -EAGAIN;
@@ -127,13 +134,13 @@ int vring_write(struct vring *r, uint16_t type, uint16_t flags, uint64_t transac
     wr_le16(&w, (uint16_t)(whole / 8));
     wr_le16(&w, flags);
     wr_le64(&w, transaction);
-    w = wr_over(trailer, sizeof(trailer));
+    wr_bytes(&w, head, head_len);
+    wr_bytes(&w, payload, payload_len);
+    wr_bytes(&w, zeros, whole - bytes);
     wr_le64(&w, (uint64_t)old << 32);
-    at = put(r, at, descriptor, sizeof(descriptor));
-    at = put(r, at, head, head_len);
-    at = put(r, at, payload, payload_len);
-    at = put(r, at, zeros, whole - bytes);
-    at = put(r, at, trailer, sizeof(trailer));
+    if (wr_finish(&w, &len) < 0)
+        return -EMSGSIZE;
+    at = put(r, old, copy, (uint32_t)len);
     fence();
     store(r, VRING_AT_WRITE, at);
     fence();
@@ -193,7 +200,7 @@ int vring_read(struct vring *r, struct vring_packet *ret)
     ret->len = len - offset;
     at = get(r, at, ret->head, ret->head_len);
     (void)get(r, at, ret->payload, ret->len);
-    r->read = (r->read + len + TRAILER_BYTES) % r->bytes;
+    r->read = wrap(r, r->read + len + TRAILER_BYTES);
     return 1;
 }
 

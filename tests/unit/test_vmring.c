@@ -43,7 +43,7 @@ START_TEST(packets_arrive_as_sent_around_the_ring)
         ck_assert_uint_eq(p.transaction, i);
         ck_assert_uint_eq(p.flags, VMRING_WANTS_COMPLETION);
         ck_assert_uint_eq(p.payload_bytes, PACKET_BYTES);
-        vmring_copy(&in, read + p.head_bytes, got, sizeof(got));
+        vmring_copy(&in, &p, p.head_bytes, got, sizeof(got));
         ck_assert_mem_eq(got, sent, sizeof(sent));
         read = p.next;
         ck_assert(!vmring_consumed(&in, before, read));

@@ -82,7 +82,7 @@ static int add_ranges(const struct line *l, const struct vmring_packet *p, struc
 
     if (p->head_bytes > sizeof(head))
         return -EBADMSG;
-    line_copy(l, 0, head, p->head_bytes);
+    vmring_copy(&l->in, p, 0, head, p->head_bytes);
     r = rd_over(head, p->head_bytes);
     (void)rd_span(&r, VMRING_HEAD_BYTES + 4);
     n = rd_le32(&r);

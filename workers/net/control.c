@@ -57,7 +57,7 @@ static void execute(struct net *s, struct nic *n, const struct vmring_packet *p,
     uint32_t len =
         p->payload_bytes < sizeof(message) ? p->payload_bytes : (uint32_t)sizeof(message);
 
-    line_copy(nic_primary(n), p->head_bytes, message, len);
+    vmring_copy(&nic_primary(n)->in, p, p->head_bytes, message, len);
     say_doing(s, DOING_NVSP, message, len);
     if (nvsp_parse_rndis_packet(message, len, &rndis))
         execute_rndis(s, n, p, &rndis, refuse, c);

@@ -76,12 +76,6 @@ void line_close(struct line *l);
  */
 int MUST_USE line_next(struct line *l, struct vmring_packet *ret);
 
-/* Copy len bytes of the packet that line_next() found, from at on; they are inside of it. */
-static inline void line_copy(const struct line *l, uint32_t at, void *out, uint32_t len)
-{
-    vmring_copy(&l->in, l->read + at, out, len);
-}
-
 /* Note what it is, and that all of it is taken. It counts with line_taken(). */
 void line_take(struct line *l, const struct vmring_packet *p, enum line_kind kind, uint32_t status);
 

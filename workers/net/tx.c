@@ -216,7 +216,7 @@ static enum looked look_at(struct net *s, struct nic *n, unsigned channel, struc
         return LOOKED_TAKEN;
     }
     len = p.payload_bytes < sizeof(message) ? p.payload_bytes : (uint32_t)sizeof(message);
-    line_copy(l, p.head_bytes, message, len);
+    vmring_copy(&l->in, &p, p.head_bytes, message, len);
     if (nvsp_parse_rndis_packet(message, len, &rndis) && rndis.channel_type == NVSP_CHANNEL_DATA)
         return take_frame(n, l, &p, &rndis, c);
     return alone ? take_control(s, n, channel, &p) : LOOKED_END;

@@ -23,7 +23,7 @@ void answer_packet(struct storage *s, struct request *q, const uint8_t *bytes)
 void answer_status(struct storage *s, struct request *q, uint32_t status)
 {
     const struct inflight_slot *slot = request_slot(s, q);
-    uint8_t out[STORVSP_PACKET_BYTES];
+    uint8_t out[STORVSP_PACKET_BYTES] UNINITIALIZED;
 
     storvsp_answer_status(slot->packet, slot->packet_len, status, out);
     answer_packet(s, q, out);
@@ -32,7 +32,7 @@ void answer_status(struct storage *s, struct request *q, uint32_t status)
 void answer_result(struct storage *s, struct request *q, const struct storvsp_result *result)
 {
     const struct inflight_slot *slot = request_slot(s, q);
-    uint8_t out[STORVSP_PACKET_BYTES];
+    uint8_t out[STORVSP_PACKET_BYTES] UNINITIALIZED;
 
     storvsp_answer_srb(slot->packet, slot->packet_len, result, out);
     answer_packet(s, q, out);
@@ -106,7 +106,7 @@ void answer_scsi(struct storage *s, struct request *q)
     const struct inflight_slot *slot = request_slot(s, q);
     struct scsi_answer *a = &s->answer;
     struct storvsp_result result;
-    uint8_t out[STORVSP_PACKET_BYTES];
+    uint8_t out[STORVSP_PACKET_BYTES] UNINITIALIZED;
 
     if (a->in_len > slot->data_len)
         a->in_len = slot->data_len;

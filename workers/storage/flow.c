@@ -168,13 +168,12 @@ int flow_claimed_from(const struct flow *f, uint32_t from)
  */
 static int take_range(const struct flow *f, const struct vmring_packet *p, struct inflight_slot *s)
 {
-    uint32_t at = f->read + VMRING_HEAD_BYTES;
     uint32_t left = p->head_bytes - VMRING_HEAD_BYTES;
     uint8_t head[HEAD_BYTES];
     struct rd r = rd_over(head, left < HEAD_BYTES ? left : HEAD_BYTES);
     uint32_t n_ranges, bytes, offset, pages;
 
-    vmring_copy(&f->in, at, head, (uint32_t)r.left);
+    vmring_copy(&f->in, p, VMRING_HEAD_BYTES, head, (uint32_t)r.left);
     (void)rd_le32(&r);
     n_ranges = rd_le32(&r);
     if (n_ranges == 0)
@@ -186,7 +185,7 @@ static int take_range(const struct flow *f, const struct vmring_packet *p, struc
     pages = (offset + bytes + GMEM_PAGE_BYTES - 1) / GMEM_PAGE_BYTES;
     if (left - HEAD_BYTES < pages * PFN_BYTES)
         return -EBADMSG;
-    vmring_copy(&f->in, at + HEAD_BYTES, s->pages, pages * PFN_BYTES);
+    vmring_copy(&f->in, p, VMRING_HEAD_BYTES + HEAD_BYTES, s->pages, pages * PFN_BYTES);
     s->data_len = bytes;
     s->data_offset = offset;
     s->n_pages = pages;
@@ -204,7 +203,7 @@ static void fill(const struct flow *f, const struct vmring_packet *p, struct inf
     s->data_offset = 0;
     s->n_pages = 0;
     s->flags = (p->flags & VMRING_WANTS_COMPLETION) != 0 ? INFLIGHT_WANTS_COMPLETION : 0;
-    vmring_copy(&f->in, f->read + p->head_bytes, s->packet, len);
+    vmring_copy(&f->in, p, p->head_bytes, s->packet, len);
     if (p->type == VMRING_GPA_DIRECT && take_range(f, p, s) < 0)
         s->flags |= INFLIGHT_BAD_DATA;
 }
@@ -218,7 +217,7 @@ static int stop(struct flow *f)
 
 int flow_take(struct flow *f)
 {
-    struct vmring_packet p;
+    struct vmring_packet p UNINITIALIZED;
     struct inflight_slot *s;
     uint32_t available;
     unsigned slot;

@@ -44,6 +44,7 @@ bool metadata_note(struct storage *s, const struct uring_done *done)
 static bool take_ours(struct storage *s, int32_t *ret)
 {
     struct uring_done done;
+    const struct request *q;
     bool found = false;
 
     while (!found && s->n_stash < STORAGE_STASH && uring_peek(&s->ring, 0, &done)) {
@@ -51,7 +52,9 @@ static bool take_ours(struct storage *s, int32_t *ret)
         if (found) {
             *ret = done.res;
         } else {
-            request_note(s, &done);
+            q = request_of(s, &done);
+            if (q != NULL)
+                request_note(s, q, done.res);
             s->stash[(s->stash_at + s->n_stash++) % STORAGE_STASH] = done;
         }
         uring_advance(&s->ring, 1);

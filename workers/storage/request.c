@@ -106,7 +106,7 @@ static void tell_error(struct storage *s, struct request *q)
 static void execute_srb(struct storage *s, struct request *q, const struct storvsp_packet *p)
 {
     unsigned controller = q->channel / VMBUS_SUBCHANNELS;
-    struct scsi_command c;
+    struct scsi_command c UNINITIALIZED;
 
     if (request_slot(s, q)->error != 0) {
         tell_error(s, q);
@@ -192,7 +192,7 @@ void request_begin(struct storage *s, unsigned channel, unsigned slot, uint64_t 
 {
     struct request *q = &s->requests[channel][slot];
     const struct inflight_slot *sl = flow_slot(&s->flows[channel], slot);
-    struct storvsp_packet p;
+    struct storvsp_packet p UNINITIALIZED;
 
     *q = (struct request){.in_use = true,
                           .channel = (uint8_t)channel,
@@ -211,7 +211,7 @@ void request_begin(struct storage *s, unsigned channel, unsigned slot, uint64_t 
     region_set_executing(&s->worker->region, 0);
 }
 
-static struct request *of_completion(struct storage *s, const struct uring_done *done)
+struct request *request_of(struct storage *s, const struct uring_done *done)
 {
     unsigned channel, slot;
     uint8_t step;
@@ -223,22 +223,16 @@ static struct request *of_completion(struct storage *s, const struct uring_done 
     return q->in_use && q->step == step ? q : NULL;
 }
 
-void request_note(struct storage *s, const struct uring_done *done)
+void request_note(struct storage *s, const struct request *q, int32_t res)
 {
-    const struct request *q = of_completion(s, done);
-
-    if (q != NULL && io_is_lasting(done->res))
-        request_slot(s, q)->error = -done->res;
+    if (io_is_lasting(res))
+        request_slot(s, q)->error = -res;
 }
 
-void request_completed(struct storage *s, const struct uring_done *done, uint64_t now_ns)
+void request_completed(struct storage *s, struct request *q, int32_t res, uint64_t now_ns)
 {
-    struct request *q = of_completion(s, done);
-
-    if (q == NULL)
-        return;
     set_executing(s, q);
-    io_take_result(s, q, done->res, now_ns);
+    io_take_result(s, q, res, now_ns);
     region_set_executing(&s->worker->region, 0);
 }
 

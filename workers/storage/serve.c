@@ -235,18 +235,24 @@ static void give_to_kernel(struct storage *s)
 static bool take_completions(struct storage *s, uint64_t now_ns)
 {
     struct uring_done done;
+    struct request *q;
     bool any = s->n_stash > 0;
 
     /* Those that come in meanwhile have their turn the next time. */
     for (unsigned left = s->n_stash; left > 0; left--) {
         done = s->stash[s->stash_at++ % STORAGE_STASH];
         s->n_stash--;
-        request_completed(s, &done, now_ns);
+        q = request_of(s, &done);
+        if (q != NULL)
+            request_completed(s, q, done.res, now_ns);
     }
     for (unsigned left = RING_COMPLETIONS; left > 0 && uring_peek(&s->ring, 0, &done); left--) {
-        request_note(s, &done);
+        q = request_of(s, &done);
+        if (q != NULL)
+            request_note(s, q, done.res);
         uring_advance(&s->ring, 1);
-        request_completed(s, &done, now_ns);
+        if (q != NULL)
+            request_completed(s, q, done.res, now_ns);
         any = true;
     }
     return any;

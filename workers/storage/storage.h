@@ -315,9 +315,12 @@ static inline struct inflight_slot *request_slot(const struct storage *s, const 
 void request_begin(struct storage *s, unsigned channel, unsigned slot, uint64_t now_ns,
                    const int32_t *known);
 
-/* A completion of the ring: before it is advanced over, note what must outlive us; then what follows. */
-void request_note(struct storage *s, const struct uring_done *done);
-void request_completed(struct storage *s, const struct uring_done *done, uint64_t now_ns);
+/* Whose completion of the ring that is; NULL: nobody's any more. */
+struct request *request_of(struct storage *s, const struct uring_done *done);
+
+/* With its result: before it is advanced over, note what must outlive us; then what follows. */
+void request_note(struct storage *s, const struct request *q, int32_t res);
+void request_completed(struct storage *s, struct request *q, int32_t res, uint64_t now_ns);
 
 /* Go on with those that can. True when there were any. */
 bool request_feed(struct storage *s, uint64_t now_ns);
