@@ -90,6 +90,8 @@ void procs_kill(struct proc *p)
 {
     p->killed = true;
     jail_kill(&p->jail);
+    if (quota_goes_ahead(p->process)) /* its successor serves when it is gone */
+        tasks_set_ahead(p->jail.pid);
 }
 
 /* --- looking at it --- */
@@ -105,7 +107,7 @@ int procs_verify(struct proc *p, struct why *why)
         return why_say(why, -ESRCH, "it has died");
     if (r < 0)
         return r;
-    r = quota_starts_ahead(p->process) ? tasks_take_back(p->jail.pid) : 0;
+    r = quota_goes_ahead(p->process) ? tasks_take_back(p->jail.pid) : 0;
     if (r < 0)
         return why_errno(why, r, "its priority");
     if (ps->landlock_abi > 0)

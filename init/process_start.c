@@ -132,7 +132,7 @@ static int clone_jail(struct proc *p, struct jail_spec *spec, int control_fd, st
     r = jail_start(spec, 0, &p->jail);
     if (r < 0)
         return why_errno(why, r, "clone");
-    if (quota_starts_ahead(p->process))
+    if (quota_goes_ahead(p->process))
         tasks_set_ahead(p->jail.pid);
     r = note_files(p, spec);
     return r < 0 ? why_errno(why, r, "/proc") : 0;

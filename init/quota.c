@@ -29,7 +29,7 @@ const struct quota_row quotas[PROCESS_COUNT] = {
 };
 
 /* Of the supervisor's threads most are the guest's; the others serve operators. */
-bool quota_starts_ahead(enum process process)
+bool quota_goes_ahead(enum process process)
 {
     return process != PROCESS_SUPERVISOR && process != PROCESS_DIAG && process != PROCESS_DEBUG;
 }

@@ -22,8 +22,8 @@ extern const struct quota_row quotas[PROCESS_COUNT];
 /* What the jail sets. in_cgroup: memory is limited there, and needs no second limit. */
 struct jail_limits quota_limits(enum process process, unsigned vcpus, bool in_cgroup);
 
-/* Does a guest wait for it when it is started? Then it is ahead until it has been looked at (init/tasks.h). */
-bool quota_starts_ahead(enum process process);
+/* Does a guest wait when it is started, or killed? Then it is ahead (init/tasks.h). */
+bool quota_goes_ahead(enum process process);
 
 /* Threads it needs. */
 unsigned quota_threads(enum process process, unsigned vcpus);

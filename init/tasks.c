@@ -56,12 +56,12 @@ static int set_nice(pid_t task, const void *with)
     return setpriority(PRIO_PROCESS, (id_t)task, *nice);
 }
 
-/* init has the right to it (rights.c); should it fail all the same, it starts as fast as others run. */
+/* init has the right to it (rights.c); should it fail all the same, it starts and ends as fast as others run. */
 void tasks_set_ahead(pid_t pid)
 {
     const int nice = getpriority(PRIO_PROCESS, 0) - AHEAD;
 
-    (void)set_nice(pid, &nice);
+    (void)for_each(pid, set_nice, &nice);
 }
 
 int tasks_take_back(pid_t pid)

@@ -11,8 +11,8 @@
 int MUST_USE tasks_place(pid_t pid, unsigned cpu);
 
 /*
- * A process that is started goes before others, because a guest may wait for it: ahead is set when it has one thread,
- * and taken back from all of them when it has been looked at. Both are counted from the caller's own nice level.
+ * A process that is started goes before others, because a guest may wait for it, until it has been looked at; one that was
+ * killed, too: its successor waits for its end. Both are counted from the caller's own nice level.
  */
 void tasks_set_ahead(pid_t pid);
 int MUST_USE tasks_take_back(pid_t pid);
