@@ -15,7 +15,8 @@ struct run {
     const struct disk_series *s;
     uint64_t began_ns[DISK_SERIES_DEPTH_MAX];
     uint64_t buckets[BUCKETS];
-    uint64_t random, next, n, sum_ns;
+    uint64_t random, next, n;
+    uint64_t all; /* with those of the warm-up */
     unsigned on_the_way;
 };
 
@@ -68,11 +69,11 @@ static void take(struct run *r, unsigned slot, uint64_t now, bool counts)
     uint64_t took = now - r->began_ns[slot];
 
     r->on_the_way--;
+    r->all++;
     if (!counts)
         return;
     r->buckets[bucket_of(took)]++;
     r->n++;
-    r->sum_ns += took;
 }
 
 /* Until that time, then until nothing is on its way. */
@@ -102,7 +103,7 @@ static int load(struct run *r, uint64_t from_ns, uint64_t until_ns)
 static void print(const struct run *r, uint64_t kicks, uint64_t interrupts)
 {
     const struct disk_series *s = r->s;
-    uint64_t n = r->n == 0 ? 1 : r->n;
+    uint64_t all = r->all == 0 ? 1 : r->all;
     char line[DISK_SERIES_LINE_BYTES];
 
     (void)snprintf(
@@ -114,7 +115,7 @@ static void print(const struct run *r, uint64_t kicks, uint64_t interrupts)
         s->who, s->placement, s->what, s->bytes, s->depth, s->sequential ? "true" : "false",
         (unsigned long long)r->n, (unsigned long long)(r->n * NS_PER_S / s->run_ns),
         (unsigned long long)percentile(r, 500), (unsigned long long)percentile(r, 990),
-        (unsigned long long)(kicks * 1000 / n), (unsigned long long)(interrupts * 1000 / n));
+        (unsigned long long)(kicks * 1000 / all), (unsigned long long)(interrupts * 1000 / all));
     s->say(s->self, line);
 }
 
