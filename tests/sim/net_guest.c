@@ -223,11 +223,11 @@ static bool request(struct net_guest *n, uint32_t type, uint32_t oid, struct spa
 
     if (tag == NULL)
         return false;
-    (void)pthread_mutex_lock(&n->queues[0].channel.lock);
+    vmbus_lock(n->vmbus, &n->queues[0].channel.lock);
     n->request++;
     n->request_type = type;
     n->replied = false;
-    (void)pthread_mutex_unlock(&n->queues[0].channel.lock);
+    vmbus_unlock(n->vmbus, &n->queues[0].channel.lock);
     put_value(&w, type, n->request, oid, value);
     good = wr_finish(&w, &len) == 0;
     tag->bytes = (uint32_t)len;

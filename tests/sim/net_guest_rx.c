@@ -174,9 +174,9 @@ static uint16_t take_section(struct net_guest *n, unsigned channel, uint32_t byt
 
 static void hold(struct net_queue *q, const struct net_held *h)
 {
-    (void)pthread_mutex_lock(&q->lock);
+    vmbus_lock(q->channel.guest, &q->lock);
     q->held[q->n_held++] = *h;
-    (void)pthread_mutex_unlock(&q->lock);
+    vmbus_unlock(q->channel.guest, &q->lock);
 }
 
 static void take_message(struct net_guest *n, unsigned channel, uint16_t section, bool control)
@@ -295,7 +295,7 @@ static bool take_held(struct net_queue *q, uint64_t random, struct net_held *ret
 {
     bool any;
 
-    (void)pthread_mutex_lock(&q->lock);
+    vmbus_lock(q->channel.guest, &q->lock);
     any = q->n_held > 0;
     if (any) {
         unsigned i = (unsigned)(random % q->n_held);
@@ -303,7 +303,7 @@ static bool take_held(struct net_queue *q, uint64_t random, struct net_held *ret
         *ret = q->held[i];
         q->held[i] = q->held[--q->n_held];
     }
-    (void)pthread_mutex_unlock(&q->lock);
+    vmbus_unlock(q->channel.guest, &q->lock);
     return any;
 }
 

@@ -31,14 +31,14 @@ struct net_tag *net_take(struct net_guest *n, unsigned channel)
     struct net_queue *q = &n->queues[channel];
     struct net_tag *tag = NULL;
 
-    (void)pthread_mutex_lock(&q->lock);
+    vmbus_lock(q->channel.guest, &q->lock);
     for (unsigned i = 0; tag == NULL && i < NET_GUEST_TAGS; i++) {
         if (!q->tags[i].taken)
             tag = &q->tags[i];
     }
     if (tag != NULL)
         tag->taken = true;
-    (void)pthread_mutex_unlock(&q->lock);
+    vmbus_unlock(q->channel.guest, &q->lock);
     if (tag == NULL)
         return NULL;
     own_pages(n, tag);
@@ -55,9 +55,9 @@ static void free_section(struct net_guest *n, struct net_tag *tag)
 {
     if (tag->section == NO_SECTION)
         return;
-    (void)pthread_mutex_lock(&n->send_lock);
+    vmbus_lock(n->vmbus, &n->send_lock);
     n->send_taken[tag->section] = false;
-    (void)pthread_mutex_unlock(&n->send_lock);
+    vmbus_unlock(n->vmbus, &n->send_lock);
     tag->section = NO_SECTION;
 }
 
@@ -66,9 +66,9 @@ void net_put(struct net_guest *n, unsigned channel, struct net_tag *tag)
     struct net_queue *q = &n->queues[channel];
 
     free_section(n, tag);
-    (void)pthread_mutex_lock(&q->lock);
+    vmbus_lock(q->channel.guest, &q->lock);
     tag->taken = false;
-    (void)pthread_mutex_unlock(&q->lock);
+    vmbus_unlock(q->channel.guest, &q->lock);
 }
 
 /* --- packets --- */
@@ -114,10 +114,10 @@ static void set_in_flight(struct net_queue *q, struct net_tag *tag, bool is)
 {
     unsigned number = (unsigned)(tag - q->tags);
 
-    (void)pthread_mutex_lock(&q->lock);
+    vmbus_lock(q->channel.guest, &q->lock);
     q->in_flight += is ? 1u : -1u;
     tag->transaction = is ? (uint64_t)++tag->uses << TAG_BITS | (number + 1) : 0;
-    (void)pthread_mutex_unlock(&q->lock);
+    vmbus_unlock(q->channel.guest, &q->lock);
 }
 
 /* On its way before it is in the ring: the completion may come at once. */
@@ -164,7 +164,7 @@ static int take_section(struct net_guest *n, uint64_t random)
 {
     int found = NO_SECTION;
 
-    (void)pthread_mutex_lock(&n->send_lock);
+    vmbus_lock(n->vmbus, &n->send_lock);
     for (uint32_t i = 0; found < 0 && i < n->send.sections; i++) {
         uint32_t at = (uint32_t)((random + i) % n->send.sections);
 
@@ -173,7 +173,7 @@ static int take_section(struct net_guest *n, uint64_t random)
     }
     if (found >= 0)
         n->send_taken[found] = true;
-    (void)pthread_mutex_unlock(&n->send_lock);
+    vmbus_unlock(n->vmbus, &n->send_lock);
     return found;
 }
 
@@ -267,13 +267,13 @@ static struct net_tag *match(struct net_queue *q, const struct vring_packet *p)
     struct net_tag *tag = number < NET_GUEST_TAGS ? &q->tags[number] : NULL;
     bool known;
 
-    (void)pthread_mutex_lock(&q->lock);
+    vmbus_lock(q->channel.guest, &q->lock);
     known = tag != NULL && tag->transaction != 0 && tag->transaction == p->transaction;
     if (known) {
         tag->transaction = 0;
         q->in_flight--;
     }
-    (void)pthread_mutex_unlock(&q->lock);
+    vmbus_unlock(q->channel.guest, &q->lock);
     if (!known)
         vmbus_fail(q->channel.guest, "channel %u: a completion of %#llx, which is not on its way",
                    q->channel.relid, (unsigned long long)p->transaction);
