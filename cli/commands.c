@@ -66,7 +66,7 @@ static const struct option_row run_options[] = {
     {"timeout", 't', OPTION_NUMBER, offsetof(struct cli_args, timeout_s), "SECONDS",
      "end everything after that time, with status 124", 1, 1000000},
     {"operators", 0, OPTION_TEXT, offsetof(struct cli_args, operators), "ADDRESS:PORT",
-     "let operators in over the network: HTTPS, with certificates"},
+     "let operators in over the network, or by vsock:PORT: HTTPS, with certificates"},
     {"pki", 0, OPTION_PATH, offsetof(struct cli_args, pki), "DIR",
      "their certificates (default: /etc/bulkhead/pki; bulkhead pki makes them)"},
     {"programs", 0, OPTION_PATH, offsetof(struct cli_args, programs), "DIR",

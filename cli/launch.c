@@ -215,12 +215,13 @@ static void add_nets(struct arguments *a, const struct net_ends *nets, struct ch
 static void add_remote(struct arguments *a, const struct remote_plan *p)
 {
     static const uint8_t mac[] = REMOTE_MAC;
+    bool v6 = p->family == REMOTE_V6;
 
     if (!p->wanted)
         return;
     add(a, "-netdev");
     add(a, "user,id=operators,restrict=on,hostfwd=tcp:%s%s%s:%u-" REMOTE_ADDRESS ":%u",
-        p->v6 ? "[" : "", p->address, p->v6 ? "]" : "", p->port, p->port);
+        v6 ? "[" : "", p->address, v6 ? "]" : "", p->port, p->port);
     add(a, "-device");
     add(a, "virtio-net-pci,netdev=operators,mac=%02x:%02x:%02x:%02x:%02x:%02x,romfile=", mac[0],
         mac[1], mac[2], mac[3], mac[4], mac[5]);

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -47,23 +48,43 @@ static bool parse_tcp(const char *where, struct remote_plan *p)
     size_t len = colon == NULL ? 0 : (size_t)(colon - where);
     uint8_t bytes[sizeof(struct in6_addr)];
     uint64_t port;
+    bool v6;
 
     if (len == 0 || len >= REMOTE_ADDRESS_BYTES || !parse_port(colon + 1, UINT16_MAX, &port))
         return false;
-    p->v6 = where[0] == '[' && where[len - 1] == ']';
-    (void)snprintf(p->address, sizeof(p->address), "%.*s", (int)(p->v6 ? len - 2 : len),
-                   where + (p->v6 ? 1 : 0));
-    p->port = (uint16_t)port;
-    return inet_pton(p->v6 ? AF_INET6 : AF_INET, p->address, bytes) == 1;
+    v6 = where[0] == '[' && where[len - 1] == ']';
+    (void)snprintf(p->address, sizeof(p->address), "%.*s", (int)(v6 ? len - 2 : len),
+                   where + (v6 ? 1 : 0));
+    p->family = v6 ? REMOTE_V6 : REMOTE_V4;
+    p->port = (uint32_t)port;
+    return inet_pton(v6 ? AF_INET6 : AF_INET, p->address, bytes) == 1;
 }
 
-static int parse_where(const char *where, struct remote_plan *p, char *error)
+static bool parse_vsock(const char *where, struct remote_plan *p)
 {
-    if (parse_tcp(where, p))
-        return 0;
-    return wrong(error, EXIT_USAGE,
-                 "--operators %s: ADDRESS:PORT or [ADDRESS]:PORT is wanted, with a numeric address",
-                 where);
+    static const char prefix[] = "vsock:";
+    uint64_t port;
+
+    if (strncmp(where, prefix, strlen(prefix)) != 0 ||
+        !parse_port(where + strlen(prefix), VMADDR_PORT_ANY - 1, &port))
+        return false;
+    p->family = REMOTE_VSOCK;
+    p->port = (uint32_t)port;
+    return true;
+}
+
+static int parse_where(const char *where, bool nested, struct remote_plan *p, char *error)
+{
+    if (!parse_vsock(where, p) && !parse_tcp(where, p))
+        return wrong(error, EXIT_USAGE,
+                     "--operators %s: ADDRESS:PORT, [ADDRESS]:PORT or vsock:PORT is wanted, with a "
+                     "numeric address",
+                     where);
+    if (nested && p->family == REMOTE_VSOCK)
+        return wrong(
+            error, EXIT_USAGE,
+            "--operators %s: nested mode has no vsock: give ADDRESS:PORT, or --mode hosted", where);
+    return 0;
 }
 
 /* --- certificates --- */
@@ -162,19 +183,26 @@ union address {
     struct sockaddr any;
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
+    struct sockaddr_vm vm;
 };
 
 static socklen_t address_of(const struct remote_plan *p, union address *ret)
 {
-    *ret = (union address){.any = {0}};
-    if (p->v6) {
+    memset(ret, 0, sizeof(*ret));
+    if (p->family == REMOTE_VSOCK) {
+        ret->vm.svm_family = AF_VSOCK;
+        ret->vm.svm_cid = VMADDR_CID_ANY;
+        ret->vm.svm_port = p->port;
+        return sizeof(ret->vm);
+    }
+    if (p->family == REMOTE_V6) {
         ret->v6.sin6_family = AF_INET6;
-        ret->v6.sin6_port = htons(p->port);
+        ret->v6.sin6_port = htons((uint16_t)p->port);
         (void)inet_pton(AF_INET6, p->address, &ret->v6.sin6_addr);
         return sizeof(ret->v6);
     }
     ret->v4.sin_family = AF_INET;
-    ret->v4.sin_port = htons(p->port);
+    ret->v4.sin_port = htons((uint16_t)p->port);
     (void)inet_pton(AF_INET, p->address, &ret->v4.sin_addr);
     return sizeof(ret->v4);
 }
@@ -195,18 +223,25 @@ static const char *mend(int err)
     }
 }
 
-static int listen_here(const char *where, struct remote_plan *p, bool only_look, char *error)
+/* Connections inherit it: an answer's pieces do not wait for one another's receipt, nor anybody for one who vanished. */
+static bool tune(int fd, enum remote_family family)
 {
     const int one = 1, patience_ms = REMOTE_PATIENCE_MS;
+
+    return family == REMOTE_VSOCK ||
+           (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0 &&
+            setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof(patience_ms)) == 0);
+}
+
+static int listen_here(const char *where, struct remote_plan *p, bool only_look, char *error)
+{
     union address a;
     socklen_t len = address_of(p, &a);
     AUTO_FD fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    /* Connections inherit it: an answer's pieces do not wait for one another's receipt, nor anybody for one who vanished. */
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof(patience_ms)) < 0 ||
-        bind(fd, &a.any, len) < 0 || listen(fd, REMOTE_BACKLOG) < 0)
+    if (fd < 0 || !tune(fd, p->family) || bind(fd, &a.any, len) < 0 ||
+        listen(fd, REMOTE_BACKLOG) < 0)
         return wrong(error, EXIT_FAILED, "--operators %s: %s", where, mend(errno));
     if (!only_look)
         p->listener = fd_steal(&fd);
@@ -222,7 +257,7 @@ int remote_plan(const char *where, const char *pki, bool nested, struct remote_p
     bulkhead__remote__init(&ret->message);
     if (where == NULL)
         return 0;
-    r = parse_where(where, ret, error);
+    r = parse_where(where, nested, ret, error);
     if (r == 0)
         r = read_certificates(ret, pki == NULL ? REMOTE_PKI : pki, error);
     if (r == 0)

@@ -19,11 +19,17 @@ enum {
 /* Where certificates are when nobody says: as `bulkhead pki` has it. */
 #define REMOTE_PKI "/etc/bulkhead/pki"
 
+enum remote_family {
+    REMOTE_V4,
+    REMOTE_V6,
+    REMOTE_VSOCK, /* from the host of the VM that we run in, or from a VM of ours */
+};
+
 struct remote_plan {
     bool wanted;
-    char address[REMOTE_ADDRESS_BYTES]; /* numeric */
-    bool v6;
-    uint16_t port;
+    enum remote_family family;
+    char address[REMOTE_ADDRESS_BYTES]; /* numeric; of vsock: none, its number is the machine's */
+    uint32_t port;
     int listener;             /* -1: nested, where QEMU listens */
     Bulkhead__Remote message; /* its texts are the pool's */
     struct pool pool;
@@ -31,7 +37,7 @@ struct remote_plan {
 
 /*
  * Read the certificates in the folder, look at them, and listen; nested: only see whether that can be done. where is
- * "ADDRESS:PORT" or "[ADDRESS]:PORT"; NULL: nobody comes. 0, or the exit status, and error holds one line.
+ * "ADDRESS:PORT", "[ADDRESS]:PORT" or "vsock:PORT"; NULL: nobody comes. 0, or the exit status, and error holds one line.
  * remote_done() in any case.
  */
 int MUST_USE remote_plan(const char *where, const char *pki, bool nested, struct remote_plan *ret,

@@ -142,7 +142,7 @@ static void enqueue(struct uring_plain *p, const struct io_uring_sqe *sqe)
     struct uring_plain_task *t = &p->tasks[i];
 
     t->sqe = *sqe;
-    if (moves_data(sqe)) {
+    if (moves_data(sqe) && sqe->len > 0) {
         if (t->sqe.len > URING_PLAIN_PIECES)
             t->sqe.len = URING_PLAIN_PIECES;
         memcpy(t->iov, (const void *)(uintptr_t)sqe->addr, t->sqe.len * sizeof(t->iov[0]));

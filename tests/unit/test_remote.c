@@ -1,5 +1,6 @@
 #include <arpa/inet.h>
 #include <check.h>
+#include <linux/vm_sockets.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,12 +142,39 @@ START_TEST(what_is_no_place_is_refused)
         "[]:7443",
         "1.2.3.4.5:7443",
         "[127.0.0.1]:7443",
-        "vsock:7443",
+        "vsock:",
+        "vsock:0",
+        "vsock:4294967295",
+        "vsock:-1",
+        "vsock:2:7443",
     };
 
     for (size_t i = 0; i < COUNT_OF(wrong); i++)
-        expect(wrong[i], EXIT_USAGE, "[ADDRESS]:PORT is wanted");
+        expect(wrong[i], EXIT_USAGE, "[ADDRESS]:PORT or vsock:PORT is wanted");
     expect("192.0.2.77:7443", EXIT_FAILED, "this machine has no such address");
+}
+END_TEST
+
+/* Of the host's address family, and nothing that a nested VM could be reached by. */
+START_TEST(a_port_of_vsock_is_taken)
+{
+    struct remote_plan p;
+    char error[REMOTE_ERROR_BYTES];
+    struct sockaddr_vm a;
+    socklen_t len = sizeof(a);
+
+    ck_assert_int_eq(remote_plan("vsock:7443", folder, true, &p, error), EXIT_USAGE);
+    ck_assert_ptr_nonnull(strstr(error, "nested mode has no vsock"));
+    remote_done(&p);
+    if (remote_plan("vsock:70443", folder, false, &p, error) != 0) {
+        ck_assert_ptr_nonnull(strstr(error, "this kernel has no such sockets"));
+    } else {
+        ck_assert_int_eq(getsockname(p.listener, (struct sockaddr *)&a, &len), 0);
+        ck_assert_uint_eq(a.svm_family, AF_VSOCK);
+        ck_assert_uint_eq(a.svm_port, 70443);
+        expect("vsock:70443", EXIT_FAILED, "the port is in use");
+    }
+    remote_done(&p);
 }
 END_TEST
 
@@ -185,6 +213,7 @@ int main(void)
     tcase_add_test(t, nobody_comes_unless_it_is_said);
     tcase_add_test(t, certificates_go_along_and_the_port_is_taken);
     tcase_add_test(t, what_is_no_place_is_refused);
+    tcase_add_test(t, a_port_of_vsock_is_taken);
     tcase_add_test(t, what_is_no_certificate_is_refused);
     suite_add_tcase(s, t);
     srunner_run_all(runner, CK_NORMAL);

@@ -1,0 +1,59 @@
+#!/bin/sh
+#
+# tests/integration/inside/operators-vsock-init.sh - PID 1 of the machine of tests/integration/operators-vsock: a simulated
+# VM that lets operators in over vsock, and operators who come there. Each command's status and output are one line.
+
+export PATH=/usr/local/bin:/usr/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+
+# A jail leaves its root by pivot_root, which an initramfs does not allow: the root becomes a mount.
+mkdir /.root
+mount --bind / /.root
+cd /.root || exit
+mount --move . /
+# shellcheck disable=SC2016
+chroot . /bin/sh -c '
+    mount -t proc proc /proc
+    mount -t sysfs sysfs /sys
+    mount -t devtmpfs devtmpfs /dev
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    mount -t tmpfs tmpfs /tmp
+    mount -t tmpfs tmpfs /run
+    mknod /dev/kvm c 1 3 # /dev/null: init opens it, the simulator has no use for it
+    while read -r module; do insmod "$module"; done </etc/modules
+    ip link set lo up
+
+    say() { # NAME COMMAND...
+        name=$1
+        shift
+        text=$("$@" 2>&1)
+        status=$?
+        echo "$name $status $(echo "$text" | tr "\n" " ")"
+    }
+    far() { # IDENTITY COMMAND...
+        who=$1
+        shift
+        bulkhead "$@" --connect 127.0.0.1:7443 --identity "/etc/bulkhead/pki/$who"
+    }
+    knock() {
+        for i in $(seq 200); do echo | socat - VSOCK-CONNECT:1:7443 >/dev/null 2>&1; done
+    }
+
+    run-sim --timeout 200 --operators vsock:7443 --pki /etc/bulkhead/pki \
+        /opt/bulkhead/bulkhead-init /opt/bulkhead /usr/local/bin/simulator ms=150000 >/tmp/sim 2>&1 &
+    until grep -q idle /tmp/sim; do sleep 0.2; done
+    socat TCP-LISTEN:7443,bind=127.0.0.1,fork,reuseaddr VSOCK-CONNECT:1:7443 &
+    sleep 1
+    say ps far operator ps
+    say viewer far viewer restart vtpm
+    say restart far operator restart vtpm
+    knock
+    sleep 2
+    say strangers far operator inspect diag/network/strangers
+    say again far operator ps
+' >/dev/console 2>&1
+sleep 1
+reboot -f
