@@ -22,7 +22,7 @@ enum {
 enum remote_family {
     REMOTE_V4,
     REMOTE_V6,
-    REMOTE_VSOCK, /* from the host of the VM that we run in, or from a VM of ours */
+    REMOTE_VSOCK, /* from the host of the VM that we run in, or from VMs of this machine */
 };
 
 struct remote_plan {

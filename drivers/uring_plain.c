@@ -142,10 +142,10 @@ static void enqueue(struct uring_plain *p, const struct io_uring_sqe *sqe)
     struct uring_plain_task *t = &p->tasks[i];
 
     t->sqe = *sqe;
-    if (moves_data(sqe) && sqe->len > 0) {
+    if (moves_data(&t->sqe) && t->sqe.len > 0) {
         if (t->sqe.len > URING_PLAIN_PIECES)
             t->sqe.len = URING_PLAIN_PIECES;
-        memcpy(t->iov, (const void *)(uintptr_t)sqe->addr, t->sqe.len * sizeof(t->iov[0]));
+        memcpy(t->iov, (const void *)(uintptr_t)t->sqe.addr, t->sqe.len * sizeof(t->iov[0]));
     }
     p->queue[(p->queue_head + p->n_queued) % RING_IN_FLIGHT] = i;
     p->n_queued++;

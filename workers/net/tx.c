@@ -206,7 +206,7 @@ static enum looked look_at(struct net *s, struct nic *n, unsigned channel, struc
     struct line *l = &n->lines[channel];
     struct nvsp_rndis_packet rndis;
     uint8_t message[NVSP_MESSAGE_MAX];
-    struct vmring_packet p;
+    struct vmring_packet p UNINITIALIZED;
     uint32_t len;
 
     if (line_next(l, &p) < 0)
