@@ -267,6 +267,7 @@ static int watch_interrupts(struct sim *sim)
 
         if (irq < 0 || poll < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, irq, &e) < 0)
             return -errno;
+        sim->vp_irqs[vp] = irq;
         sim->vp_polls[vp] = poll;
     }
     return 0;
@@ -274,13 +275,12 @@ static int watch_interrupts(struct sim *sim)
 
 bool sim_halt(struct sim *sim, unsigned index, uint64_t timeout_ns)
 {
-    int irq = manifest_fd(PROCESS_SUPERVISOR, OBJECT_VP_IRQ, index);
     struct epoll_event e;
     uint64_t times;
 
     (void)epoll_wait(sim->vp_polls[index], &e, 1,
                      timeout_ns == SIM_FOR_EVER ? -1 : (int)(timeout_ns / NS_PER_MS));
-    return read(irq, &times, sizeof(times)) == (ssize_t)sizeof(times);
+    return read(sim->vp_irqs[index], &times, sizeof(times)) == (ssize_t)sizeof(times);
 }
 
 static int route_vp(void *self, unsigned vp, uint8_t vector)

@@ -27,7 +27,8 @@ struct sim {
     void (*beside)(struct sim *sim);       /* runs on another; may be NULL */
     /* Runs on a thread of each vCPU but the first, which is guest's; may be NULL. */
     void (*vcpu)(struct sim *sim, unsigned index);
-    int vp_polls[VPS_MAX];               /* epoll descriptors: sim_halt() */
+    int vp_irqs[VPS_MAX];                /* their interrupts */
+    int vp_polls[VPS_MAX];               /* and what waits for them: sim_halt() */
     void (*every_tick)(struct sim *sim); /* every 10 ms on the loop's thread; may be NULL */
     struct access_rows rows[VPS_MAX];    /* what the vCPUs show */
     uint8_t vectors[VPS_MAX];            /* of the virtual processors' VMBus interrupts */

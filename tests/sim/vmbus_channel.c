@@ -258,7 +258,7 @@ int vmbus_put(struct guest_channel *c, uint16_t type, uint64_t transaction, cons
 
 static void take_packets(struct guest_channel *c)
 {
-    struct vring_packet p;
+    struct vring_packet p UNINITIALIZED;
     int r = 1;
 
     while (r > 0 && !c->guest->failed) {

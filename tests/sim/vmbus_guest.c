@@ -252,7 +252,7 @@ static void take_flags(struct vmbus_guest *g, unsigned vp)
 
     if (g->vps[vp].flags == 0)
         return;
-    for (unsigned i = 0; i < SINT_BYTES / 8; i++) {
+    for (unsigned i = 0; i < (GUEST_RELIDS + 63) / 64; i++) {
         uint64_t bits = words[i] == 0 ? 0 : __atomic_exchange_n(&words[i], 0, __ATOMIC_SEQ_CST);
 
         for (; bits != 0; bits &= bits - 1) {
