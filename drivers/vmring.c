@@ -86,10 +86,14 @@ static void fetch(const struct vmring *r, uint32_t at, void *out, uint32_t len)
 void vmring_copy(const struct vmring *r, const struct vmring_packet *p, uint32_t from, void *out,
                  uint32_t len)
 {
-    if (from <= p->n_front && len <= p->n_front - from)
-        memcpy(out, p->front + from, len);
-    else
-        fetch(r, p->at + from, out, len);
+    uint32_t have = from < p->n_front ? p->n_front - from : 0;
+
+    if (have > len)
+        have = len;
+    if (have > 0)
+        memcpy(out, p->front + from, have);
+    if (have < len)
+        fetch(r, p->at + from + have, (uint8_t *)out + have, len - have);
 }
 
 static void put(const struct vmring *r, uint32_t at, const void *bytes, uint32_t len)

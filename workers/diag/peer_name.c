@@ -2,7 +2,7 @@
  * workers/diag/peer_name.c - who is at the other end of a connection, in numbers.
  *
  * libevent asks this of each connection that it accepts, and ends the process when there is no answer. The C library's own
- * knows no vsock, and looks at files that there are none of here: this stands in its place.
+ * knows no vsock: this stands in its place.
  */
 #include <arpa/inet.h>
 #include <linux/vm_sockets.h>
