@@ -31,7 +31,7 @@ START_TEST(packets_arrive_as_sent_around_the_ring)
     uint32_t read = 0;
 
     for (unsigned i = 0; i < 1000; i++) {
-        uint8_t sent[PACKET_BYTES], got[PACKET_BYTES];
+        uint8_t sent[PACKET_BYTES], got[PACKET_BYTES], all[1024];
         struct vmring_packet p;
         uint32_t available, before = read;
 
@@ -45,6 +45,9 @@ START_TEST(packets_arrive_as_sent_around_the_ring)
         ck_assert_uint_eq(p.payload_bytes, PACKET_BYTES);
         vmring_copy(&in, &p, p.head_bytes, got, sizeof(got));
         ck_assert_mem_eq(got, sent, sizeof(sent));
+        vmring_copy(&in, &p, 0, all, p.head_bytes + PACKET_BYTES);
+        ck_assert_mem_eq(all + p.head_bytes, sent, sizeof(sent));
+        ck_assert_mem_eq(all, p.front, VMRING_HEAD_BYTES);
         read = p.next;
         ck_assert(!vmring_consumed(&in, before, read));
         ck_assert_int_eq(vmring_available(&in, read, &available), 0);
