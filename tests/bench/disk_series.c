@@ -154,6 +154,7 @@ void disk_series_parse(struct disk_series *s, const char *text)
     s->sequential = number(text, "sequential=", 0) != 0;
     s->run_ns = number(text, "run_ms=", 1000) * NS_PER_MS;
     s->warm_up_ns = number(text, "warm_up_ms=", 200) * NS_PER_MS;
+    s->halt_poll_ns = number(text, "halt_poll_ns=", 0);
     s->disk_bytes = number(text, "disk_mib=", 64) << 20;
     s->placement = strstr(text, "same") != NULL    ? "same"
                    : strstr(text, "other") != NULL ? "other"

@@ -25,6 +25,7 @@ struct disk_series {
     uint32_t bytes;      /* of a request */
     uint64_t disk_bytes; /* of what is read or written, from its beginning */
     uint64_t warm_up_ns, run_ns;
+    uint64_t halt_poll_ns; /* tests/sim/halt_poll.h */
     /* Begin a request in slot, below depth. 0 or negative errno. */
     int (*begin)(void *self, unsigned slot, bool write, uint64_t offset);
     /* Show what was begun to the other side. */

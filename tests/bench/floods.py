@@ -68,7 +68,7 @@ class Floods:
     def __init__(self, bench, vm, far, folder):
         self.bench, self.pki, self.image = bench, folder / "pki", folder / "disk.img"
         make_pki(bench, self.pki)
-        self.image.write_bytes(os.urandom(1 << 20) * disks.DISK_MIB)
+        disks.make_image(self.image)
         simulator = bench.simulator("sim_disk_bench")
         # What a process's priority is now counts for its children: as a VM's, for this one.
         self.words = ["nice", "-n", "20", "ip", "netns", "exec", vm, simulator[0], "--disk", f"{self.image},format=raw",

@@ -114,6 +114,7 @@ static int run(struct bench *b)
 
     disk_series_parse(&s, b->sim->config.append);
     b->bytes = s.bytes;
+    b->sim->halts[VP].most_ns = s.halt_poll_ns;
     b->scsi.self = b;
     vmbus_start(&b->vmbus, b->sim, 1);
     if (!vmbus_connect(&b->vmbus, 0x00050003) ||

@@ -24,6 +24,7 @@
 
 #include "base/shm.h"
 #include "tests/bench/disk_series.h"
+#include "tests/sim/halt_poll.h"
 
 enum request {
     GET_FEATURES = 1,
@@ -63,6 +64,7 @@ struct message {
 struct peer {
     int socket, kick, call;
     int poll; /* of call */
+    struct halt_poll halt;
     uint8_t *memory;
     struct vring ring;
     uint16_t available, shown, used;
@@ -256,7 +258,6 @@ static bool has_used(const struct peer *p)
 /* By the same calls as the guest simulator, whose filter permits no others. */
 static int sleep_until_called(struct peer *p)
 {
-    struct epoll_event e;
     uint64_t n;
 
     *(volatile uint16_t *)&p->ring.avail->ring[QUEUE] = p->used;
@@ -264,7 +265,7 @@ static int sleep_until_called(struct peer *p)
     if (has_used(p))
         return 0;
     p->calls++;
-    if (epoll_wait(p->poll, &e, 1, -1) < 0)
+    if (!halt_poll_wait(&p->halt, p->poll, -1))
         return -errno;
     return read(p->call, &n, sizeof(n)) < 0 && errno != EAGAIN ? -errno : 0;
 }
@@ -323,6 +324,7 @@ int main(int argc, char **argv)
     }
     disk_series_parse(&s, argv[2]);
     p.bytes = s.bytes;
+    p.halt.most_ns = s.halt_poll_ns;
     r = attach(&p, argv[1]);
     if (r == 0)
         r = disk_series_run(&s);

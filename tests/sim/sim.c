@@ -275,11 +275,10 @@ static int watch_interrupts(struct sim *sim)
 
 bool sim_halt(struct sim *sim, unsigned index, uint64_t timeout_ns)
 {
-    struct epoll_event e;
+    int timeout_ms = timeout_ns == SIM_FOR_EVER ? -1 : (int)(timeout_ns / NS_PER_MS);
     uint64_t times;
 
-    (void)epoll_wait(sim->vp_polls[index], &e, 1,
-                     timeout_ns == SIM_FOR_EVER ? -1 : (int)(timeout_ns / NS_PER_MS));
+    (void)halt_poll_wait(&sim->halts[index], sim->vp_polls[index], timeout_ms);
     return read(sim->vp_irqs[index], &times, sizeof(times)) == (ssize_t)sizeof(times);
 }
 

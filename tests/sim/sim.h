@@ -17,6 +17,7 @@
 #include "supervisor/exit/access.h"
 #include "supervisor/partition/partition.h"
 #include "supervisor/super.h"
+#include "tests/sim/halt_poll.h"
 
 struct sim {
     struct super super;
@@ -29,6 +30,7 @@ struct sim {
     void (*vcpu)(struct sim *sim, unsigned index);
     int vp_irqs[VPS_MAX];                /* their interrupts */
     int vp_polls[VPS_MAX];               /* and what waits for them: sim_halt() */
+    struct halt_poll halts[VPS_MAX];     /* most_ns is the program's to set; 0: sleeps at once */
     void (*every_tick)(struct sim *sim); /* every 10 ms on the loop's thread; may be NULL */
     struct access_rows rows[VPS_MAX];    /* what the vCPUs show */
     uint8_t vectors[VPS_MAX];            /* of the virtual processors' VMBus interrupts */

@@ -11,7 +11,7 @@
 
 enum {
     LOOK_EVERY = 64,    /* rounds of work, at others than requests */
-    BATCH = 8,          /* requests taken from a channel before others get their turn */
+    BATCH = 16,         /* requests taken from a channel before others get their turn */
     BLOCKED_MS = 10,    /* a guest that does not say that it has made room */
     EXIT_NO_DISKS = 84, /* an image cannot be opened, or the ring cannot be used */
 };
