@@ -41,24 +41,23 @@ static void parse_srb(struct rd *r, bool is_old, struct storvsp_packet *p)
 int storvsp_parse(const void *bytes, uint32_t len, struct storvsp_packet *ret)
 {
     struct rd r = rd_over(bytes, len);
-    struct storvsp_packet p = {0};
 
+    memset(ret, 0, sizeof(*ret));
     if (len < STORVSP_OLD_PACKET_BYTES)
         return -EBADMSG;
-    p.op = rd_le32(&r);
+    ret->op = rd_le32(&r);
     (void)rd_le32(&r); /* flags */
     (void)rd_le32(&r); /* status: ours */
-    if (p.op == STORVSP_EXECUTE_SRB || p.op == STORVSP_RESET_LUN)
-        parse_srb(&r, len < STORVSP_PACKET_BYTES, &p);
-    else if (p.op == STORVSP_QUERY_VERSION)
-        p.version = rd_le16(&r);
-    else if (p.op == STORVSP_CREATE_SUBCHANNELS)
-        p.subchannels = rd_le16(&r);
-    if (!rd_ok(&r) || p.cdb_len > SCSI_CDB_BYTES || p.data_in > 2)
+    if (ret->op == STORVSP_EXECUTE_SRB || ret->op == STORVSP_RESET_LUN)
+        parse_srb(&r, len < STORVSP_PACKET_BYTES, ret);
+    else if (ret->op == STORVSP_QUERY_VERSION)
+        ret->version = rd_le16(&r);
+    else if (ret->op == STORVSP_CREATE_SUBCHANNELS)
+        ret->subchannels = rd_le16(&r);
+    if (!rd_ok(&r) || ret->cdb_len > SCSI_CDB_BYTES || ret->data_in > 2)
         return -EBADMSG;
-    for (unsigned i = p.cdb_len; i < SCSI_CDB_BYTES; i++)
-        p.cdb[i] = 0;
-    *ret = p;
+    for (unsigned i = ret->cdb_len; i < SCSI_CDB_BYTES; i++)
+        ret->cdb[i] = 0;
     return 0;
 }
 
