@@ -64,7 +64,7 @@ struct storvsp_packet {
     bool no_sense; /* autosense is not wanted */
 };
 
-/* -EBADMSG: too short, or a number that cannot be. */
+/* -EBADMSG: too short, or a number that cannot be; then *ret means nothing. */
 int MUST_USE storvsp_parse(const void *bytes, uint32_t len, struct storvsp_packet *ret);
 
 /* Is it one of the three resets? */
