@@ -40,7 +40,8 @@ parse_options() {
 
 plan_payload() {
     local program
-    plan_file "$top/tests/bench/inside/icount-init.sh" /init
+    plan_file "$top/tests/inside/jail-machine-init.sh" /init
+    plan_file "$top/tests/bench/inside/icount-main.sh" /main.sh
     plan_program "$build/tests/sim/run-sim" /usr/local/bin/run-sim
     for program in icount_hop sim_vtpm_bench sim_disk_bench; do
         plan_program "$build/tests/bench/$program" "/usr/local/bin/$program"
