@@ -41,12 +41,12 @@ static inline void net_stage_worker(struct net_stage *s, bool resume)
     free(s->net);
     s->net = calloc(1, sizeof(*s->net));
     ck_assert_ptr_nonnull(s->net);
-    s->net->worker = &s->worker;
-    s->net->memory = s->guest.memory;
+    s->net->worker = s->net->bus.worker = &s->worker;
+    s->net->bus.memory = s->guest.memory;
     s->net->log = &s->frames;
-    s->net->synic = &s->synic;
+    s->net->bus.synic = &s->synic;
     for (unsigned i = 0; i < VPS_MAX; i++)
-        s->net->irq_fds[i] = -1;
+        s->net->bus.irq_fds[i] = -1;
     n = s->nic = &s->net->nics[0];
     n->present = n->has_resumed = true;
     n->config = (struct nic_config){

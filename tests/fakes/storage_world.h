@@ -295,17 +295,17 @@ static inline void world_new_worker(struct world *w)
     r = region_attach(&w->worker.region, w->region, sizeof(w->region));
     assert(r == 0);
     region_begin(&w->worker.region, w->generation);
-    s->worker = &w->worker;
+    s->worker = s->bus.worker = &w->worker;
     s->metadata = metadata_io(s);
-    s->memory = w->memory;
-    s->bell_fd = -1;
-    s->vmbus_bell_fd = -1;
+    s->bus.memory = w->memory;
+    s->bus.bell_fd = -1;
+    s->bus.vmbus_bell_fd = -1;
     for (unsigned i = 0; i < VPS_MAX; i++)
-        s->irq_fds[i] = -1;
+        s->bus.irq_fds[i] = -1;
     s->disks = &w->disks;
-    s->channels = &w->channels;
-    s->synic = &w->synic;
-    s->acks = &w->acks;
+    s->bus.channels = &w->channels;
+    s->bus.synic = &w->synic;
+    s->bus.acks = &w->acks;
     s->log = &w->log;
     for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++)
         s->flows[i].log = &w->log.channels[i];

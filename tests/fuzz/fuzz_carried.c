@@ -46,7 +46,7 @@ static void set_up(void)
     for (size_t i = (size_t)2 * RING_PAGES * 4096; i < sizeof(ram); i++)
         ram[i] = (uint8_t)(i * 7 + i / 4096);
     guest_rings_init(&guest, ram);
-    net.memory = guest.memory;
+    net.bus.memory = guest.memory;
     l->log = &page.channels[0];
     l->owners = page.owners[0];
     must(line_open(l, &guest.memory, &c, guest.pfns, false) == 0);
@@ -59,7 +59,7 @@ static void lend_send(uint8_t sections, bool lent)
 
     for (unsigned i = 0; i < SEND_PAGES; i++)
         pfns[i] = SEND_FIRST + SEND_PAGES - 1 - i;
-    must(gmem_pages_init(&n->send.pages, &net.memory, pfns, SEND_PAGES, n->send.hosts) == 0);
+    must(gmem_pages_init(&n->send.pages, &net.bus.memory, pfns, SEND_PAGES, n->send.hosts) == 0);
     n->send.id = lent ? 7 : 0;
     n->send.bytes = SEND_PAGES * 4096 - SEND_OFFSET;
     n->send.offset = SEND_OFFSET;

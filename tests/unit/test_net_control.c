@@ -49,15 +49,15 @@ static void new_worker(uint32_t generation)
     board_take_rows(&worker.board);
     ck_assert_int_eq(region_attach(&worker.region, (void *)region, sizeof(region)), 0);
     region_begin(&worker.region, generation);
-    net->worker = &worker;
-    net->memory = guest.memory;
-    net->bell_fd = net->vmbus_bell_fd = -1;
+    net->worker = net->bus.worker = &worker;
+    net->bus.memory = guest.memory;
+    net->bus.bell_fd = net->bus.vmbus_bell_fd = -1;
     for (unsigned i = 0; i < VPS_MAX; i++)
-        net->irq_fds[i] = -1;
+        net->bus.irq_fds[i] = -1;
     net->nets = &nets;
-    net->channels = &channels;
-    net->synic = &synic;
-    net->acks = &acks;
+    net->bus.channels = &channels;
+    net->bus.synic = &synic;
+    net->bus.acks = &acks;
     net->log = &frames;
     net->capture.page = &capture;
     n = &net->nics[0];

@@ -40,11 +40,11 @@ static void set_up(void)
     channel = guest_channel(5);
     net = calloc(1, sizeof(*net));
     ck_assert_ptr_nonnull(net);
-    net->worker = &worker;
-    net->memory = guest.memory;
+    net->worker = net->bus.worker = &worker;
+    net->bus.memory = guest.memory;
     net->log = &frames;
     net->nets = &nets;
-    net->synic = &synic;
+    net->bus.synic = &synic;
     nic = &net->nics[0];
     queue = &nic->queues[0];
     nic->present = true;

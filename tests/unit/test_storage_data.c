@@ -18,7 +18,7 @@ static void set_up(void)
 
     storage = calloc(1, sizeof(*storage));
     ck_assert_ptr_nonnull(storage);
-    ck_assert_int_eq(gmem_add(&storage->memory, (struct gpa){0}, sizeof(ram), ram), 0);
+    ck_assert_int_eq(gmem_add(&storage->bus.memory, (struct gpa){0}, sizeof(ram), ram), 0);
     memset(ram, 0, sizeof(ram));
     slot = (struct inflight_slot){.n_pages = COUNT_OF(pages), .data_offset = 100};
     slot.data_len = COUNT_OF(pages) * 4096 - 200;

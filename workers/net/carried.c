@@ -122,7 +122,7 @@ static int copy_part(const struct net *s, const struct nic *n, const struct carr
     uint64_t from = c->parts[part].at + at;
 
     if (!c->parts[part].is_section)
-        return gmem_copy_in(&s->memory, (struct gpa){from}, out, len);
+        return gmem_copy_in(&s->bus.memory, (struct gpa){from}, out, len);
     if (!in_buffer(&n->send, from, len))
         return -EFAULT;
     gmem_pages_copy_in(&n->send.pages, n->send.offset + from, out, len);
@@ -160,7 +160,7 @@ static int iovec_of(const struct net *s, const struct nic *n, const struct carri
     if (max == 0)
         return -EFAULT;
     if (!c->parts[part].is_section)
-        return gmem_iovec(&s->memory, (struct gpa){from}, len, iov) < 0 ? -EFAULT : 1;
+        return gmem_iovec(&s->bus.memory, (struct gpa){from}, len, iov) < 0 ? -EFAULT : 1;
     if (!in_buffer(&n->send, from, len))
         return -EFAULT;
     return gmem_pages_iovec(&n->send.pages, n->send.offset + from, len, iov, max);

@@ -109,8 +109,8 @@ void control_execute(struct net *s, struct nic *n, const struct vmring_packet *p
         execute_once(s, n, p);
     }
     nic_take_buffers(s, n);
-    atomic_store(&s->acks->subchannels[NET_FIRST_DEVICE + n->index], n->nvsp.channels - 1);
-    ring(s->vmbus_bell_fd);
+    atomic_store(&s->bus.acks->subchannels[NET_FIRST_DEVICE + n->index], n->nvsp.channels - 1);
+    ring(s->bus.vmbus_bell_fd);
     line_take(l, p, LINE_CONTROL, 0);
 }
 

@@ -22,20 +22,18 @@
 #include <sys/uio.h>
 
 #include "base/board.h"
-#include "base/gmem.h"
 #include "base/rd.h"
 #include "base/wr.h"
 #include "ipc/capture.h"
 #include "ipc/frames.h"
 #include "ipc/nets.h"
-#include "ipc/vmbus.h"
+#include "workers/bus.h"
 #include "workers/net/frame.h"
 #include "workers/net/line.h"
 #include "workers/net/nvsp.h"
 #include "workers/net/rndis.h"
 #include "workers/net/segments.h"
 #include "workers/net/shown.h"
-#include "workers/worker.h"
 
 enum {
     NET_SCHEMA = 2,
@@ -157,13 +155,8 @@ struct carried {
 
 struct net {
     struct worker *worker;
-    struct gmem memory;
-    int bell_fd, vmbus_bell_fd;
-    int irq_fds[VPS_MAX];
+    struct bus bus;
     const struct nets_page *nets;
-    const struct vmbus_channels *channels;
-    const struct vmbus_synic *synic;
-    struct vmbus_acks *acks;
     uint32_t seen_memories[VMBUS_MEMORIES]; /* as of vmbus_memory_seq() */
     struct frames_page *log;
     struct capture_writer capture;
@@ -174,12 +167,11 @@ struct net {
     struct line_group groups[VMBUS_SUBCHANNELS][NET_BATCH];
     uint8_t
         frame[NIC_MTU_MAX + 512]; /* whose checksum is completed, or that is cut out of another */
-    uint64_t spin_ns;             /* how long to look before sleeping: tunes itself */
     uint64_t shown_ns;
     uint64_t seen_ns; /* when it was about to look at the rings; 0: not known */
     uint64_t rings;   /* of the bell: guests' signals, completions of others */
     struct {
-        struct board_row *interrupts, *sleeps, *spins, *stopped, *spin_ns, *rings;
+        struct board_row *stopped, *rings;
     } rows;
 };
 
@@ -189,7 +181,7 @@ struct net {
 bool nic_look(struct net *s, struct nic *n);
 bool nic_look_at_memory(struct net *s);
 
-/* Set a channel's event flag, and interrupt if nobody else has, or in any case. */
+/* bus_interrupt() for a channel. */
 void nic_interrupt(struct net *s, const struct nic *n, unsigned channel, bool anyway);
 
 static inline struct line *nic_primary(struct nic *n)

@@ -7,44 +7,17 @@
 
 /* --- interrupts --- */
 
-static void ring(int fd)
-{
-    static const uint64_t one = 1;
-
-    (void)!write(fd, &one, sizeof(one)); /* full means that it is rung already */
-}
-
 static unsigned index_of(const struct nic *n, unsigned channel)
 {
     return vmbus_index(vmbus_relid(NET_FIRST_DEVICE + n->index, channel));
 }
 
-/*
- * Where the flags are is looked at inside the section: once the supervisor has seen us outside of it, we write to
- * the new place or to none.
- */
 void nic_interrupt(struct net *s, const struct nic *n, unsigned channel, bool anyway)
 {
-    uint32_t vp = n->opened[channel].target_vp;
     uint32_t relid = vmbus_relid(NET_FIRST_DEVICE + n->index, channel);
-    uint64_t flags;
-    int was;
 
-    if (vp >= VPS_MAX || vp >= s->synic->n_vps)
-        return;
-    port_section_enter(&s->worker->port);
-    flags = atomic_load(&s->synic->vps[vp].flags_gpa);
-    if ((flags & SYNIC_ENABLED) != 0) {
-        const struct gpa word = {(flags & ~UINT64_C(0xff)) + relid / 32 * 4};
-
-        was = gmem_set_bit(&s->memory, word, relid % 32);
-        if ((was == 0 || anyway) && (flags & SYNIC_UNMASKED) != 0) {
-            ring(s->irq_fds[vp]);
-            board_inc(s->rows.interrupts);
-            shown_interrupt(s, n, channel);
-        }
-    }
-    port_section_leave(&s->worker->port);
+    if (bus_interrupt(&s->bus, n->opened[channel].target_vp, relid, anyway))
+        shown_interrupt(s, n, channel);
 }
 
 /* --- memory --- */
@@ -56,8 +29,8 @@ static int find_lent(const struct net *s, const struct nic *n, uint32_t gpadl,
     uint32_t relid = vmbus_relid(NET_FIRST_DEVICE + n->index, 0);
 
     for (unsigned i = 0; gpadl != 0 && i < VMBUS_MEMORIES; i++) {
-        if (s->channels->memories[i].id != gpadl ||
-            !vmbus_memory_read(s->channels, i, ret)) /* a hint; what counts is the copy */
+        if (s->bus.channels->memories[i].id != gpadl ||
+            !vmbus_memory_read(s->bus.channels, i, ret)) /* a hint; what counts is the copy */
             continue;
         if (ret->state == VMBUS_MEMORY_LENT && ret->id == gpadl && ret->relid == relid &&
             ret->pages <= NET_BUFFER_PAGES)
@@ -83,7 +56,7 @@ static int take_lent(struct net *s, const struct nic *n, uint32_t gpadl, struct 
     ret->id = 0;
     if (row < 0)
         return row;
-    r = gmem_pages_init(&ret->pages, &s->memory, &s->channels->pool[m.pool_at], m.pages,
+    r = gmem_pages_init(&ret->pages, &s->bus.memory, &s->bus.channels->pool[m.pool_at], m.pages,
                         ret->hosts);
     if (r < 0)
         return r;
@@ -133,15 +106,15 @@ void nic_take_buffers(struct net *s, struct nic *n)
 /* What is wanted back is let go of; so is what is not lent any more. */
 static bool look_at_memory(struct net *s, unsigned row)
 {
-    uint32_t seq = vmbus_memory_seq(s->channels, row);
+    uint32_t seq = vmbus_memory_seq(s->bus.channels, row);
     struct vmbus_memory m;
 
     if (seq == s->seen_memories[row])
         return true;
-    if (!vmbus_memory_read(s->channels, row, &m))
+    if (!vmbus_memory_read(s->bus.channels, row, &m))
         return false;
     s->seen_memories[row] = seq;
-    if (m.state == VMBUS_MEMORY_NONE || atomic_load(&s->acks->memories[row]) == m.epoch)
+    if (m.state == VMBUS_MEMORY_NONE || atomic_load(&s->bus.acks->memories[row]) == m.epoch)
         return true;
     for (unsigned i = 0; m.state == VMBUS_MEMORY_WANTED && i < NETS_MAX; i++) {
         struct nic *n = &s->nics[i];
@@ -151,8 +124,8 @@ static bool look_at_memory(struct net *s, unsigned row)
         if (n->send.id != 0 && n->send.row == row)
             n->send.id = 0;
     }
-    atomic_store_explicit(&s->acks->memories[row], m.epoch, memory_order_release);
-    ring(s->vmbus_bell_fd);
+    atomic_store_explicit(&s->bus.acks->memories[row], m.epoch, memory_order_release);
+    bus_ring_vmbus(&s->bus);
     return true;
 }
 
@@ -170,12 +143,8 @@ bool nic_look_at_memory(struct net *s)
 static void acknowledge(struct net *s, struct nic *n, unsigned channel,
                         const struct vmbus_channel *c, int status)
 {
-    unsigned index = index_of(n, channel);
-
     n->opened[channel] = *c;
-    s->acks->channels[index].status = (uint32_t)-status;
-    atomic_store_explicit(&s->acks->channels[index].epoch, c->epoch, memory_order_release);
-    ring(s->vmbus_bell_fd);
+    bus_acknowledge(&s->bus, index_of(n, channel), c->epoch, status);
 }
 
 /* Another opening of the first channel is another NIC to its driver. */
@@ -184,7 +153,7 @@ static void begin(struct net *s, struct nic *n)
     nvsp_reset(&n->nvsp, &n->config);
     n->control = (struct control){0};
     nic_take_buffers(s, n);
-    atomic_store(&s->acks->subchannels[NET_FIRST_DEVICE + n->index], 0);
+    atomic_store(&s->bus.acks->subchannels[NET_FIRST_DEVICE + n->index], 0);
     journal_commit(s->worker);
 }
 
@@ -197,7 +166,7 @@ static void open_channel(struct net *s, struct nic *n, unsigned channel,
 
     if (channel == 0 && !resume)
         begin(s, n);
-    r = line_open(l, &s->memory, c, &s->channels->pool[c->pool_at], resume);
+    r = line_open(l, &s->bus.memory, c, &s->bus.channels->pool[c->pool_at], resume);
     acknowledge(s, n, channel, c, l->open ? 0 : r);
     board_log(&s->worker->board, LOG_LEVEL_DEBUG,
               "nic %u: channel %u, opening %u, resumed %d, result %d", n->index, channel,
@@ -224,7 +193,7 @@ static bool look_at_channel(struct net *s, struct nic *n, unsigned channel)
     struct line *l = &n->lines[channel];
     struct vmbus_channel c;
 
-    if (!vmbus_channel_read(s->channels, index_of(n, channel), &c))
+    if (!vmbus_channel_read(s->bus.channels, index_of(n, channel), &c))
         return false;
     if (c.epoch == n->opened[channel].epoch)
         return true;

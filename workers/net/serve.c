@@ -10,9 +10,6 @@ enum {
     FDS = NETS_MAX + 1,
 };
 
-static const uint64_t SPIN_MAX_NS = 50 * NS_PER_US;
-static const uint64_t SPIN_MIN_NS = 1 * NS_PER_US;
-
 /* --- work --- */
 
 /* What ends without anybody's wish is told once, wherever it was noticed. */
@@ -165,7 +162,7 @@ static nfds_t waited_for(const struct net *s, struct pollfd fds[FDS])
 {
     nfds_t n = 0;
 
-    fds[n++] = (struct pollfd){.fd = s->bell_fd, .events = POLLIN};
+    fds[n++] = (struct pollfd){.fd = s->bus.bell_fd, .events = POLLIN};
     for (unsigned i = 0; i < NETS_MAX; i++) {
         const struct nic *nic = &s->nics[i];
         int events = (rx_can_wait(nic) ? POLLIN : 0) | (tx_is_held(nic) ? POLLOUT : 0);
@@ -176,18 +173,9 @@ static nfds_t waited_for(const struct net *s, struct pollfd fds[FDS])
     return n;
 }
 
-/* How long is worth it shows in how long the sleeps were: what came soon could have been waited for. */
-static void tune(struct net *s, uint64_t slept_ns)
-{
-    if (slept_ns < 2 * SPIN_MAX_NS)
-        s->spin_ns = s->spin_ns * 2 < SPIN_MAX_NS ? s->spin_ns * 2 : SPIN_MAX_NS;
-    else
-        s->spin_ns = s->spin_ns / 2 > SPIN_MIN_NS ? s->spin_ns / 2 : SPIN_MIN_NS;
-}
-
 static bool spin(struct net *s)
 {
-    uint64_t end_ns = clock_now_ns() + s->spin_ns;
+    uint64_t end_ns = clock_now_ns() + s->bus.spin_ns;
     struct pollfd fds[FDS];
     nfds_t n = waited_for(s, fds);
 
@@ -196,7 +184,7 @@ static bool spin(struct net *s)
         if (has_work(s) || poll(fds, n, 0) > 0)
             return true;
     } while (clock_now_ns() < end_ns);
-    board_inc(s->rows.spins);
+    board_inc(s->bus.rows.spins);
     return false;
 }
 
@@ -210,12 +198,12 @@ static void sleep_until_rung(struct net *s, bool settled)
         return;
     want_signals(s, true);
     if (!has_work(s)) {
-        board_inc(s->rows.sleeps);
+        board_inc(s->bus.rows.sleeps);
         (void)poll(fds, waited_for(s, fds), is_blocked(s) || !settled ? BLOCKED_MS : -1);
         s->seen_ns = clock_now_ns();
-        tune(s, s->seen_ns - began_ns);
+        bus_tune(&s->bus, s->seen_ns - began_ns);
     }
-    if (read(s->bell_fd, &rings, sizeof(rings)) > 0) /* empty when it was not rung */
+    if (read(s->bus.bell_fd, &rings, sizeof(rings)) > 0) /* empty when it was not rung */
         s->rings += rings;
     want_signals(s, false);
     port_sleep_end(&s->worker->port);
@@ -237,7 +225,6 @@ void net_serve(struct net *s)
 {
     unsigned busy = 0;
 
-    s->spin_ns = SPIN_MIN_NS;
     for (;;) {
         bool settled;
 

@@ -163,6 +163,6 @@ void shown_look(struct net *s, uint64_t now_ns)
         if (s->nics[i].present)
             show_nic(s, &s->nics[i]);
     }
-    board_set(s->rows.spin_ns, s->spin_ns);
+    board_set(s->bus.rows.spin_ns, s->bus.spin_ns);
     board_set(s->rows.rings, s->rings);
 }

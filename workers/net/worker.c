@@ -14,15 +14,9 @@ static int map(struct net *s, enum object_kind kind, unsigned index, void **ret)
 
 static int map_pages(struct net *s)
 {
-    void *nets, *channels, *synic, *acks, *log, *capture;
+    void *nets, *log, *capture;
     int r = map(s, OBJECT_NETS, 0, &nets);
 
-    if (r == 0)
-        r = map(s, OBJECT_CHANNELS, PROCESS_NET, &channels);
-    if (r == 0)
-        r = map(s, OBJECT_SYNIC, 0, &synic);
-    if (r == 0)
-        r = map(s, OBJECT_ACKS, PROCESS_NET, &acks);
     if (r == 0)
         r = map(s, OBJECT_FRAMES, 0, &log);
     if (r == 0)
@@ -30,32 +24,8 @@ static int map_pages(struct net *s)
     if (r < 0)
         return r;
     s->nets = nets;
-    s->channels = channels;
-    s->synic = synic;
-    s->acks = acks;
     s->log = log;
     s->capture.page = capture;
-    return 0;
-}
-
-static int take_memory(struct net *s)
-{
-    int fd = worker_fd(s->worker, OBJECT_RAM, 0);
-    int r = fd < 0 ? fd : ram_map(fd, &s->memory);
-
-    if (r == 0)
-        (void)close(fd); /* the mapping is enough */
-    return r;
-}
-
-static int take_bells(struct net *s)
-{
-    s->bell_fd = worker_fd(s->worker, OBJECT_BELL, PROCESS_NET);
-    s->vmbus_bell_fd = worker_fd(s->worker, OBJECT_BELL, PROCESS_VMBUS);
-    if (s->bell_fd < 0 || s->vmbus_bell_fd < 0)
-        return -ENOENT;
-    for (unsigned vp = 0; vp < VPS_MAX; vp++)
-        s->irq_fds[vp] = worker_fd(s->worker, OBJECT_VP_IRQ, vp);
     return 0;
 }
 
@@ -103,11 +73,9 @@ int net_setup(void *self, struct worker *w)
 
     s->worker = w;
     (void)signal(SIGPIPE, SIG_IGN); /* a back end that hangs up is no reason to die */
-    r = map_pages(s);
+    r = bus_setup(&s->bus, w, PROCESS_NET);
     if (r == 0)
-        r = take_memory(s);
-    if (r == 0)
-        r = take_bells(s);
+        r = map_pages(s);
     for (unsigned i = 0; r == 0 && i < NETS_MAX; i++)
         r = take_nic(s, i);
     return r;
@@ -146,11 +114,8 @@ static void add_rows(struct net *s)
 {
     struct board *b = &s->worker->board;
 
-    s->rows.interrupts = board_add(b, BOARD_COUNTER, "interrupts");
+    bus_add_rows(&s->bus);
     s->rows.rings = board_add(b, BOARD_COUNTER, "rings");
-    s->rows.sleeps = board_add(b, BOARD_COUNTER, "polling/sleeps");
-    s->rows.spins = board_add(b, BOARD_COUNTER, "polling/in_vain");
-    s->rows.spin_ns = board_add(b, BOARD_GAUGE, "polling/limit_ns");
     s->rows.stopped = board_add(b, BOARD_COUNTER, "channels/stopped");
     for (unsigned i = 0; i < NETS_MAX; i++) {
         if (s->nics[i].present)
@@ -173,11 +138,11 @@ int net_load(void *self, struct rd *state, uint32_t schema)
     for (unsigned i = 0; i < NETS_MAX; i++) {
         if (s->nics[i].present)
             present |= 1u << (NET_FIRST_DEVICE + i);
-        atomic_store(&s->acks->subchannels[NET_FIRST_DEVICE + i],
+        atomic_store(&s->bus.acks->subchannels[NET_FIRST_DEVICE + i],
                      s->nics[i].present ? s->nics[i].nvsp.channels - 1 : 0);
     }
-    atomic_store(&s->acks->present, present);
-    (void)!write(s->vmbus_bell_fd, &(uint64_t){1}, sizeof(uint64_t));
+    atomic_store(&s->bus.acks->present, present);
+    (void)!write(s->bus.vmbus_bell_fd, &(uint64_t){1}, sizeof(uint64_t));
     return 0;
 }
 

@@ -263,6 +263,6 @@ int units_look(struct storage *s, bool running)
     if (!running)
         look_for_missed(s);
     s->disks_seq = seq;
-    atomic_store(&s->acks->present, unit_controllers(s));
+    atomic_store(&s->bus.acks->present, unit_controllers(s));
     return 1;
 }

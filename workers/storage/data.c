@@ -31,7 +31,7 @@ int data_copy_in(const struct storage *s, const struct inflight_slot *slot, uint
     while (len > 0) {
         struct gpa gpa;
         uint32_t n = stretch(slot, at, len, &gpa);
-        int r = n == 0 ? -EFAULT : gmem_copy_in(&s->memory, gpa, to, n);
+        int r = n == 0 ? -EFAULT : gmem_copy_in(&s->bus.memory, gpa, to, n);
 
         if (r < 0)
             return r;
@@ -50,7 +50,7 @@ int data_copy_out(const struct storage *s, const struct inflight_slot *slot, uin
     while (len > 0) {
         struct gpa gpa;
         uint32_t n = stretch(slot, at, len, &gpa);
-        int r = n == 0 ? -EFAULT : gmem_copy_out(&s->memory, gpa, from, n);
+        int r = n == 0 ? -EFAULT : gmem_copy_out(&s->bus.memory, gpa, from, n);
 
         if (r < 0)
             return r;
@@ -66,7 +66,7 @@ int data_zero(const struct storage *s, const struct inflight_slot *slot, uint32_
     while (len > 0) {
         struct gpa gpa;
         uint32_t n = stretch(slot, at, len, &gpa);
-        int r = n == 0 ? -EFAULT : gmem_zero(&s->memory, gpa, n);
+        int r = n == 0 ? -EFAULT : gmem_zero(&s->bus.memory, gpa, n);
 
         if (r < 0)
             return r;
@@ -85,7 +85,7 @@ int data_iovecs(const struct storage *s, const struct inflight_slot *slot, uint3
         struct gpa gpa;
         uint32_t n = stretch(slot, at, len, &gpa);
         int r = n == 0 || n_iov == INFLIGHT_PAGES ? -EFAULT
-                                                  : gmem_iovec(&s->memory, gpa, n, &iov[n_iov]);
+                                                  : gmem_iovec(&s->bus.memory, gpa, n, &iov[n_iov]);
 
         if (r < 0)
             return r;

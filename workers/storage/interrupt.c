@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include "base/clock.h"
 #include "workers/storage/storage.h"
 
@@ -10,38 +8,9 @@
 enum { OWED_MAX = 20 };
 static const uint64_t OWED_MAX_NS = 20 * NS_PER_US;
 
-void storage_ring(int fd)
-{
-    static const uint64_t one = 1;
-
-    (void)!write(fd, &one, sizeof(one)); /* full means that it is rung already */
-}
-
-/*
- * Where the flags are is looked at inside the section: once the supervisor has seen us outside of it, we write to the
- * new place or to none.
- */
 void interrupt_now(struct storage *s, unsigned channel, bool anyway)
 {
-    uint32_t vp = s->opened[channel].target_vp;
-    uint32_t relid = channel + 1;
-    uint64_t flags;
-    int was;
-
-    if (vp >= VPS_MAX || vp >= s->synic->n_vps)
-        return;
-    port_section_enter(&s->worker->port);
-    flags = atomic_load(&s->synic->vps[vp].flags_gpa);
-    if ((flags & SYNIC_ENABLED) != 0) {
-        const struct gpa word = {(flags & ~UINT64_C(0xff)) + relid / 32 * 4};
-
-        was = gmem_set_bit(&s->memory, word, relid % 32);
-        if ((was == 0 || anyway) && (flags & SYNIC_UNMASKED) != 0) {
-            storage_ring(s->irq_fds[vp]);
-            board_inc(s->rows.interrupts);
-        }
-    }
-    port_section_leave(&s->worker->port);
+    (void)bus_interrupt(&s->bus, s->opened[channel].target_vp, channel + 1, anyway);
 }
 
 void interrupt_owe(struct storage *s, unsigned channel, unsigned answers)

@@ -134,13 +134,6 @@ static void execute_srb(struct storage *s, struct request *q, const struct storv
     }
 }
 
-static void wake_vmbus(const struct storage *s)
-{
-    static const uint64_t one = 1;
-
-    (void)!write(s->vmbus_bell_fd, &one, sizeof(one)); /* full means that it is rung already */
-}
-
 /* Requests that are on their way end as they would have: the guest waits for them. */
 static void reset_units(struct storage *s, unsigned device, const struct storvsp_packet *p)
 {
@@ -170,8 +163,8 @@ static void execute_control(struct storage *s, struct request *q, const struct s
     }
     if (controller_execute(c, p, slot->packet, slot->packet_len, VMBUS_SUBCHANNELS - 1, out)) {
         journal_commit(s->worker);
-        atomic_store(&s->acks->subchannels[device], c->subchannels);
-        wake_vmbus(s);
+        atomic_store(&s->bus.acks->subchannels[device], c->subchannels);
+        bus_ring_vmbus(&s->bus);
     }
     if (storvsp_is_reset(p->op) && c->phase == CONTROLLER_READY)
         reset_units(s, device, p);

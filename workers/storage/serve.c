@@ -20,8 +20,6 @@ static const int32_t NOT_KNOWN = INT32_MIN;
 static const uint32_t OLDEST = INT32_MAX; /* requests back, as flow_claimed_from() compares them */
 static const uint64_t DRAIN_DEADLINE_NS = 300 * NS_PER_S; /* of a dead generation's I/O */
 static const uint64_t DRAIN_LOOK_NS = 20 * NS_PER_MS;
-static const uint64_t SPIN_MAX_NS = 50 * NS_PER_US;
-static const uint64_t SPIN_MIN_NS = 1 * NS_PER_US;
 static const uint64_t SHOW_NS = 100 * NS_PER_MS;
 
 /* --- channels --- */
@@ -36,9 +34,7 @@ static void acknowledge(struct storage *s, unsigned channel, const struct vmbus_
                         int status)
 {
     s->opened[channel] = *c;
-    s->acks->channels[channel].status = (uint32_t)-status;
-    atomic_store_explicit(&s->acks->channels[channel].epoch, c->epoch, memory_order_release);
-    storage_ring(s->vmbus_bell_fd);
+    bus_acknowledge(&s->bus, channel, c->epoch, status);
 }
 
 /* The next of a channel's requests that the dead one had taken and not answered; NULL: none is left. */
@@ -96,7 +92,7 @@ static void begin_controller(struct storage *s, unsigned device, uint32_t openin
         return;
     controller_open(c, opening);
     journal_commit(s->worker);
-    atomic_store(&s->acks->subchannels[device], 0);
+    atomic_store(&s->bus.acks->subchannels[device], 0);
 }
 
 /* True when there may be something to take up. */
@@ -108,7 +104,7 @@ static bool open_channel(struct storage *s, unsigned channel, const struct vmbus
 
     if (channel % VMBUS_SUBCHANNELS == 0)
         begin_controller(s, channel / VMBUS_SUBCHANNELS, c->opening);
-    r = flow_open(f, &s->memory, c, &s->channels->pool[c->pool_at], resume);
+    r = flow_open(f, &s->bus.memory, c, &s->bus.channels->pool[c->pool_at], resume);
     acknowledge(s, channel, c, f->open ? 0 : r);
     board_log(&s->worker->board, LOG_LEVEL_DEBUG, "channel %u: opening %u, resumed %d, result %d",
               channel + 1, c->opening, resume, f->open ? 0 : r);
@@ -138,14 +134,14 @@ static bool look_at_channel(struct storage *s, unsigned channel, uint32_t *resum
     struct flow *f = &s->flows[channel];
     struct vmbus_channel c;
 
-    if (!vmbus_channel_read(s->channels, channel, &c) || c.epoch == s->opened[channel].epoch)
+    if (!vmbus_channel_read(s->bus.channels, channel, &c) || c.epoch == s->opened[channel].epoch)
         return true;
     if (f->open && (c.open == 0 || f->log->opening != c.opening) && !close_channel(s, channel))
         return false;
     if (c.open == 0)
         board_log(&s->worker->board, LOG_LEVEL_DEBUG, "channel %u: closed", channel + 1);
     if (c.open == 0 && channel % VMBUS_SUBCHANNELS == 0) /* the next opening asks for its own */
-        atomic_store(&s->acks->subchannels[channel / VMBUS_SUBCHANNELS], 0);
+        atomic_store(&s->bus.acks->subchannels[channel / VMBUS_SUBCHANNELS], 0);
     if (f->open || c.open == 0)
         acknowledge(s, channel, &c, 0); /* another target of its interrupts, or closed */
     else if (open_channel(s, channel, &c))
@@ -341,32 +337,23 @@ static bool is_blocked(const struct storage *s)
     return false;
 }
 
-/* How long is worth it shows in how long the sleeps were: what came soon could have been waited for. */
-static void tune(struct storage *s, uint64_t slept_ns)
-{
-    if (slept_ns < 2 * SPIN_MAX_NS)
-        s->spin_ns = s->spin_ns * 2 < SPIN_MAX_NS ? s->spin_ns * 2 : SPIN_MAX_NS;
-    else
-        s->spin_ns = s->spin_ns / 2 > SPIN_MIN_NS ? s->spin_ns / 2 : SPIN_MIN_NS;
-}
-
 /* Yielding lets a guest on the same CPU run; on another one it costs little. */
 static bool spin(struct storage *s)
 {
-    uint64_t end_ns = clock_now_ns() + s->spin_ns;
+    uint64_t end_ns = clock_now_ns() + s->bus.spin_ns;
 
     do {
         if (storage_has_work(s))
             return true;
         (void)sched_yield();
     } while (clock_now_ns() < end_ns);
-    board_inc(s->rows.spins);
+    board_inc(s->bus.rows.spins);
     return storage_has_work(s);
 }
 
 static void sleep_until_rung(struct storage *s, bool settled)
 {
-    struct pollfd bell = {.fd = s->bell_fd, .events = POLLIN};
+    struct pollfd bell = {.fd = s->bus.bell_fd, .events = POLLIN};
     uint64_t began_ns = clock_now_ns();
     uint64_t rings;
 
@@ -374,10 +361,10 @@ static void sleep_until_rung(struct storage *s, bool settled)
         return;
     want_signals(s, true);
     if (!storage_has_work(s)) {
-        board_inc(s->rows.sleeps);
+        board_inc(s->bus.rows.sleeps);
         (void)poll(&bell, 1, is_blocked(s) || !settled ? BLOCKED_MS : -1);
-        (void)!read(s->bell_fd, &rings, sizeof(rings)); /* empty when the time was up */
-        tune(s, clock_now_ns() - began_ns);
+        (void)!read(s->bus.bell_fd, &rings, sizeof(rings)); /* empty when the time was up */
+        bus_tune(&s->bus, clock_now_ns() - began_ns);
     }
     want_signals(s, false);
     port_sleep_end(&s->worker->port);
@@ -446,8 +433,8 @@ int storage_begin(struct storage *s)
     if (r < 0)
         return r;
     for (unsigned i = 0; i < DISK_CONTROLLERS; i++)
-        atomic_store(&s->acks->subchannels[i], s->controllers[i].subchannels);
-    storage_ring(s->vmbus_bell_fd);
+        atomic_store(&s->bus.acks->subchannels[i], s->controllers[i].subchannels);
+    bus_ring_vmbus(&s->bus);
     return 0;
 }
 
@@ -457,14 +444,13 @@ static void show(struct storage *s, uint64_t now_ns)
         return;
     s->shown_ns = now_ns;
     units_show(s);
-    board_set(s->rows.spin_ns, s->spin_ns);
+    board_set(s->bus.rows.spin_ns, s->bus.spin_ns);
 }
 
 void storage_serve(struct storage *s)
 {
     unsigned busy = 0;
 
-    s->spin_ns = SPIN_MIN_NS;
     if (storage_begin(s) < 0)
         _exit(EXIT_NO_DISKS);
     for (;;) {

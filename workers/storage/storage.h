@@ -21,18 +21,16 @@
 #include <stdint.h>
 
 #include "base/board.h"
-#include "base/gmem.h"
 #include "base/latency.h"
 #include "drivers/block.h"
 #include "drivers/uring.h"
 #include "drivers/uring_plain.h"
 #include "ipc/disks.h"
 #include "ipc/inflight.h"
-#include "ipc/vmbus.h"
+#include "workers/bus.h"
 #include "workers/storage/flow.h"
 #include "workers/storage/scsi.h"
 #include "workers/storage/storvsp.h"
-#include "workers/worker.h"
 
 enum {
     STORAGE_SCHEMA = 1,
@@ -128,16 +126,11 @@ struct last_change {
 
 struct storage {
     struct worker *worker;
-    struct gmem memory;
+    struct bus bus;
     struct block_io metadata; /* of images: they keep a pointer to it */
     struct uring ring;
     struct uring_plain plain; /* its other end, where the host has no io_uring for us */
-    int bell_fd, vmbus_bell_fd;
-    int irq_fds[VPS_MAX];
     const struct disks_page *disks;
-    const struct vmbus_channels *channels;
-    const struct vmbus_synic *synic;
-    struct vmbus_acks *acks;
     struct inflight_page *log;
 
     bool succeeds;    /* a dead generation, and a guest knows the disks */
@@ -176,12 +169,10 @@ struct storage {
     int32_t known[INFLIGHT_CHANNELS][INFLIGHT_SLOTS]; /* first steps of a dead generation */
 
     uint8_t random[16]; /* for identifiers that an image gets */
-    uint64_t spin_ns;   /* how long to look before sleeping: tunes itself */
     uint64_t shown_ns;
 
     struct {
-        struct board_row *state, *kicks, *interrupts, *sleeps, *spins, *stopped, *malformed;
-        struct board_row *drained, *again, *spin_ns;
+        struct board_row *stopped, *drained, *again;
     } rows;
 };
 
@@ -201,10 +192,7 @@ int MUST_USE data_iovecs(const struct storage *s, const struct inflight_slot *sl
 
 /* --- interrupt.c --- */
 
-/* Write to an eventfd. */
-void storage_ring(int fd);
-
-/* Set the channel's event flag; interrupt if nobody else has, or anyway. */
+/* bus_interrupt() for a channel. */
 void interrupt_now(struct storage *s, unsigned channel, bool anyway);
 
 /* The same, for answers that have been published: as soon as it is worth it. */

@@ -19,49 +19,24 @@ static int map(struct storage *s, enum object_kind kind, unsigned index, void **
 
 static int map_pages(struct storage *s)
 {
-    void *disks, *channels, *synic, *acks, *log;
+    void *disks, *log;
     int r = map(s, OBJECT_DISKS, 0, &disks);
 
-    if (r == 0)
-        r = map(s, OBJECT_CHANNELS, PROCESS_STORAGE, &channels);
-    if (r == 0)
-        r = map(s, OBJECT_SYNIC, 0, &synic);
-    if (r == 0)
-        r = map(s, OBJECT_ACKS, PROCESS_STORAGE, &acks);
     if (r == 0)
         r = map(s, OBJECT_INFLIGHT, 0, &log);
     if (r < 0)
         return r;
     s->disks = disks;
-    s->channels = channels;
-    s->synic = synic;
-    s->acks = acks;
     s->log = log;
     return 0;
 }
 
-static int take_memory(struct storage *s)
+static int make_constants(struct storage *s)
 {
-    int fd = worker_fd(s->worker, OBJECT_RAM, 0);
-    int r = fd < 0 ? fd : ram_map(fd, &s->memory);
-
-    if (r == 0)
-        (void)close(fd); /* the mapping is enough */
     s->zeros = calloc(1, STORAGE_FILL_BYTES);
-    if (r == 0 && getrandom(s->random, sizeof(s->random), 0) != (ssize_t)sizeof(s->random))
-        r = -EIO;
-    return r == 0 && s->zeros == NULL ? -ENOMEM : r;
-}
-
-static int take_bells(struct storage *s)
-{
-    s->bell_fd = worker_fd(s->worker, OBJECT_BELL, PROCESS_STORAGE);
-    s->vmbus_bell_fd = worker_fd(s->worker, OBJECT_BELL, PROCESS_VMBUS);
-    if (s->bell_fd < 0 || s->vmbus_bell_fd < 0)
-        return -ENOENT;
-    for (unsigned vp = 0; vp < VPS_MAX; vp++)
-        s->irq_fds[vp] = worker_fd(s->worker, OBJECT_VP_IRQ, vp);
-    return 0;
+    if (s->zeros == NULL)
+        return -ENOMEM;
+    return getrandom(s->random, sizeof(s->random), 0) == (ssize_t)sizeof(s->random) ? 0 : -EIO;
 }
 
 static bool is_plain(const struct storage *s)
@@ -76,7 +51,8 @@ static int take_ring(struct storage *s)
     if (!is_plain(s))
         return uring_attach(&s->ring, worker_fd(s->worker, OBJECT_RING, 0), &d->ring);
     s->worker->filter = &storage_plain_filter;
-    return uring_plain_attach(&s->plain, &s->ring, (int)d->plain_fd, d->plain_files, s->bell_fd);
+    return uring_plain_attach(&s->plain, &s->ring, (int)d->plain_fd, d->plain_files,
+                              s->bus.bell_fd);
 }
 
 int storage_setup(void *self, struct worker *w)
@@ -86,11 +62,11 @@ int storage_setup(void *self, struct worker *w)
 
     s->worker = w;
     s->metadata = metadata_io(s);
-    r = map_pages(s);
+    r = bus_setup(&s->bus, w, PROCESS_STORAGE);
     if (r == 0)
-        r = take_memory(s);
+        r = map_pages(s);
     if (r == 0)
-        r = take_bells(s);
+        r = make_constants(s);
     if (r == 0)
         r = take_ring(s);
     for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++)
@@ -103,10 +79,7 @@ static void add_rows(struct storage *s)
     struct board *b = &s->worker->board;
 
     board_text(board_add(b, BOARD_TEXT, "io"), is_plain(s) ? "plain" : "io_uring");
-    s->rows.interrupts = board_add(b, BOARD_COUNTER, "interrupts");
-    s->rows.sleeps = board_add(b, BOARD_COUNTER, "polling/sleeps");
-    s->rows.spins = board_add(b, BOARD_COUNTER, "polling/in_vain");
-    s->rows.spin_ns = board_add(b, BOARD_GAUGE, "polling/limit_ns");
+    bus_add_rows(&s->bus);
     s->rows.stopped = board_add(b, BOARD_COUNTER, "channels/stopped");
     s->rows.drained = board_add(b, BOARD_COUNTER, "takeover/completed");
     s->rows.again = board_add(b, BOARD_COUNTER, "takeover/taken_up");
