@@ -42,7 +42,7 @@ void bus_acknowledge(struct bus *b, unsigned index, uint32_t epoch, int status);
 
 /*
  * Set a channel's event flag, and interrupt the virtual processor if nobody else has, or in any case. True when it was
- * interrupted. TLFS 11.8.4.
+ * interrupted. TLFS 11 (event flags of the SynIC).
  */
 bool bus_interrupt(struct bus *b, uint32_t vp, uint32_t relid, bool anyway);
 

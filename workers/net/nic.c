@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "workers/journal.h"
 #include "workers/net/net.h"

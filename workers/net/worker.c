@@ -2,9 +2,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "ipc/ram.h"
 #include "workers/net/net.h"
 
 static int map(struct net *s, enum object_kind kind, unsigned index, void **ret)
@@ -142,7 +140,7 @@ int net_load(void *self, struct rd *state, uint32_t schema)
                      s->nics[i].present ? s->nics[i].nvsp.channels - 1 : 0);
     }
     atomic_store(&s->bus.acks->present, present);
-    (void)!write(s->bus.vmbus_bell_fd, &(uint64_t){1}, sizeof(uint64_t));
+    bus_ring_vmbus(&s->bus);
     return 0;
 }
 

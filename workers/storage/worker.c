@@ -1,11 +1,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "base/filters.h"
 #include "base/heap.h"
-#include "ipc/ram.h"
 #include "workers/storage/storage.h"
 
 enum {
