@@ -95,8 +95,8 @@ class Mover(threading.Thread):
 
 def make_image(path):
     """
-    A disk that 4k requests have made hot: it is in the page cache in pages of 4k. What is written at once is kept in
-    large folios, and then ext4 looks at all 512 buffers of one for a write of 4k, which takes longer than all else.
+    A disk that 4k requests have made hot. When it is written in large pieces each write of 4k takes several times as long,
+    io_uring's own too (the kernel then keeps large folios), and the peers are not told apart.
     """
     with open(path, "wb", buffering=0) as image:
         for _ in range(DISK_MIB << 8):

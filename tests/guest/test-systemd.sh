@@ -38,6 +38,7 @@ make_payload() { # KERNEL DISK
     make_guest "$work/payload"
     cp -- "$1" "$work/payload/vmlinuz"
     cp -- "$tests/inside/systemd-machine.sh" "$work/payload/machine"
+    cp -- "$top/tests/inside/say.sh" "$work/payload"
     mkfs.ext4 -q -d "$work/payload" "$2" 256M >/dev/null
 }
 

@@ -8,11 +8,12 @@ import vm from 'node:vm';
 
 const [folder, file, ...wanted] = process.argv.slice(2);
 
-// The worker's script, told that its memory is of 32 bits, as the processor's here is, and where the processor is.
+// The worker's script, told that its memory is of 32 bits, as the processor's here is, and where the processor is; it tells when it is ready.
 function script() {
     const edits = [
         ['hasMemory64Support();', 'false;'],
         ['locateFile: (s) => s,', 'locateFile: (s) => s, wasmBinary: self.processor,'],
+        ['onRuntimeInitialized: () =>', 'onRuntimeInitialized: () => self.ready() ||'],
     ];
     let text = readFileSync(join(folder, 'engine_bundle.node.js'), 'utf8');
     for (const [from, to] of edits) {
@@ -22,21 +23,23 @@ function script() {
     return text;
 }
 
-// Our end of a channel to a processor.
-function start() {
+// Our end of a channel to a processor, once it is ready.
+async function start() {
     const { port1, port2 } = new MessageChannel();
     globalThis.self = globalThis;
     globalThis.WorkerGlobalScope = class {};
     globalThis.location = { href: 'file:///' };
     globalThis.processor = readFileSync(join(folder, 'trace_processor.wasm'));
+    const ready = new Promise((resolve) => (globalThis.ready = () => void setTimeout(resolve))); // after what the script does then
     vm.runInThisContext(script(), { filename: 'engine_bundle.node.js' });
     globalThis.onmessage({ data: port1 });
+    await ready;
     return port2;
 }
 
 async function open(trace) {
     const { EngineBase } = await import(join(folder, 'engine.mjs'));
-    const port = start();
+    const port = await start();
     const engine = new (class extends EngineBase {
         mode = 'WASM';
         id = 'test';
@@ -45,7 +48,6 @@ async function open(trace) {
         }
     })();
     port.onmessage = (message) => engine.onRpcResponseBytes(message.data);
-    await new Promise((ready) => setTimeout(ready, 2000)); // it says nothing when it is
     await engine.parse(trace);
     await engine.notifyEof();
     return { engine, close: () => port.close() };

@@ -3,13 +3,8 @@
 # tests/guest/inside/systemd-machine.sh - run by systemd in the machine of test-systemd.sh: a VM is started as a service, one of its
 # processes killed, and it is stopped. Each step's status and output are a line on the console.
 
-say() { # NAME COMMAND...
-    name=$1
-    shift
-    text=$("$@" 2>&1)
-    status=$?
-    echo "$name $status $(echo "$text" | tr '\n' ' ' | sed 's/ $//')"
-}
+# shellcheck source=tests/inside/say.sh
+. /mnt/say.sh
 
 until_it_says() { # TEXT COMMAND...
     wanted=$1

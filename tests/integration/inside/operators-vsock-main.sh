@@ -2,13 +2,8 @@
 # that lets operators in over vsock, and operators who come there. Each command's status and output are one line.
 # shellcheck shell=sh
 
-say() { # NAME COMMAND...
-    name=$1
-    shift
-    text=$("$@" 2>&1)
-    status=$?
-    echo "$name $status $(echo "$text" | tr '\n' ' ')"
-}
+# shellcheck source=tests/inside/say.sh
+. /say.sh
 
 far() { # IDENTITY COMMAND...
     who=$1
