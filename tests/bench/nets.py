@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import time
 
-from disks import Watch, named
+from disks import Named, Watch
 
 WIRE, LARGE, SMALL = 1514, 65226, 64
 RUN_MS = 700
@@ -34,7 +34,7 @@ def arguments(what, to, size):
 
 
 def bulkhead(bench, number, what, to, size, net):
-    watch = Watch(lambda: named(SERVER))
+    watch = Watch(Named(SERVER))
     watch.start()
     words = bench.simulator("sim_net_bench") + arguments(what, to, size).split()
     words[1:1] = ["--net", net]

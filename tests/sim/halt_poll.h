@@ -10,6 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
+
+static const uint64_t HALT_POLL_NS = 200 * NS_PER_US; /* halt_poll_ns of kvm.ko, unless it is set */
+
 struct halt_poll {
     uint64_t most_ns;
     uint64_t poll_ns; /* now */

@@ -58,17 +58,22 @@ uint8_t *vmbus_host(const struct vmbus_guest *g, uint64_t gpa)
     return g->sim->super.vm.memory.ranges[0].host + gpa;
 }
 
-/* Every other page has its neighbour after it, so that data lies in pieces of one and two pages. */
-static void shuffle_pages(struct vmbus_guest *g, uint64_t random)
+/* So that the lowest is given out first. */
+static void free_all_pages(struct vmbus_guest *g)
 {
     uint64_t pages = g->sim->super.vm.memory.ranges[0].len / GUEST_PAGE;
-    unsigned pairs;
 
     if (pages > GUEST_PAGES_MAX)
         pages = GUEST_PAGES_MAX;
-    for (uint64_t pfn = PAGES_LOW; pfn < pages; pfn++)
-        g->free_pages[g->n_free++] = (uint32_t)pfn;
-    pairs = g->n_free / 2;
+    for (uint64_t pfn = pages; pfn > PAGES_LOW; pfn--)
+        g->free_pages[g->n_free++] = (uint32_t)(pfn - 1);
+}
+
+/* Every other page has its neighbour after it, so that data lies in pieces of one and two pages. */
+static void shuffle_pages(struct vmbus_guest *g, uint64_t random)
+{
+    unsigned pairs = g->n_free / 2;
+
     for (unsigned i = 0; i < pairs; i++) {
         unsigned other = (unsigned)(sim_random(&random) % pairs);
         uint32_t pair[2];
@@ -134,7 +139,9 @@ void vmbus_start(struct vmbus_guest *g, struct sim *sim, uint64_t random)
     g->sim = sim;
     (void)pthread_mutex_init(&g->pages_lock, NULL);
     g->n_vps = sim->config.vcpus < GUEST_VPS ? sim->config.vcpus : GUEST_VPS;
-    shuffle_pages(g, random);
+    free_all_pages(g);
+    if (random != 0)
+        shuffle_pages(g, random);
     wrmsr(g, 0, MSR_OS_ID, OS_ID);
     wrmsr(g, 0, MSR_HYPERCALL, vmbus_page(g) * GUEST_PAGE | ENABLE);
     for (unsigned vp = 0; vp < g->n_vps; vp++)

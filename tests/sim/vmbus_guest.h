@@ -109,7 +109,7 @@ struct vmbus_guest {
 
 /* --- vmbus_guest.c --- */
 
-/* Take over: pages of RAM in an order that random makes, SynIC of each vCPU. */
+/* Take over: pages of RAM in an order that random makes, 0: one after the other; SynIC of each vCPU. */
 void vmbus_start(struct vmbus_guest *g, struct sim *sim, uint64_t random);
 
 /* End the run with that as the reason; the first one counts. */
