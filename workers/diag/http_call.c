@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "workers/diag/audit.h"
 #include "workers/diag/diag.h"
+#include "workers/diag/http_limit.h"
 #include "workers/diag/page.h"
 #include "workers/diag/reply.h"
 #include "workers/diag/routes.h"
@@ -309,12 +310,12 @@ static struct http_call *find_free(struct https *h, const struct caller *caller)
     return theirs < HTTPS_CALLS_EACH ? found : NULL;
 }
 
-static void too_many(struct https *h, struct evhttp_request *request, const struct caller *caller,
-                     unsigned verb, const char *text)
+/* What is no call costs one, too. */
+static void refuse(struct https *h, struct evhttp_request *request, const struct caller *caller,
+                   int status, const char *text)
 {
-    board_inc(h->diag->row_refused);
-    audit_note(&h->diag->audit, caller, verb, text, AUDIT_LIMIT);
-    http_refuse(request, HTTP_TOO_MANY, text);
+    if (http_may_ask(h, request, caller, BULKHEAD__ADMIN_CALL__VERB__NONE))
+        http_refuse(request, status, text);
 }
 
 bool http_may(struct https *h, struct evhttp_request *request, const struct caller *caller,
@@ -324,10 +325,8 @@ bool http_may(struct https *h, struct evhttp_request *request, const struct call
     const enum decision decision = rule_judge(rule, caller->role, h->diag->confidential);
     char text[RULE_TEXT_BYTES];
 
-    if (!https_may_call(h, caller->role, clock_now_ns())) {
-        too_many(h, request, caller, verb, "too many calls in a short time: wait a little");
+    if (!http_may_ask(h, request, caller, verb))
         return false;
-    }
     if (decision == AUDIT_ALLOWED)
         return true;
     board_inc(h->diag->row_denied);
@@ -345,8 +344,8 @@ static void start(struct https *h, struct evhttp_request *request, const struct 
     const struct rule *rule = rule_of(routed->call.verb);
 
     if (s == NULL) {
-        too_many(h, request, caller, (unsigned)routed->call.verb,
-                 "too many calls at once: wait for one to end");
+        http_too_many(h, request, caller, (unsigned)routed->call.verb,
+                      "too many calls at once: wait for one to end");
         return;
     }
     c->session = s;
@@ -374,20 +373,17 @@ static void route(struct https *h, struct evhttp_request *request, const struct 
                               : route_find(evhttp_request_get_command(request), path, &found, part);
 
     if (status != 0) {
-        http_refuse(request, status,
-                    status == HTTP_BADMETHOD ? "that is not done with it"
-                                             : "there is nothing at this path");
+        refuse(h, request, caller, status,
+               status == HTTP_BADMETHOD ? "that is not done with it"
+                                        : "there is nothing at this path");
         return;
     }
     if (found->take != NULL) {
         found->take(h, request, caller, part);
         return;
     }
-    if (!https_may_call(h, caller->role, clock_now_ns())) {
-        too_many(h, request, caller, (unsigned)found->verb,
-                 "too many calls in a short time: wait a little");
+    if (!http_may_ask(h, request, caller, (unsigned)found->verb))
         return;
-    }
     if (found->tell != NULL) {
         http_tell(request, HTTP_OK, found->tell(h->diag, caller));
         return;
@@ -412,11 +408,8 @@ static bool give_page(struct https *h, struct evhttp_request *request, const str
 
     if (file == NULL)
         return false;
-    if (https_may_call(h, caller->role, clock_now_ns()))
+    if (http_may_ask(h, request, caller, BULKHEAD__ADMIN_CALL__VERB__NONE))
         send_file(request, file);
-    else
-        too_many(h, request, caller, BULKHEAD__ADMIN_CALL__VERB__NONE,
-                 "too many calls in a short time: wait a little");
     return true;
 }
 
@@ -426,10 +419,10 @@ void http_call_begin(struct evhttp_request *request, void *self)
     const struct caller *caller = https_caller(request);
 
     if (caller == NULL)
-        http_refuse(request, HTTP_FORBIDDEN,
-                    "the certificate names no role: `bulkhead pki issue` makes one that does");
+        refuse(h, request, NULL, HTTP_FORBIDDEN,
+               "the certificate names no role: `bulkhead pki issue` makes one that does");
     else if (is_foreign(request))
-        http_refuse(request, HTTP_FORBIDDEN, "a page of another site may not ask this");
+        refuse(h, request, caller, HTTP_FORBIDDEN, "a page of another site may not ask this");
     else if (!give_page(h, request, caller))
         route(h, request, caller);
 }

@@ -12,25 +12,24 @@
 #include "workers/diag/audit.h"
 #include "workers/diag/diag.h"
 #include "workers/diag/http_call.h"
+#include "workers/diag/http_limit.h"
 #include "workers/diag/revoked.h"
 #include "workers/diag/session.h"
 #include "workers/diag/tls.h"
 #include "workers/diag/tls_revoked.h"
 
-/* Calls a second, and at once. */
-static const struct {
+/* So many a second, and so many at once. */
+struct allowance {
     unsigned rate, burst;
-} allowances[ROLES] = {
-    [ROLE_NONE] = {1,  8 }, /* refusals that are put on record */
-    [ROLE_VIEWER] = {20, 60},
-    [ROLE_OPERATOR] = {20, 60},
-    [ROLE_DEBUGGER] = {20, 60},
 };
 
-static bool take_token(struct bucket *b, enum role role, uint64_t now_ns)
+static const struct allowance calls = {20, 60};   /* of each role */
+static const struct allowance strangers = {1, 8}; /* refusals that are put on record */
+
+static bool take_token(struct bucket *b, const struct allowance *a, uint64_t now_ns)
 {
-    uint64_t each_ns = NS_PER_S / allowances[role].rate;
-    uint64_t most_ns = each_ns * allowances[role].burst;
+    uint64_t each_ns = NS_PER_S / a->rate;
+    uint64_t most_ns = each_ns * a->burst;
     uint64_t paid_ns = b->paid_ns > now_ns ? b->paid_ns : now_ns;
 
     if (paid_ns + each_ns > now_ns + most_ns)
@@ -41,7 +40,7 @@ static bool take_token(struct bucket *b, enum role role, uint64_t now_ns)
 
 bool https_may_call(struct https *h, enum role role, uint64_t now_ns)
 {
-    return take_token(&h->buckets[role], role, now_ns);
+    return take_token(&h->buckets[role], &calls, now_ns);
 }
 
 /* --- connections --- */
@@ -83,7 +82,7 @@ static void note_stranger(struct peer *p)
     static const struct caller nobody = {.remote = true};
 
     board_inc(h->diag->row_strangers);
-    if (take_token(&h->strangers, ROLE_NONE, clock_now_ns()))
+    if (take_token(&h->strangers, &strangers, clock_now_ns()))
         audit_note(&h->diag->audit, &nobody, 0, tls_refusal(p->ssl), AUDIT_STRANGER);
 }
 
@@ -173,17 +172,23 @@ bool https_same_peer(struct evhttp_connection *a, struct evhttp_connection *b)
     return x != NULL && y != NULL && X509_cmp(x, y) == 0;
 }
 
+struct peer *https_peer(struct evhttp_request *request)
+{
+    const SSL *ssl = ssl_of(evhttp_request_get_connection(request));
+
+    return ssl == NULL ? NULL : SSL_get_ex_data(ssl, peer_index);
+}
+
 const struct caller *https_caller(struct evhttp_request *request)
 {
-    SSL *ssl = ssl_of(evhttp_request_get_connection(request));
-    struct peer *p = ssl == NULL ? NULL : SSL_get_ex_data(ssl, peer_index);
+    struct peer *p = https_peer(request);
     X509 *x;
 
-    if (p == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
+    if (p == NULL || SSL_get_verify_result(p->ssl) != X509_V_OK)
         return NULL;
     if (p->is_known)
         return &p->caller;
-    x = SSL_get1_peer_certificate(ssl);
+    x = SSL_get1_peer_certificate(p->ssl);
     p->is_known = x != NULL && tls_caller_of(x, &p->caller);
     X509_free(x);
     return p->is_known ? &p->caller : NULL;
@@ -233,6 +238,7 @@ void https_tick(struct https *h, uint64_t now_ns)
             (void)shutdown(bufferevent_getfd(p->bev), SHUT_RDWR); /* the loop does the rest */
     }
     http_calls_tick(h, now_ns);
+    http_limit_tick(h, now_ns);
     revoked_restore(h);
     admit(h, now_ns);
 }

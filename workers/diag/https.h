@@ -19,7 +19,7 @@
 enum {
     HTTPS_PEERS = 32, /* connections; no further one is taken while there are as many */
     HTTPS_BACKLOG = REMOTE_BACKLOG, /* come at once, they are served, too */
-    HTTPS_ARRIVALS = 100,           /* connections a second: each costs a key exchange */
+    HTTPS_ARRIVALS = 40,            /* connections a second: each costs a key exchange */
     HTTPS_ARRIVALS_AT_ONCE = 48,
     HTTPS_CALLS = 12,           /* at the same time, so that root's are never kept out */
     HTTPS_CALLS_EACH = 6,       /* of one operator */
@@ -51,6 +51,10 @@ struct peer {
     uint64_t born_ns;
     bool is_known; /* its certificate was looked at; caller holds */
     struct caller caller;
+    struct evhttp_request
+        *late; /* NULL, or it asked too much, and is told so then (http_limit.h) */
+    const char *late_text;
+    uint64_t late_ns;
 };
 
 /* A request that is being answered. */
@@ -115,6 +119,9 @@ bool https_has_peers(const struct https *h);
 
 /* Who is at the other end; NULL: nobody we know. */
 const struct caller *https_caller(struct evhttp_request *request);
+
+/* Whose connection it came over; NULL: it has no TLS. */
+struct peer *https_peer(struct evhttp_request *request);
 
 /* Did the same certificate come over both? */
 bool https_same_peer(struct evhttp_connection *a, struct evhttp_connection *b);
