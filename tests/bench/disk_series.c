@@ -7,7 +7,9 @@
 #include "base/clock.h"
 
 enum {
-    SUB_BUCKETS = 32, /* of a power of two: three per cent */
+    SUB_BITS = 8,
+    SUB_BUCKETS =
+        1 << SUB_BITS, /* the upper half of them is of a power of two: less than one per cent */
     BUCKETS = 40 * SUB_BUCKETS,
 };
 
@@ -22,7 +24,7 @@ struct run {
 
 static unsigned bucket_of(uint64_t ns)
 {
-    unsigned power = ns < SUB_BUCKETS ? 0 : 63 - (unsigned)__builtin_clzll(ns) - 4;
+    unsigned power = ns < SUB_BUCKETS ? 0 : 63 - (unsigned)__builtin_clzll(ns) - (SUB_BITS - 1);
     unsigned i = power * SUB_BUCKETS + (unsigned)(ns >> power);
 
     return i < BUCKETS ? i : BUCKETS - 1;

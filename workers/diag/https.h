@@ -19,7 +19,7 @@
 enum {
     HTTPS_PEERS = 32, /* connections; no further one is taken while there are as many */
     HTTPS_BACKLOG = REMOTE_BACKLOG, /* come at once, they are served, too */
-    HTTPS_ARRIVALS = 40,            /* connections a second: each costs a key exchange */
+    HTTPS_ARRIVALS = 25,            /* connections a second: each costs a key exchange */
     HTTPS_ARRIVALS_AT_ONCE = 48,
     HTTPS_CALLS = 12,           /* at the same time, so that root's are never kept out */
     HTTPS_CALLS_EACH = 6,       /* of one operator */
