@@ -2,6 +2,7 @@
 
 Part of tests/bench/run, which calls measure().
 """
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -33,11 +34,9 @@ def cpu_ns(pids):
     """Time that all threads of processes have run."""
     total = 0
     for pid in pids:
-        for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
-            try:
-                total += int(task.read_text().split()[0])
-            except (OSError, IndexError):
-                pass
+        with contextlib.suppress(OSError):  # it has gone, or one of them
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                total += int((task / "schedstat").read_text().split()[0])
     return total
 
 
