@@ -19,6 +19,8 @@ enum {
     ALL_RSC = NIC_RSC_V4 | NIC_RSC_V6 | NIC_RX_CHECKSUM_V4 | NIC_RX_CHECKSUM_V6,
     MESSAGES = 64,
     PART_TYPE = 1,
+    FEW_BYTES = 600,
+    MANY = 60,
 };
 
 static const uint32_t SEQUENCE = 0xfffffff0; /* it wraps */
@@ -308,6 +310,56 @@ START_TEST(what_has_no_section_waits_for_one)
 }
 END_TEST
 
+static void send_numbered(uint8_t number)
+{
+    make(false, 100);
+    vnet[1] = 0;
+    frame[54] = number; /* its first byte of data */
+    send_it();
+}
+
+/* Packets of another kind, until the ring has room for few frames. */
+static unsigned fill_ring(struct line *l)
+{
+    static const uint8_t words[PACKET_BYTES];
+    bool signal = false;
+    unsigned n = 0;
+    uint32_t room;
+
+    for (; vmring_room(&l->out, l->write, &room) == 0 && room > FEW_BYTES; n++)
+        ck_assert(line_say(l, words, sizeof(words), &signal));
+    return n;
+}
+
+/* A guest that reads nothing: frames stay with the back end, and come in their order. */
+START_TEST(what_the_ring_has_no_room_for_waits)
+{
+    unsigned others = fill_ring(&stage.nic->lines[0]);
+    unsigned seen = 0;
+
+    for (unsigned i = 0; i < MANY; i++)
+        send_numbered((uint8_t)i);
+    while (receive())
+        ;
+    ck_assert_uint_eq(stage.nic->drops[DROP_NO_BUFFER], 0);
+    for (uint8_t payload[PACKET_BYTES]; others > 0; others--) {
+        uint64_t transaction;
+        uint16_t type;
+
+        ck_assert(guest_receive(&stage.guest, &type, &transaction, payload));
+    }
+    while (seen < MANY) {
+        while (take_packet()) {
+            for (unsigned i = 0; i < got.n; i++)
+                ck_assert_uint_eq(got.messages[i].frame[54], seen++);
+            give_back(got.transaction);
+        }
+        ck_assert(receive() || seen == MANY);
+    }
+    ck_assert_uint_eq(stage.nic->drops[DROP_NO_BUFFER], 0);
+}
+END_TEST
+
 START_TEST(what_cannot_stay_whole_is_cut)
 {
     stage.nic->nvsp.offloads = ALL_RSC;
@@ -325,10 +377,7 @@ START_TEST(several_of_them_and_others_keep_their_order)
 
     stage.nic->nvsp.offloads = 0;
     for (unsigned i = 0; i < 3; i++) {
-        make(false, 100);
-        vnet[1] = 0;
-        frame[100] = (uint8_t)(2 * i);
-        send_it();
+        send_numbered((uint8_t)(2 * i));
         make(false, 2 * MSS);
         send_it();
     }
@@ -453,6 +502,7 @@ int main(void)
     tcase_add_loop_test(t, another_gets_each_of_them, 0, 2);
     tcase_add_loop_test(t, an_operator_sees_what_the_guest_gets, 0, 2);
     tcase_add_test(t, what_has_no_section_waits_for_one);
+    tcase_add_test(t, what_the_ring_has_no_room_for_waits);
     tcase_add_test(t, what_cannot_stay_whole_is_cut);
     tcase_add_test(t, several_of_them_and_others_keep_their_order);
     tcase_add_test(t, a_short_one_is_a_frame_like_others);

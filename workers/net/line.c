@@ -324,6 +324,13 @@ static bool has_room(struct line *l, uint32_t bytes, uint32_t *ret_room)
     return false;
 }
 
+bool line_has_room(struct line *l, uint32_t bytes)
+{
+    uint32_t most = l->out.bytes / 2, room;
+
+    return has_room(l, bytes < most ? bytes : most, &room);
+}
+
 bool line_look_for_room(struct line *l)
 {
     uint32_t room;

@@ -145,5 +145,8 @@ static inline bool line_is_blocked(const struct line *l)
     return l->open && !l->stopped && l->waits;
 }
 
+/* Is there room for so many bytes of packets, or is half the ring free? If not, the guest is asked for it. */
+bool MUST_USE line_has_room(struct line *l, uint32_t bytes);
+
 /* Look again: is there room now? True when it is not blocked any more, or was not. */
 bool line_look_for_room(struct line *l);

@@ -5,6 +5,9 @@
 enum {
     GROUP_MAX = 32,                     /* frames in one packet */
     PARTS_MAX = VMRING_TRANSFER_RANGES, /* messages of one frame: they are in one packet */
+    BATCH_ROOM =
+        NET_BATCH *
+        128, /* bytes in the ring that a batch takes: a packet has some 80, and 8 for each message */
 };
 
 static void drop(struct nic *n, enum nic_drop why)
@@ -346,6 +349,18 @@ static bool is_blocked(const struct nic *n)
     return false;
 }
 
+/* What is taken from the back end can be shown, whichever channel it is for. */
+static bool has_room_for_batch(struct nic *n)
+{
+    for (unsigned i = 0; i < VMBUS_SUBCHANNELS; i++) {
+        struct line *l = &n->lines[i];
+
+        if (l->open && !l->stopped && !line_has_room(l, BATCH_ROOM))
+            return false;
+    }
+    return true;
+}
+
 static bool can_receive(const struct nic *n)
 {
     return !is_blocked(n) && n->has_resumed && n->receive.id != 0 && n->nvsp.filter != 0 &&
@@ -439,7 +454,7 @@ bool rx_work(struct net *s, struct nic *n)
         (void)line_look_for_room(&n->lines[i]);
     if (can_discard(n))
         return discard(n);
-    if (!can_receive(n))
+    if (!can_receive(n) || !has_room_for_batch(n))
         return false;
     any = n->large.len != 0;
     for (unsigned i = 0; i < NET_BATCH && give_large(s, n, &b) && receive_one(s, n, &b); i++)

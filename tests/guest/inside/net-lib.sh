@@ -29,6 +29,12 @@ lease() {
     udhcpc -i eth0 -n -q -t 10 -T 1 -s /root/lease
 }
 
+# Debian 12's passt sends all that is on its way once more when nothing is acknowledged for two seconds, or the same twice; what
+# comes twice is acknowledged twice, and so on without end. An emulated guest is slow enough for that, so it asks for little.
+use_small_window() {
+    echo 4096 131072 524288 >/proc/sys/net/ipv4/tcp_rmem
+}
+
 wait_for() { # SECONDS COMMAND...
     left=$(($1 * 5))
     shift

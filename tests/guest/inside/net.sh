@@ -81,6 +81,7 @@ check_module() {
 }
 
 make_lease_script
+use_small_window
 check_driver
 check_ethtool
 check_address
