@@ -162,17 +162,20 @@ def cli(*words, who="operator", pki=None):
 
 
 class Far:
-    """With it: the VM and its certificates."""
+    """With it: the VM and its certificates. In options {disk} is an empty disk's file."""
 
     def __init__(self, timeout, *arguments, options=()):
         self.stack = contextlib.ExitStack()
         self.work = self.stack.enter_context(tempfile.TemporaryDirectory())
         self.pki = Pki(f"{self.work}/pki")
+        self.disk = f"{self.work}/disk"
+        with open(self.disk, "wb") as f:
+            f.truncate(64 << 20)
         self.socket = f"{self.work}/operator.sock"
         self.namespace = f"bulkhead-{os.getpid()}"
         self.words = ["ip", "netns", "exec", self.namespace, RUN_SIM, "--timeout", str(timeout), "--operators",
-                      f"{HOST}:{PORT}", "--pki", self.pki.dir, "--socket", self.socket, *options, INIT, WORKERS, SIMULATOR,
-                      *arguments]
+                      f"{HOST}:{PORT}", "--pki", self.pki.dir, "--socket", self.socket,
+                      *(o.format(disk=self.disk) for o in options), INIT, WORKERS, SIMULATOR, *arguments]
 
     def link(self):
         """The VM is in the other namespace, so that nothing of this machine's own network changes."""
