@@ -8,8 +8,7 @@
 
 enum {
     SUB_BITS = 8,
-    SUB_BUCKETS =
-        1 << SUB_BITS, /* the upper half of them is of a power of two: less than one per cent */
+    SUB_BUCKETS = 1 << SUB_BITS, /* half of them to a power of two: less than one per cent */
     BUCKETS = 40 * SUB_BUCKETS,
 };
 

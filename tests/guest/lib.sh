@@ -8,7 +8,7 @@ tests=$(realpath -- "$(dirname -- "${BASH_SOURCE[0]}")")
 top=$(realpath -- "$tests/../..")
 readonly tests top
 
-# Seconds until a guest counts as stuck: a boot where every CPU is emulated takes some 20, a test some 350, and
+# Seconds until a guest counts as stuck: a boot where every CPU is emulated takes some 20, a test some 150, and
 # several times that on a busy machine.
 readonly guest_timeout=${GUEST_TIMEOUT:-800}
 

@@ -318,23 +318,33 @@ static void send_numbered(uint8_t number)
     send_it();
 }
 
-/* Packets of another kind, until the ring has room for few frames. */
-static unsigned fill_ring(struct line *l)
+/* Packets of another kind, until the ring has room for about so many bytes more. */
+static unsigned fill_ring(struct line *l, uint32_t left)
 {
     static const uint8_t words[PACKET_BYTES];
     bool signal = false;
     unsigned n = 0;
     uint32_t room;
 
-    for (; vmring_room(&l->out, l->write, &room) == 0 && room > FEW_BYTES; n++)
+    for (; vmring_room(&l->out, l->write, &room) == 0 && room > left; n++)
         ck_assert(line_say(l, words, sizeof(words), &signal));
     return n;
+}
+
+static void skip_packets(unsigned n)
+{
+    for (uint8_t payload[PACKET_BYTES]; n > 0; n--) {
+        uint64_t transaction;
+        uint16_t type;
+
+        ck_assert(guest_receive(&stage.guest, &type, &transaction, payload));
+    }
 }
 
 /* A guest that reads nothing: frames stay with the back end, and come in their order. */
 START_TEST(what_the_ring_has_no_room_for_waits)
 {
-    unsigned others = fill_ring(&stage.nic->lines[0]);
+    unsigned others = fill_ring(&stage.nic->lines[0], FEW_BYTES);
     unsigned seen = 0;
 
     for (unsigned i = 0; i < MANY; i++)
@@ -342,12 +352,7 @@ START_TEST(what_the_ring_has_no_room_for_waits)
     while (receive())
         ;
     ck_assert_uint_eq(stage.nic->drops[DROP_NO_BUFFER], 0);
-    for (uint8_t payload[PACKET_BYTES]; others > 0; others--) {
-        uint64_t transaction;
-        uint16_t type;
-
-        ck_assert(guest_receive(&stage.guest, &type, &transaction, payload));
-    }
+    skip_packets(others);
     while (seen < MANY) {
         while (take_packet()) {
             for (unsigned i = 0; i < got.n; i++)
@@ -430,6 +435,36 @@ START_TEST(segments_may_be_tiny)
 }
 END_TEST
 
+/* A frame of more segments than the ring has room for, each in a packet of its own. */
+START_TEST(segments_wait_for_room_in_the_ring)
+{
+    unsigned others, seen = 0;
+
+    net_stage_receive(&stage, 400);
+    own(2);
+    others = fill_ring(&stage.nic->lines[0], RING_BYTES / 2 + 200);
+    make(false, 800);
+    vnet[4] = SEGMENTS_MSS_MIN;
+    vnet[5] = 0;
+    stage.nic->nvsp.mtu = NIC_MTU_MIN;
+    send_it();
+    while (receive())
+        ;
+    skip_packets(others);
+    do {
+        while (take_packet()) {
+            ck_assert_uint_eq(got.n, 1);
+            ck_assert_uint_eq(sequence_of(got.messages[0].frame),
+                              SEQUENCE + SEGMENTS_MSS_MIN * seen++);
+            give_back(got.transaction);
+        }
+    } while (receive());
+    ck_assert_uint_eq(seen, 100);
+    ck_assert(!rx_is_ready(stage.nic));
+    ck_assert_uint_eq(stage.nic->drops[DROP_NO_BUFFER], 0);
+}
+END_TEST
+
 /* What a hostile back end may say of a frame. */
 static const struct {
     unsigned at;
@@ -507,6 +542,7 @@ int main(void)
     tcase_add_test(t, several_of_them_and_others_keep_their_order);
     tcase_add_test(t, a_short_one_is_a_frame_like_others);
     tcase_add_test(t, segments_may_be_tiny);
+    tcase_add_test(t, segments_wait_for_room_in_the_ring);
     tcase_add_loop_test(t, a_header_that_lies_costs_its_frame_alone, 0, COUNT_OF(lies));
     tcase_add_loop_test(t, headers_longer_than_the_frame_cost_it_alone, 0, 0x50);
     tcase_add_test(t, another_buffer_has_nothing_of_the_last_one);

@@ -310,7 +310,7 @@ static struct http_call *find_free(struct https *h, const struct caller *caller)
     return theirs < HTTPS_CALLS_EACH ? found : NULL;
 }
 
-/* What is no call costs one, too. */
+/* What is no call costs one, too. caller NULL: of nobody's, so that a page of another site uses up no operator's. */
 static void refuse(struct https *h, struct evhttp_request *request, const struct caller *caller,
                    int status, const char *text)
 {
@@ -422,7 +422,7 @@ void http_call_begin(struct evhttp_request *request, void *self)
         refuse(h, request, NULL, HTTP_FORBIDDEN,
                "the certificate names no role: `bulkhead pki issue` makes one that does");
     else if (is_foreign(request))
-        refuse(h, request, caller, HTTP_FORBIDDEN, "a page of another site may not ask this");
+        refuse(h, request, NULL, HTTP_FORBIDDEN, "a page of another site may not ask this");
     else if (!give_page(h, request, caller))
         route(h, request, caller);
 }

@@ -51,8 +51,7 @@ struct peer {
     uint64_t born_ns;
     bool is_known; /* its certificate was looked at; caller holds */
     struct caller caller;
-    struct evhttp_request
-        *late; /* NULL, or it asked too much, and is told so then (http_limit.h) */
+    struct evhttp_request *late; /* NULL, or to be refused then (http_limit.h) */
     const char *late_text;
     uint64_t late_ns;
 };

@@ -5,9 +5,8 @@
 enum {
     GROUP_MAX = 32,                     /* frames in one packet */
     PARTS_MAX = VMRING_TRANSFER_RANGES, /* messages of one frame: they are in one packet */
-    BATCH_ROOM =
-        NET_BATCH *
-        128, /* bytes in the ring that a batch takes: a packet has some 80, and 8 for each message */
+    PACKET_ROOM = 80 + 8 * VMRING_TRANSFER_RANGES, /* bytes that one takes in the ring at most */
+    BATCH_ROOM = NET_BATCH * PACKET_ROOM,
 };
 
 static void drop(struct nic *n, enum nic_drop why)
@@ -65,6 +64,7 @@ int rx_sections(struct nic *n, unsigned wanted, bool control)
 struct batch {
     int last; /* section: sections of a batch rise, so that none is chosen twice before it is the guest's */
     unsigned groups[VMBUS_SUBCHANNELS];
+    unsigned packets; /* all groups so far, NET_BATCH at most: there is room for so many */
 };
 
 static void give(struct net *s, struct nic *n, unsigned channel, const struct batch *b)
@@ -90,17 +90,16 @@ static void give_all(struct net *s, struct nic *n, struct batch *b)
         if (b->groups[i] > 0)
             give(s, n, i, b);
     }
-    *b = (struct batch){.last = -1};
+    *b = (struct batch){.last = -1, .packets = b->packets};
 }
 
 /* Another packet, for messages in sections from first on. */
-static struct line_group *add_group(struct net *s, struct nic *n, struct batch *b, unsigned channel,
+static struct line_group *add_group(struct net *s, struct batch *b, unsigned channel,
                                     uint32_t first)
 {
     struct line_group *g;
 
-    if (b->groups[channel] == NET_BATCH)
-        give_all(s, n, b);
+    b->packets++;
     g = &s->groups[channel][b->groups[channel]++];
     g->first = (uint16_t)first;
     g->n = 0;
@@ -117,14 +116,14 @@ static void add_to_group(struct line_group *g, uint32_t bytes, uint32_t offset)
 }
 
 /* The packet that a frame in that section may be in, too. */
-static struct line_group *group_for(struct net *s, struct nic *n, struct batch *b, unsigned channel,
+static struct line_group *group_for(struct net *s, struct batch *b, unsigned channel,
                                     uint32_t section)
 {
     unsigned groups = b->groups[channel];
     struct line_group *g = groups > 0 ? &s->groups[channel][groups - 1] : NULL;
 
     return g == NULL || g->n >= GROUP_MAX || (uint32_t)g->first + g->n != section
-               ? add_group(s, n, b, channel, section)
+               ? add_group(s, b, channel, section)
                : g;
 }
 
@@ -220,7 +219,7 @@ static void take_frame(struct net *s, struct nic *n, struct batch *b, uint32_t s
         return;
     }
     rx.has_hash = frame_hash(&n->nvsp.rss, head, have, &rx.hash);
-    finish_message(n, group_for(s, n, b, channel_for(n, &rx), section), section, &rx);
+    finish_message(n, group_for(s, b, channel_for(n, &rx), section), section, &rx);
     count(n, head, len);
     if (n->capture_bytes != 0)
         capture_received(s, n, at, len);
@@ -262,7 +261,7 @@ static bool give_whole(struct net *s, struct nic *n, struct batch *b)
     if (first < 0)
         return false;
     rx.has_hash = frame_hash(&n->nvsp.rss, l->bytes, l->len, &rx.hash);
-    g = add_group(s, n, b, channel_for(n, &rx), (uint32_t)first);
+    g = add_group(s, b, channel_for(n, &rx), (uint32_t)first);
     for (unsigned i = 0; i < parts; i++) {
         uint32_t section = (uint32_t)first + i;
         uint32_t from = i * room_of(n);
@@ -281,7 +280,7 @@ static bool give_whole(struct net *s, struct nic *n, struct batch *b)
     return true;
 }
 
-/* False: there is no section for the next segment now. */
+/* False: the next segment has no section now, or the batch is full. */
 static bool give_segments(struct net *s, struct nic *n, struct batch *b)
 {
     struct large *l = &n->large;
@@ -289,14 +288,14 @@ static bool give_segments(struct net *s, struct nic *n, struct batch *b)
 
     rx.has_hash = frame_hash(&n->nvsp.rss, l->bytes, l->len, &rx.hash);
     for (; l->done < l->segments.n; l->done++) {
-        int section = take_sections(s, n, b, 1);
+        int section = b->packets < NET_BATCH ? take_sections(s, n, b, 1) : -ENOBUFS;
 
         if (section < 0)
             return false;
         rx.frame_len = segments_cut(&l->segments, l->done, s->frame);
         gmem_pages_copy_out(&n->receive.pages, n->receive.offset + place_of(n, (uint32_t)section),
                             s->frame, rx.frame_len);
-        finish_message(n, group_for(s, n, b, channel_for(n, &rx), (uint32_t)section),
+        finish_message(n, group_for(s, b, channel_for(n, &rx), (uint32_t)section),
                        (uint32_t)section, &rx);
         count(n, s->frame, rx.frame_len);
         if (n->capture_bytes != 0)
@@ -305,14 +304,18 @@ static bool give_segments(struct net *s, struct nic *n, struct batch *b)
     return true;
 }
 
-/* What finds no sections that follow one another is cut. False: some of it waits for a section. */
+/* What finds no sections that follow one another is cut. False: some of it waits for a section, or its turn. */
 static bool give_large(struct net *s, struct nic *n, struct batch *b)
 {
     struct large *l = &n->large;
 
-    if (l->len != 0 && !(l->is_whole && give_whole(s, n, b)) && !give_segments(s, n, b)) {
+    if (l->len == 0)
+        return true;
+    if (b->packets == NET_BATCH)
+        return false;
+    if (!(l->is_whole && give_whole(s, n, b)) && !give_segments(s, n, b)) {
         l->is_whole = false;
-        n->rx_is_full = true;
+        n->rx_is_full = b->packets < NET_BATCH;
         return false;
     }
     l->len = 0;
@@ -349,7 +352,7 @@ static bool is_blocked(const struct nic *n)
     return false;
 }
 
-/* What is taken from the back end can be shown, whichever channel it is for. */
+/* What is taken from the back end can be shown, whichever channel it is for; but in rings too small for a batch. */
 static bool has_room_for_batch(struct nic *n)
 {
     for (unsigned i = 0; i < VMBUS_SUBCHANNELS; i++) {
@@ -376,7 +379,8 @@ static bool can_discard(const struct nic *n)
 
 bool rx_is_ready(const struct nic *n)
 {
-    return (can_receive(n) || can_discard(n)) && backend_has_more(&n->backend);
+    return (can_receive(n) || can_discard(n)) &&
+           (n->large.len != 0 || backend_has_more(&n->backend));
 }
 
 bool rx_can_wait(const struct nic *n)
@@ -457,7 +461,9 @@ bool rx_work(struct net *s, struct nic *n)
     if (!can_receive(n) || !has_room_for_batch(n))
         return false;
     any = n->large.len != 0;
-    for (unsigned i = 0; i < NET_BATCH && give_large(s, n, &b) && receive_one(s, n, &b); i++)
+    for (unsigned i = 0;
+         i < NET_BATCH && give_large(s, n, &b) && b.packets < NET_BATCH && receive_one(s, n, &b);
+         i++)
         any = true;
     give_all(s, n, &b);
     return any;
