@@ -31,7 +31,7 @@ static void print(const struct audit_record *r)
     char when[32];
     struct tm tm;
 
-    (void)strftime(when, sizeof(when), "%F %T", gmtime_r(&seconds, &tm));
+    (void)strftime(when, sizeof(when), "%F %T", localtime_r(&seconds, &tm));
     (void)printf("%s %6" PRIu64 "  %s  %-8s %-10s %-7s %-10s %-24s %s\n", audit_ring_name(r->ring),
                  r->seq, when, role != NULL ? role : "?", r->who[0] != '\0' ? r->who : "-",
                  r->remote != 0 ? "network" : "local", admin_verb_name(r->verb), r->target,

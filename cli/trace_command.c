@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -20,7 +21,7 @@
 struct trace {
     const struct cli_args *args;
     FILE *out;
-    char *path; /* what is written until it is whole; NULL: stdout */
+    char *path; /* what is written until it is whole; NULL: it is written to as it is */
     int fd;     /* to diag */
     int stop_fd;
     uint64_t n, lost;
@@ -34,9 +35,36 @@ static bool is_stdout(const struct cli_args *args)
     return args->write == NULL || strcmp(args->write, "-") == 0;
 }
 
+/* What is there and is no file, a pipe or a device, is written to and stays what it is. */
+static bool is_to_replace(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) < 0 || S_ISREG(st.st_mode);
+}
+
+static void drop_partial(struct trace *t)
+{
+    if (t->path != NULL)
+        (void)unlink(t->path);
+    free(t->path);
+    t->path = NULL;
+}
+
+/* The descriptor, or -1 and errno. */
+static int open_partial(struct trace *t)
+{
+    if (asprintf(&t->path, "%s.XXXXXX", t->args->write) < 0) {
+        t->path = NULL;
+        errno = ENOMEM;
+        return -1;
+    }
+    return mkostemp(t->path, O_CLOEXEC);
+}
+
 static int open_out(struct trace *t)
 {
-    int fd;
+    int fd, status;
 
     if (is_stdout(t->args)) {
         if (t->args->write == NULL && isatty(STDOUT_FILENO))
@@ -44,34 +72,38 @@ static int open_out(struct trace *t)
         t->out = stdout;
         return 0;
     }
-    if (asprintf(&t->path, "%s.XXXXXX", t->args->write) < 0) {
-        t->path = NULL;
-        return say(EXIT_FAILED, "%s", strerror(ENOMEM));
-    }
-    fd = mkostemp(t->path, O_CLOEXEC);
+    fd = is_to_replace(t->args->write) ? open_partial(t)
+                                       : open(t->args->write, O_WRONLY | O_CLOEXEC | O_NOCTTY);
     t->out = fd < 0 ? NULL : fdopen(fd, "w");
     if (t->out != NULL)
         return 0;
-    free(t->path);
-    t->path = NULL;
-    return say(EXIT_FAILED, "%s: %s", t->args->write, strerror(errno));
+    status = say(EXIT_FAILED, "%s: %s", t->args->write, strerror(errno));
+    drop_partial(t);
+    return status;
+}
+
+static int finish(const struct trace *t)
+{
+    if (!t->is_begun)
+        return say(EXIT_FAILED, "trace: it was stopped before it had begun");
+    (void)fputs(TRACE_JSON_END, t->out);
+    if (fflush(t->out) != 0 || ferror(t->out))
+        return say(EXIT_FAILED, "%s: %s", is_stdout(t->args) ? "stdout" : t->args->write,
+                   strerror(errno));
+    return 0;
 }
 
 /* It is there when it is whole, or not at all. */
 static int close_out(struct trace *t, int status)
 {
-    if (status == 0 && t->is_begun)
-        (void)fputs(TRACE_JSON_END, t->out);
-    if (status == 0 && (fflush(t->out) != 0 || ferror(t->out)))
-        status = say(EXIT_FAILED, "%s: %s", is_stdout(t->args) ? "stdout" : t->args->write,
-                     strerror(errno));
-    if (t->path == NULL)
-        return status;
-    (void)fclose(t->out);
-    if (status == 0 && rename(t->path, t->args->write) < 0)
+    if (status == 0)
+        status = finish(t);
+    if (t->out != stdout)
+        (void)fclose(t->out);
+    if (t->path != NULL && status == 0 && rename(t->path, t->args->write) < 0)
         status = say(EXIT_FAILED, "%s: %s", t->args->write, strerror(errno));
     if (status != 0)
-        (void)unlink(t->path);
+        drop_partial(t);
     free(t->path);
     return status;
 }
@@ -107,6 +139,7 @@ static int watch_signals(struct trace *t)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGHUP);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     t->stop_fd = signalfd(-1, &set, SFD_CLOEXEC);
     return t->stop_fd < 0 ? say(EXIT_FAILED, "signalfd: %s", strerror(errno)) : 0;
