@@ -378,6 +378,45 @@ START_TEST(rings_that_are_none)
 }
 END_TEST
 
+/* After that many packets, which were taken one by one. */
+static void skip_to(uint32_t taken)
+{
+    static const uint32_t steps[] = {UINT32_C(1) << 30, UINT32_C(1) << 31, UINT32_C(3) << 30};
+
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && steps[i] < taken; i++) {
+        line.taken = line.done = steps[i];
+        send_packet(VMRING_IN_BAND, 1);
+        take_one(LINE_NOTHING);
+        line_taken(&line);
+        (void)line_show_taken(&line);
+        (void)complete();
+    }
+    line.taken = line.done = taken;
+    atomic_store(&page.channels[0].done, taken);
+}
+
+/* Packets are counted modulo 2^32. */
+START_TEST(sections_come_back_after_any_number_of_packets)
+{
+    static const uint32_t taken[] = {0x7fffffff, 0x80000001, 0xc0000000, 0xffffffff};
+
+    skip_to(taken[_i / 2]);
+    if (_i % 2 != 0) {
+        send_packet(VMRING_IN_BAND, 1);
+        take_one(LINE_NOTHING);
+        line_taken(&line);
+        (void)line_show_taken(&line);
+        ck_assert_int_eq(take_over(), 0);
+    }
+    ck_assert_uint_eq(give(0, 1), 1);
+    send_packet(VMRING_COMPLETION, 1);
+    take_one(LINE_GIVEN_BACK);
+    line_taken(&line);
+    (void)line_show_taken(&line);
+    ck_assert_uint_eq(line_free_sections(&line), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("net_line");
@@ -402,6 +441,7 @@ int main(void)
     tcase_add_test(t, a_control_packet_holds_up_what_follows);
     tcase_add_test(t, another_opening_knows_nothing_of_the_last);
     tcase_add_test(t, rings_that_are_none);
+    tcase_add_loop_test(t, sections_come_back_after_any_number_of_packets, 0, 8);
     suite_add_tcase(s, t);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

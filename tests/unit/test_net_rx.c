@@ -512,7 +512,7 @@ START_TEST(headers_longer_than_the_frame_cost_it_alone)
 }
 END_TEST
 
-START_TEST(another_buffer_has_nothing_of_the_last_one)
+static void let_one_wait(void)
 {
     own(1);
     stage.frames.owners[0][0] = 0;
@@ -520,8 +520,30 @@ START_TEST(another_buffer_has_nothing_of_the_last_one)
     send_it();
     (void)receive();
     ck_assert_uint_ne(stage.nic->large.len, 0);
+}
+
+START_TEST(another_buffer_has_nothing_of_the_last_one)
+{
+    let_one_wait();
+    stage.nic->nvsp.receive.gpadl = 0;
     nic_take_buffers(stage.net, stage.nic);
     ck_assert_uint_eq(stage.nic->large.len, 0);
+}
+END_TEST
+
+/* After each control packet of its driver the buffers are looked at. */
+START_TEST(with_the_same_buffer_what_waits_goes_on_waiting)
+{
+    unsigned seen;
+
+    let_one_wait();
+    nic_take_buffers(stage.net, stage.nic);
+    seen = expect_segments_from(0);
+    memset(stage.frames.owners[0], 0, sizeof(stage.frames.owners[0]));
+    stage.nic->rx_is_full = false;
+    while (receive())
+        seen = expect_segments_from(seen);
+    ck_assert_uint_eq(seen, SEGMENTS);
 }
 END_TEST
 
@@ -546,6 +568,7 @@ int main(void)
     tcase_add_loop_test(t, a_header_that_lies_costs_its_frame_alone, 0, COUNT_OF(lies));
     tcase_add_loop_test(t, headers_longer_than_the_frame_cost_it_alone, 0, 0x50);
     tcase_add_test(t, another_buffer_has_nothing_of_the_last_one);
+    tcase_add_test(t, with_the_same_buffer_what_waits_goes_on_waiting);
     suite_add_tcase(s, t);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -216,12 +216,29 @@ void line_put_back(struct line *l, const struct line_mark *packet, unsigned part
     store_taken(l);
 }
 
+/* Of what is taken for good nothing is ahead. Packets are counted modulo 2^32: ahead must not be left behind. */
+static void catch_up(struct line *l)
+{
+    if (is_freed(l, l->taken))
+        return;
+    l->ahead = l->taken;
+    l->ahead_read = l->read;
+}
+
+static void store_ahead(struct line *l)
+{
+    atomic_store_explicit(&l->log->ahead, (uint64_t)l->ahead_read << 32 | l->ahead,
+                          memory_order_release);
+}
+
 bool line_show_taken(struct line *l)
 {
     uint32_t before = l->shown_read;
 
     if (l->read == before)
         return false;
+    catch_up(l);
+    store_ahead(l);
     l->shown_read = l->read;
     return vmring_consumed(&l->in, before, l->read);
 }
@@ -263,10 +280,7 @@ uint32_t line_free_ahead(struct line *l)
     uint32_t freed = 0;
     uint32_t available;
 
-    if (!is_freed(l, l->taken)) {
-        l->ahead = l->taken;
-        l->ahead_read = l->read;
-    }
+    catch_up(l);
     if (l->stopped || vmring_available(&l->in, l->ahead_read, &available) < 0)
         return 0;
     while (available > 0) {
@@ -280,8 +294,7 @@ uint32_t line_free_ahead(struct line *l)
         l->ahead_read = p.next;
         l->ahead++;
     }
-    atomic_store_explicit(&l->log->ahead, (uint64_t)l->ahead_read << 32 | l->ahead,
-                          memory_order_release);
+    store_ahead(l);
     return freed;
 }
 

@@ -94,10 +94,14 @@ static void free_all_sections(struct net *s, const struct nic *n)
 /* Without a receive buffer no section is the guest's; whoever took it back may have died before all were free. */
 void nic_take_buffers(struct net *s, struct nic *n)
 {
+    uint32_t before = n->receive.id;
+
     if (n->nvsp.receive.gpadl == 0)
         free_all_sections(s, n);
     take_buffer(s, n, &n->nvsp.receive, &n->receive);
     take_buffer(s, n, &n->nvsp.send, &n->send);
+    if (n->receive.id == before)
+        return;
     n->rx_is_full = false;
     n->large.len = 0;
 }

@@ -5,10 +5,11 @@
 #include "workers/net/net.h"
 
 enum {
-    LOOK_EVERY = 64, /* rounds of work, at others than frames */
     BLOCKED_MS = 10, /* a guest that does not say that it has made room */
     FDS = NETS_MAX + 1,
 };
+
+static const uint64_t LOOK_NS = 1 * NS_PER_MS; /* at others than frames, unless there are none */
 
 /* --- work --- */
 
@@ -157,13 +158,13 @@ static bool is_blocked(const struct net *s)
     return false;
 }
 
-/* The bell, and the back ends from which something can be taken, or that are to make room. */
+/* The bell first, and the back ends from which something can be taken, or that are to make room. */
 static nfds_t waited_for(const struct net *s, struct pollfd fds[FDS])
 {
     nfds_t n = 0;
 
     fds[n++] = (struct pollfd){.fd = s->bus.bell_fd, .events = POLLIN};
-    for (unsigned i = 0; i < NETS_MAX; i++) {
+    for (unsigned i = 0; !s->worker->parked && i < NETS_MAX; i++) {
         const struct nic *nic = &s->nics[i];
         int events = (rx_can_wait(nic) ? POLLIN : 0) | (tx_is_held(nic) ? POLLOUT : 0);
 
@@ -171,6 +172,15 @@ static nfds_t waited_for(const struct net *s, struct pollfd fds[FDS])
             fds[n++] = (struct pollfd){.fd = nic->backend.fd, .events = (short)events};
     }
     return n;
+}
+
+/* It says: look. Before the next sleep there is a look. */
+static void hear_bell(struct net *s)
+{
+    uint64_t rings;
+
+    if (read(s->bus.bell_fd, &rings, sizeof(rings)) > 0) /* empty when it was not rung */
+        s->rings += rings;
 }
 
 static bool spin(struct net *s)
@@ -181,8 +191,13 @@ static bool spin(struct net *s)
 
     s->seen_ns = 0; /* what comes is seen when it has come */
     do {
-        if (has_work(s) || poll(fds, n, 0) > 0)
+        if (has_work(s))
             return true;
+        if (poll(fds, n, 0) > 0) {
+            if (fds[0].revents != 0)
+                hear_bell(s);
+            return true;
+        }
     } while (clock_now_ns() < end_ns);
     board_inc(s->bus.rows.spins);
     return false;
@@ -192,7 +207,6 @@ static void sleep_until_rung(struct net *s, bool settled)
 {
     uint64_t began_ns = clock_now_ns();
     struct pollfd fds[FDS];
-    uint64_t rings;
 
     if (!port_sleep_begin(&s->worker->port))
         return;
@@ -203,8 +217,7 @@ static void sleep_until_rung(struct net *s, bool settled)
         s->seen_ns = clock_now_ns();
         bus_tune(&s->bus, s->seen_ns - began_ns);
     }
-    if (read(s->bus.bell_fd, &rings, sizeof(rings)) > 0) /* empty when it was not rung */
-        s->rings += rings;
+    hear_bell(s);
     want_signals(s, false);
     port_sleep_end(&s->worker->port);
 }
@@ -223,19 +236,24 @@ static bool may_leave(const struct net *s)
 
 void net_serve(struct net *s)
 {
-    unsigned busy = 0;
+    uint64_t looked_ns = 0;
 
     for (;;) {
-        bool settled;
+        uint64_t now_ns = clock_now_ns();
+        bool due = now_ns >= looked_ns + LOOK_NS;
+        bool parked = s->worker->parked;
+        bool busy, settled;
 
         port_pong(&s->worker->port);
         if (port_is_to_leave(&s->worker->port, s->worker->generation) && may_leave(s))
             _exit(0);
-        if (!s->worker->parked && net_work(s) && ++busy % LOOK_EVERY != 0)
+        busy = !parked && net_work(s);
+        if (!due && (busy || (!parked && spin(s))))
             continue;
-        settled = s->worker->parked || net_look(s);
-        shown_look(s, clock_now_ns());
-        if (!s->worker->parked && (has_work(s) || spin(s)))
+        looked_ns = now_ns;
+        settled = parked || net_look(s);
+        shown_look(s, now_ns);
+        if (!parked && (has_work(s) || (due && spin(s))))
             continue;
         sleep_until_rung(s, settled);
     }

@@ -57,10 +57,8 @@ static int take_nic(struct net *s, unsigned i)
     n->config.mtu = row->mtu;
     n->config.channels = row->channels;
     n->config.offloads = backend_offloads((enum net_kind)row->kind);
-    n->config.link_up = atomic_load(&row->link_up) != 0;
     backend_open(&n->backend, (enum net_kind)row->kind, worker_fd(s->worker, OBJECT_NET, i),
                  stream);
-    nvsp_reset(&n->nvsp, &n->config);
     return n->backend.fd < 0 ? -ENOENT : 0;
 }
 
@@ -121,6 +119,18 @@ static void add_rows(struct net *s)
     }
 }
 
+/* As they are before a guest uses them. A spare was set up long ago: operators may have changed links since. */
+static void reset_nics(struct net *s)
+{
+    for (unsigned i = 0; i < NETS_MAX; i++) {
+        struct nic *n = &s->nics[i];
+
+        n->config.link_up = atomic_load(&s->nets->rows[i].link_up) != 0;
+        if (n->present)
+            nvsp_reset(&n->nvsp, &n->config);
+    }
+}
+
 int net_load(void *self, struct rd *state, uint32_t schema)
 {
     struct net *s = self;
@@ -128,6 +138,7 @@ int net_load(void *self, struct rd *state, uint32_t schema)
     int r = 0;
 
     (void)schema;
+    reset_nics(s);
     if (state != NULL && !s->worker->parked)
         r = state_load(s, state);
     if (r < 0)

@@ -10,7 +10,6 @@
 #include "workers/storage/storage.h"
 
 enum {
-    LOOK_EVERY = 64,    /* rounds of work, at others than requests */
     BATCH = 16,         /* requests taken from a channel before others get their turn */
     BLOCKED_MS = 10,    /* a guest that does not say that it has made room */
     EXIT_NO_DISKS = 84, /* an image cannot be opened, or the ring cannot be used */
@@ -21,6 +20,7 @@ static const uint32_t OLDEST = INT32_MAX; /* requests back, as flow_claimed_from
 static const uint64_t DRAIN_DEADLINE_NS = 300 * NS_PER_S; /* of a dead generation's I/O */
 static const uint64_t DRAIN_LOOK_NS = 20 * NS_PER_MS;
 static const uint64_t SHOW_NS = 100 * NS_PER_MS;
+static const uint64_t LOOK_NS = 1 * NS_PER_MS; /* at others than requests, unless there are none */
 
 /* --- channels --- */
 
@@ -449,20 +449,23 @@ static void show(struct storage *s, uint64_t now_ns)
 
 void storage_serve(struct storage *s)
 {
-    unsigned busy = 0;
+    uint64_t looked_ns = 0;
 
     if (storage_begin(s) < 0)
         _exit(EXIT_NO_DISKS);
     for (;;) {
         uint64_t now_ns = clock_now_ns();
-        bool settled;
+        bool due = now_ns >= looked_ns + LOOK_NS;
+        bool busy, settled;
 
         port_pong(&s->worker->port);
-        if (storage_work(s, now_ns) && ++busy % LOOK_EVERY != 0)
+        busy = storage_work(s, now_ns);
+        if (!due && (busy || spin(s)))
             continue;
+        looked_ns = now_ns;
         settled = storage_look(s, now_ns);
         show(s, now_ns);
-        if (storage_has_work(s) || spin(s))
+        if (storage_has_work(s) || (due && spin(s)))
             continue;
         sleep_until_rung(s, settled);
     }
