@@ -114,8 +114,10 @@ static void add_rows(struct net *s)
     s->rows.rings = board_add(b, BOARD_COUNTER, "rings");
     s->rows.stopped = board_add(b, BOARD_COUNTER, "channels/stopped");
     for (unsigned i = 0; i < NETS_MAX; i++) {
-        if (s->nics[i].present)
-            add_nic_rows(s, &s->nics[i]);
+        if (!s->nics[i].present)
+            continue;
+        add_nic_rows(s, &s->nics[i]);
+        shown_link(&s->nics[i]);
     }
 }
 
