@@ -9,6 +9,7 @@
 #include "cli/pki_authority.h"
 #include "cli/pki_verbs.h"
 #include "cli/say.h"
+#include "ipc/remote.h"
 
 /* The names of an operator's files. */
 struct own_files {
@@ -179,6 +180,14 @@ static int read_own(const struct pki_authority *a, const char *name, X509 **ret,
     return r < 0 ? pki_file_trouble(&a->folder, own.cert, r) : 0;
 }
 
+/* A VM takes no longer ones, and would not start with it. */
+static bool is_too_long(const struct pki_files *list)
+{
+    char *text;
+
+    return BIO_get_mem_data(list->at[0].bytes, &text) > TLS_PART_BYTES;
+}
+
 static int revoke(const struct pki_authority *a, X509 *cert)
 {
     AUTO_FILES files = {.n = 0};
@@ -189,6 +198,10 @@ static int revoke(const struct pki_authority *a, X509 *cert)
         r = pki_add_crl(&files, crl);
     if (r < 0)
         return say(EXIT_FAILED, "%s", strerror(-r));
+    if (is_too_long(&files))
+        return say(EXIT_FAILED,
+                   "%s: the list of what is revoked is full: begin another CA in another folder",
+                   a->folder.path);
     return pki_authority_write(a, &files);
 }
 
