@@ -23,10 +23,31 @@ kill_one() { # WORKER
     [ "${pid:-0}" -gt 0 ] && kill -9 "$pid" 2>/dev/null
 }
 
+# What whoever reads the test's output wants to know then.
+give_up() { # WHY
+    echo "$1"
+    bulkhead ps
+    bulkhead events | tail -n 40
+    bulkhead logs | tail -n 40
+    exit 1
+}
+
 killed=0
-until [ "$(published)" -gt "$wanted" ] 2>/dev/null; do sleep 1; done
+misses=0
+until [ "$(published)" -gt "$wanted" ] 2>/dev/null; do
+    misses=$((misses + 1))
+    [ "$misses" -lt 180 ] || give_up "$value: never more than $wanted"
+    sleep 1
+done
+misses=0
 while [ "$killed" -lt "$KILLS" ]; do
-    kill_one "$WORKER" || continue
+    if ! kill_one "$WORKER"; then
+        misses=$((misses + 1))
+        [ "$misses" -lt 600 ] || give_up "after $killed kills: there is no process of $WORKER"
+        sleep 0.1
+        continue
+    fi
+    misses=0
     killed=$((killed + 1))
     [ -z "${ALSO:-}" ] || [ $((killed % 10)) -ne 0 ] || kill_one "$ALSO"
 done
