@@ -336,6 +336,12 @@ bool http_may(struct https *h, struct evhttp_request *request, const struct call
     return false;
 }
 
+/* What is no call of a session is on record by its path. */
+static void note_path(struct https *h, const struct caller *caller, const char *path)
+{
+    audit_note(&h->diag->audit, caller, BULKHEAD__ADMIN_CALL__VERB__NONE, path, AUDIT_ALLOWED);
+}
+
 static void start(struct https *h, struct evhttp_request *request, const struct caller *caller,
                   const struct routed *routed)
 {
@@ -385,6 +391,7 @@ static void route(struct https *h, struct evhttp_request *request, const struct 
     if (!http_may_ask(h, request, caller, (unsigned)found->verb))
         return;
     if (found->tell != NULL) {
+        note_path(h, caller, path);
         http_tell(request, HTTP_OK, found->tell(h->diag, caller));
         return;
     }
@@ -408,8 +415,10 @@ static bool give_page(struct https *h, struct evhttp_request *request, const str
 
     if (file == NULL)
         return false;
-    if (http_may_ask(h, request, caller, BULKHEAD__ADMIN_CALL__VERB__NONE))
+    if (http_may_ask(h, request, caller, BULKHEAD__ADMIN_CALL__VERB__NONE)) {
+        note_path(h, caller, path);
         send_file(request, file);
+    }
     return true;
 }
 

@@ -172,6 +172,47 @@ bool https_same_peer(struct evhttp_connection *a, struct evhttp_connection *b)
     return x != NULL && y != NULL && X509_cmp(x, y) == 0;
 }
 
+/* NULL: nothing is being answered over it. */
+static struct http_call *call_over(struct https *h, const struct peer *p)
+{
+    for (unsigned i = 0; i < HTTPS_CALLS; i++) {
+        struct http_call *c = &h->calls[i];
+
+        if (c->session != NULL && c->connection != NULL &&
+            evhttp_connection_get_bufferevent(c->connection) == p->bev)
+            return c;
+    }
+    return NULL;
+}
+
+/* What it is being told ends here; the loop does the rest, if that has not ended the connection. */
+static void cut(struct https *h, struct peer *p)
+{
+    const struct http_call *c = call_over(h, p);
+
+    p->is_cut = true;
+    (void)shutdown(bufferevent_getfd(p->bev), SHUT_RDWR);
+    if (c != NULL)
+        session_close(c->session);
+}
+
+/* Nobody keeps others out: of too many of one name, the oldest that is asked nothing over ends. */
+static void bound_name(struct https *h, const struct peer *newest)
+{
+    struct peer *oldest = NULL;
+    unsigned theirs = 0;
+
+    for (struct peer *p = h->peers; p != NULL; p = p->next) { /* the newest comes first */
+        if (!p->is_known || p->is_cut || strcmp(p->caller.name, newest->caller.name) != 0)
+            continue;
+        theirs++;
+        if (p != newest && call_over(h, p) == NULL)
+            oldest = p;
+    }
+    if (theirs > HTTPS_PEERS_EACH && oldest != NULL)
+        cut(h, oldest);
+}
+
 struct peer *https_peer(struct evhttp_request *request)
 {
     const SSL *ssl = ssl_of(evhttp_request_get_connection(request));
@@ -191,29 +232,17 @@ const struct caller *https_caller(struct evhttp_request *request)
     x = SSL_get1_peer_certificate(p->ssl);
     p->is_known = x != NULL && tls_caller_of(x, &p->caller);
     X509_free(x);
-    return p->is_known ? &p->caller : NULL;
-}
-
-/* What it is being told ends here; the loop does the rest, if that has not ended the connection. */
-static void cut(struct https *h, const struct peer *p)
-{
-    const struct bufferevent *bev = p->bev;
-
-    (void)shutdown(bufferevent_getfd(p->bev), SHUT_RDWR);
-    for (unsigned i = 0; i < HTTPS_CALLS; i++) {
-        struct http_call *c = &h->calls[i];
-
-        if (c->session != NULL && c->connection != NULL &&
-            evhttp_connection_get_bufferevent(c->connection) == bev)
-            session_close(c->session);
-    }
+    if (!p->is_known)
+        return NULL;
+    bound_name(p->https, p);
+    return &p->caller;
 }
 
 void https_judge_peers(struct https *h)
 {
-    const struct peer *next;
+    struct peer *next;
 
-    for (const struct peer *p = h->peers; p != NULL; p = next) {
+    for (struct peer *p = h->peers; p != NULL; p = next) {
         next = p->next;
         if (SSL_get0_peer_certificate(p->ssl) == NULL || tls_counts(h->tls, p->ssl))
             continue;

@@ -17,7 +17,8 @@
 #include "workers/diag/routes.h"
 
 enum {
-    HTTPS_PEERS = 32, /* connections; no further one is taken while there are as many */
+    HTTPS_PEERS = 32,     /* connections; no further one is taken while there are as many */
+    HTTPS_PEERS_EACH = 8, /* of one operator: a browser has 6 */
     HTTPS_BACKLOG = REMOTE_BACKLOG, /* come at once, they are served, too */
     HTTPS_ARRIVALS = 25,            /* connections a second: each costs a key exchange */
     HTTPS_ARRIVALS_AT_ONCE = 48,
@@ -36,6 +37,7 @@ enum {
     HTTPS_HEAP_BYTES = HTTPS_OWN_HEAP_BYTES + HTTPS_REVOKED_HEAP_BYTES +
                        (HTTPS_PEERS + HTTPS_BACKLOG) * HTTPS_PEER_HEAP_BYTES,
 };
+_Static_assert(HTTPS_CALLS_EACH < HTTPS_PEERS_EACH, "of too many, one can be ended");
 
 struct diag;
 struct event_base;
@@ -50,6 +52,7 @@ struct peer {
     struct bufferevent *bev; /* borrowed: it owns ssl, and that owns us */
     uint64_t born_ns;
     bool is_known; /* its certificate was looked at; caller holds */
+    bool is_cut;   /* it is about to be freed */
     struct caller caller;
     struct evhttp_request *late; /* NULL, or to be refused then (http_limit.h) */
     const char *late_text;
