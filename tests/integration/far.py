@@ -65,6 +65,19 @@ class Pki:
             "-set_serial", "0x" + os.urandom(8).hex(), "-extfile", path("extensions"), "-out", path(f"{name}.pem"),
             input=request)
 
+    def brief(self, name, seconds):
+        """A debugger's that expires so soon."""
+        path = lambda what: f"{self.dir}/{what}"
+        config = pathlib.Path(path("brief"))
+        config.write_text(f"[ca]\ndefault_ca = d\n[d]\ndatabase = {path('brief-index')}\nnew_certs_dir = {self.dir}\nrand_serial = yes\n"
+                          "default_md = sha256\npolicy = p\nx509_extensions = e\n[p]\ncommonName = supplied\n"
+                          "[e]\nsubjectAltName = URI:urn:bulkhead:role:debugger\n")
+        pathlib.Path(path("brief-index")).write_text("")
+        request = run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+                      path(f"{name}-key.pem"), "-subj", f"/CN={name}")
+        run("openssl", "ca", "-batch", "-notext", "-config", config, "-cert", path("ca.pem"), "-keyfile", path("ca-key.pem"), "-in", "/dev/stdin",
+            "-enddate", time.strftime("%y%m%d%H%M%SZ", time.gmtime(time.time() + seconds)), "-out", path(f"{name}.pem"), input=request)
+
     def stranger(self):
         """An authority of the same name that is not ours, and its debugger."""
         subject = run("openssl", "x509", "-noout", "-subject", "-nameopt", "compat", "-in", f"{self.dir}/ca.pem")

@@ -252,6 +252,15 @@ void https_judge_peers(struct https *h)
     }
 }
 
+/* Certificates expire while they are in use. */
+static void judge_again(struct https *h, uint64_t now_ns)
+{
+    if (now_ns < h->judged_ns + HTTPS_JUDGE_MS * NS_PER_MS)
+        return;
+    h->judged_ns = now_ns;
+    https_judge_peers(h);
+}
+
 bool https_has_peers(const struct https *h)
 {
     return h->n_peers > 0 || h->is_full;
@@ -269,6 +278,7 @@ void https_tick(struct https *h, uint64_t now_ns)
     http_calls_tick(h, now_ns);
     http_limit_tick(h, now_ns);
     revoked_restore(h);
+    judge_again(h, now_ns);
     admit(h, now_ns);
 }
 

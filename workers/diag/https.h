@@ -26,6 +26,7 @@ enum {
     HTTPS_CALLS_EACH = 6,       /* of one operator */
     HTTPS_GREET_MS = 10 * 1000, /* to show a certificate and ask */
     HTTPS_CROWD_MS = 2 * 1000,  /* the same, while others wait for a place */
+    HTTPS_JUDGE_MS = 10 * 1000, /* between two looks at the certificates of who is there */
     HTTPS_IDLE_S = 60,
     HTTPS_HEAD_BYTES = 8 * 1024,
     HTTPS_BODY_BYTES = 40 * 1024,
@@ -87,6 +88,7 @@ struct https {
     bool is_full; /* the listener rests */
     struct bucket buckets[ROLES], strangers, arrivals;
     struct http_call calls[HTTPS_CALLS];
+    uint64_t judged_ns;   /* when https_judge_peers() was last due */
     uint64_t revoked_seq; /* of the list in the page that counts; 0: none of it */
 };
 
@@ -110,7 +112,7 @@ int MUST_USE https_init(struct https *h, struct diag *d, int listener, const str
 /* Let operators in. 0 or negative errno. */
 int MUST_USE https_start(struct https *h);
 
-/* Other certificates have been revoked: whoever's does not count any more is cut off. */
+/* Whoever's certificate does not count any more, revoked or expired, is cut off. */
 void https_judge_peers(struct https *h);
 
 /* End what takes too long. */
