@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "workers/diag/audit.h"
@@ -138,7 +139,7 @@ static int add_elements(struct http_call *c, const Bulkhead__AdminAnswer *a, str
     return r;
 }
 
-/* 1: it was refused, and nothing follows. */
+/* 1: it was refused, and nothing follows. -EPROTO: what has begun does not come to its end. */
 static int make_piece(struct http_call *c, const struct datagram *d, struct evbuffer *piece)
 {
     Bulkhead__AdminAnswer *a;
@@ -149,8 +150,10 @@ static int make_piece(struct http_call *c, const struct datagram *d, struct evbu
     a = bulkhead__admin_answer__unpack(NULL, d->len, d->bytes);
     if (a == NULL)
         return -ENOMEM;
-    if (a->error[0] == '\0' || c->begun)
+    if (a->error[0] == '\0')
         r = add_elements(c, a, piece);
+    else if (c->begun)
+        r = -EPROTO;
     else
         http_refuse(take_request(c), c->refusal, a->error);
     bulkhead__admin_answer__free_unpacked(a, NULL);
@@ -169,8 +172,8 @@ static int call_send(struct session *s, const struct datagram *d)
         return -EAGAIN;
     piece = evbuffer_new();
     r = piece == NULL ? -ENOMEM : make_piece(c, d, piece);
-    if (r == 0)
-        send_piece(c, piece);
+    if (r == 0 && (evbuffer_get_length(piece) > 0 || d->last))
+        send_piece(c, piece); /* else nothing has begun: there may be a refusal yet */
     if (piece != NULL)
         evbuffer_free(piece);
     return r < 0 ? r : 0;
@@ -188,6 +191,9 @@ static void call_wait(struct session *s)
 
 static void call_answered(struct session *s)
 {
+    struct http_call *c = s->carried;
+
+    c->is_whole = true;
     session_close(s);
 }
 
@@ -201,6 +207,12 @@ static void let_go(struct http_call *c)
     c->connection = NULL;
 }
 
+/* What has come of it is not taken for the whole: the last chunk never arrives. */
+static void break_off(const struct http_call *c)
+{
+    (void)shutdown(bufferevent_getfd(evhttp_connection_get_bufferevent(c->connection)), SHUT_RDWR);
+}
+
 /* Whether it was answered to its end, or not: nothing more comes. */
 static void call_closed(struct session *s)
 {
@@ -211,6 +223,8 @@ static void call_closed(struct session *s)
 
     (void)event_del(c->turn);
     c->session = NULL;
+    if (c->begun && !c->is_whole && !gone)
+        break_off(c);
     let_go(c);
     if (request == NULL)
         return;
@@ -358,7 +372,7 @@ static void start(struct https *h, struct evhttp_request *request, const struct 
     c->request = request;
     c->connection = evhttp_request_get_connection(request);
     c->shape = routed->shape;
-    c->begun = c->in_flight = false;
+    c->begun = c->is_whole = c->in_flight = false;
     c->sent_ns = 0;
     c->first = true;
     c->refusal =

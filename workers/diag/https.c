@@ -331,8 +331,7 @@ void https_done(struct https *h)
     if (h->http != NULL)
         evhttp_free(h->http);
     http_calls_done(h);
-    SSL_CTX_free(h->tls);
-    *h = (struct https){0};
+    SSL_CTX_free(h->tls); /* the rest is looked at until the base ends: forget_peer() */
 }
 
 const struct network https_network = {

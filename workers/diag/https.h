@@ -69,6 +69,7 @@ struct http_call {
     enum shape shape;
     int refusal; /* status of an answer that is none */
     bool begun, in_flight;
+    bool is_whole;    /* all that there is to tell has been told */
     uint64_t sent_ns; /* the last piece; 0: none */
     bool first;       /* the next element is the first one */
 };
