@@ -38,9 +38,14 @@ int audit_get(const struct audit_page *page, enum audit_ring ring, uint64_t seq,
     return 0;
 }
 
+uint64_t audit_newest(const struct audit_page *page, enum audit_ring ring)
+{
+    return atomic_load_explicit(&page->rings[ring].seq, memory_order_acquire);
+}
+
 uint64_t audit_oldest(const struct audit_page *page, enum audit_ring ring)
 {
-    uint64_t newest = atomic_load_explicit(&page->rings[ring].seq, memory_order_acquire);
+    uint64_t newest = audit_newest(page, ring);
 
     return newest <= AUDIT_KEPT ? 1 : newest - AUDIT_KEPT + 1;
 }

@@ -85,6 +85,9 @@ void audit_add(struct audit_page *page, struct audit_record *r);
 int MUST_USE audit_get(const struct audit_page *page, enum audit_ring ring, uint64_t seq,
                        struct audit_record *ret);
 
+/* The number of the newest one; 0: there is none. */
+uint64_t audit_newest(const struct audit_page *page, enum audit_ring ring);
+
 /* The number of the oldest one that is there. */
 uint64_t audit_oldest(const struct audit_page *page, enum audit_ring ring);
 

@@ -265,6 +265,43 @@ START_TEST(there_is_room_for_so_many_and_again_when_one_leaves)
 }
 END_TEST
 
+/* What is shown of the ring's newest record. */
+static void read_shown(const struct stage *s, uint64_t *ret_seq, char ret_hash[BOARD_TEXT_BYTES])
+{
+    struct board_value v;
+
+    for (uint32_t i = 0; board_read_row(s->pages[PROCESS_DIAG], i, &v) == 0; i++) {
+        if (strcmp(v.name, "audit/done/records") == 0)
+            *ret_seq = v.value;
+        if (strcmp(v.name, "audit/done/hash") == 0)
+            memcpy(ret_hash, v.text, BOARD_TEXT_BYTES);
+    }
+}
+
+/* Whoever notes the newest hashes down finds them when nothing more has been done, too. */
+START_TEST(the_next_generation_shows_what_is_on_record)
+{
+    struct audit_record r = {.ring = AUDIT_DONE};
+    char hash[BOARD_TEXT_BYTES] = "", want[3];
+    struct stage s;
+    AUTO_FD fd = -1;
+    uint64_t seq = 0;
+
+    stage_init(&s);
+    audit_add(s.diag->audit.page, &r);
+    audit_add(s.diag->audit.page, &r);
+    stage_start(&s);
+    fd = operator_come(&s);
+    call(fd, BULKHEAD__ADMIN_CALL__VERB__PS, "", false, -1);
+    expect_end(fd, "");
+    read_shown(&s, &seq, hash);
+    (void)snprintf(want, sizeof(want), "%02x", r.hash[0]);
+    ck_assert_uint_eq(seq, 2);
+    ck_assert_int_eq(strncmp(hash, want, 2), 0);
+    stage_done(&s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("diag");
@@ -282,6 +319,7 @@ int main(void)
     tcase_add_test(tests, wrong_calls_are_answered);
     tcase_add_test(tests, nonsense_costs_the_session_only);
     tcase_add_test(tests, there_is_room_for_so_many_and_again_when_one_leaves);
+    tcase_add_test(tests, the_next_generation_shows_what_is_on_record);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

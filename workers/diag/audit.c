@@ -30,6 +30,17 @@ static void show(struct audit *a, const struct audit_record *r)
     board_text(a->row_hash[r->ring], text);
 }
 
+/* What another generation has left there. */
+static void show_newest(struct audit *a, enum audit_ring ring)
+{
+    struct audit_record r;
+
+    if (audit_get(a->page, ring, audit_newest(a->page, ring), &r) < 0)
+        return;
+    r.ring = (uint8_t)ring;
+    show(a, &r);
+}
+
 void audit_show(struct audit *a, struct board *board)
 {
     a->generation = board->generation;
@@ -38,6 +49,7 @@ void audit_show(struct audit *a, struct board *board)
 
         a->row_records[i] = board_addf(board, BOARD_COUNTER, "audit/%s/records", name);
         a->row_hash[i] = board_addf(board, BOARD_TEXT, "audit/%s/hash", name);
+        show_newest(a, (enum audit_ring)i);
     }
 }
 
