@@ -9,8 +9,10 @@
 #include "base/macro.h"
 #include "ipc/admin_json.h"
 #include "workers/diag/caller.h"
+#include "workers/diag/diag.h"
 #include "workers/diag/http_debug.h"
 #include "workers/diag/routes.h"
+#include "workers/diag/tell.h"
 
 /* "/v1/nics/{nic}/link" as the table has it. */
 static void pattern_of(const char *path, char *ret, size_t size)
@@ -268,6 +270,32 @@ START_TEST(each_role_may_what_the_ones_below_may)
 }
 END_TEST
 
+/* Whatever a process is given, operators see. */
+START_TEST(each_process_says_all_that_it_may_touch)
+{
+    struct diag *d = calloc(1, sizeof(*d));
+    struct board_page *pages = calloc(2, sizeof(*pages));
+    struct board b;
+    json_t *list;
+
+    board_attach(&b, &pages[0], 1);
+    board_take_rows(&b);
+    for (unsigned i = 0; i < PROCESS_COUNT; i++)
+        board_text(board_addf(&b, BOARD_TEXT, "%s/state", manifest[i].name), "running");
+    d->boards[PROCESS_SUPERVISOR] = &pages[0];
+    d->boards[PROCESS_INIT] = &pages[1];
+    list = tell_processes(d, NULL);
+    ck_assert_uint_eq(json_array_size(list), PROCESS_COUNT);
+    for (unsigned i = 0; i < PROCESS_COUNT; i++)
+        ck_assert_msg(json_array_size(json_object_get(json_array_get(list, i), "may")) ==
+                          manifest[i].n_grants,
+                      "%s", manifest[i].name);
+    json_decref(list);
+    free(pages);
+    free(d);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("routes");
@@ -283,6 +311,7 @@ int main(void)
     tcase_add_test(c, what_makes_no_sense_is_refused);
     tcase_add_test(c, roots_words_are_taken_as_they_are);
     tcase_add_test(c, each_role_may_what_the_ones_below_may);
+    tcase_add_test(c, each_process_says_all_that_it_may_touch);
     suite_add_tcase(s, c);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

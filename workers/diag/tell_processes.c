@@ -26,11 +26,13 @@ static const char *const object_names[] = {
     [OBJECT_NETS] = "list of NICs",
     [OBJECT_CAPTURE] = "captured frames",
     [OBJECT_RECORDS] = "events and crashes",
+    [OBJECT_TRACE] = "time line",
     [OBJECT_NET] = "frames of NIC",
     [OBJECT_RAM] = "guest memory",
     [OBJECT_KVM] = "/dev/kvm",
     [OBJECT_KERNEL] = "guest kernel image",
     [OBJECT_INITRD] = "guest initrd",
+    [OBJECT_DEBUG] = "what debuggers say",
     [OBJECT_OPERATOR] = "socket for root",
     [OBJECT_REMOTE] = "socket for operators",
     [OBJECT_TLS] = "certificates",
@@ -51,6 +53,7 @@ static json_t *name_of(const struct grant *g)
     case OBJECT_REGION:
     case OBJECT_CHANNELS:
     case OBJECT_ACKS:
+    case OBJECT_TRACE:
         return json_sprintf("%s of %s", name, manifest[g->index].name);
     case OBJECT_COM:
         return json_sprintf("%s %u", name, g->index + 1);
