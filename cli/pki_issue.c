@@ -22,9 +22,9 @@ static struct own_files files_of(const char *name)
 {
     struct own_files f;
 
-    (void)snprintf(f.cert, sizeof(f.cert), "%.48s.pem", name);
-    (void)snprintf(f.key, sizeof(f.key), "%.48s-key.pem", name);
-    (void)snprintf(f.p12, sizeof(f.p12), "%.48s.p12", name);
+    (void)snprintf(f.cert, sizeof(f.cert), "%.47s.pem", name);
+    (void)snprintf(f.key, sizeof(f.key), "%.47s-key.pem", name);
+    (void)snprintf(f.p12, sizeof(f.p12), "%.47s.p12", name);
     return f;
 }
 

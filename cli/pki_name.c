@@ -55,7 +55,7 @@ const char *pki_name_trouble(const char *name)
 
     if (len == 0 || len > PKI_NAME_MAX_BYTES || strspn(name, LETTERS DIGITS "._@-") != len ||
         strchr(".-", name[0]) != NULL)
-        return "1 to 48 letters, digits, '.', '_', '@' and '-' are wanted, no '.' or '-' first";
+        return "1 to 47 letters, digits, '.', '_', '@' and '-' are wanted, no '.' or '-' first";
     for (size_t i = 0; i < COUNT_OF(taken); i++) {
         if (strcmp(name, taken[i]) == 0)
             return "that name is the folder's own: take another one";

@@ -9,9 +9,10 @@
 #include <stddef.h>
 
 #include "base/macro.h"
+#include "ipc/audit.h"
 
 enum {
-    PKI_NAME_MAX_BYTES = 48, /* what X.509 has room for as a common name is 64 */
+    PKI_NAME_MAX_BYTES = AUDIT_WHO_BYTES - 1, /* what a VM takes: its record has room for as many */
 };
 
 /* As --role has them, and the subject alternative name of a client's certificate after the prefix. */

@@ -15,7 +15,7 @@ static const char *const good_names[] = {
     "ca2",
     "servers",
     "crl.pem",
-    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", /* 48 */
+    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", /* 47 */
 };
 
 START_TEST(names_that_are_some)
@@ -27,21 +27,21 @@ END_TEST
 static const struct {
     const char *name, *says;
 } bad_names[] = {
-    {"",                                                  "1 to 48 letters"     },
-    {".",                                                 "no '.' or '-' first" },
-    {"..",                                                "no '.' or '-' first" },
-    {".a",                                                "no '.' or '-' first" },
-    {"-a",                                                "no '.' or '-' first" },
-    {"a/b",                                               "1 to 48 letters"     },
-    {"a b",                                               "1 to 48 letters"     },
-    {"a\nb",                                              "1 to 48 letters"     },
-    {"\xc3\xa4",                                          "1 to 48 letters"     },
-    {"ca",                                                "the folder's own"    },
-    {"crl",                                               "the folder's own"    },
-    {"server",                                            "the folder's own"    },
-    {"ca-key",                                            "files of keys end so"},
-    {"a-key",                                             "files of keys end so"},
-    {"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", "1 to 48 letters"     },
+    {"",                                                 "1 to 47 letters"     },
+    {".",                                                "no '.' or '-' first" },
+    {"..",                                               "no '.' or '-' first" },
+    {".a",                                               "no '.' or '-' first" },
+    {"-a",                                               "no '.' or '-' first" },
+    {"a/b",                                              "1 to 47 letters"     },
+    {"a b",                                              "1 to 47 letters"     },
+    {"a\nb",                                             "1 to 47 letters"     },
+    {"\xc3\xa4",                                         "1 to 47 letters"     },
+    {"ca",                                               "the folder's own"    },
+    {"crl",                                              "the folder's own"    },
+    {"server",                                           "the folder's own"    },
+    {"ca-key",                                           "files of keys end so"},
+    {"a-key",                                            "files of keys end so"},
+    {"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", "1 to 47 letters"     },
 };
 
 START_TEST(names_that_are_none)

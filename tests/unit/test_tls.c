@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "cli/pki_name.h"
 #include "tests/fakes/certificate.h"
 #include "tests/fakes/tls_ends.h"
 #include "workers/diag/tls.h"
@@ -35,6 +36,21 @@ START_TEST(a_certificate_says_who_and_what)
         ck_assert_int_eq(c.role, roles[i].role);
         ck_assert(c.remote);
     }
+}
+END_TEST
+
+/* As `bulkhead pki issue` makes them: no name that it takes is one that diag does not. */
+START_TEST(the_longest_name_counts)
+{
+    static const char viewer[] = "URI:urn:bulkhead:role:viewer";
+    char name[PKI_NAME_MAX_BYTES + 2] = {0};
+    struct caller c;
+
+    memset(name, 'n', PKI_NAME_MAX_BYTES);
+    ck_assert(caller_of(name, PKI_NAME_MAX_BYTES, viewer, &c));
+    ck_assert_str_eq(c.name, name);
+    name[PKI_NAME_MAX_BYTES] = 'n';
+    ck_assert(!caller_of(name, PKI_NAME_MAX_BYTES + 1, viewer, &c));
 }
 END_TEST
 
@@ -202,6 +218,7 @@ int main(void)
     int failed;
 
     tcase_add_test(t, a_certificate_says_who_and_what);
+    tcase_add_test(t, the_longest_name_counts);
     tcase_add_test(t, one_that_does_not_is_nobodys);
     tcase_add_test(t, what_is_configured_is_looked_at);
     tcase_add_test(t, who_has_a_certificate_that_counts_gets_in);
