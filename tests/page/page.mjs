@@ -127,6 +127,22 @@ await check('a change of mind restarts nothing', async () => {
   expect(asked.length === 0, asked.join());
 });
 
+for (const state of ['parked', 'dead']) {
+  await check(`one that is ${state} is revived, not restarted`, async () => {
+    await page.route('**/v1/processes', async (route) => {
+      const answer = await route.fetch();
+      const processes = await answer.json();
+      processes.find((p) => p.name === 'net').state = state;
+      await route.fulfill({ response: answer, json: processes });
+    });
+    await page.locator(`[data-process="net"] [data-state="${state}"]`).waitFor({ timeout: 10000 });
+    const [revive, restart] = await Promise.all(['Revive', 'Restart'].map((name) => page.locator('#detail-net').getByRole('button', { name }).isEnabled()));
+    await page.unroute('**/v1/processes');
+    expect(revive && !restart, `Revive: ${revive}, Restart: ${restart}`);
+  });
+}
+await page.locator('[data-process="net"] [data-state="running"]').waitFor({ timeout: 10000 });
+
 await view(page, 'Inspect');
 await check('the tree of values is filtered', async () => {
   await page.locator('#tree details').first().waitFor({ timeout: 10000 });

@@ -110,8 +110,8 @@ function actions(p) {
   const button = (verb, text, useful) =>
     el('button', { type: 'button', disabled: !allowed || !useful, 'aria-describedby': allowed ? null : id, 'data-verb': verb,
                    onclick: () => act(p.name, verb) }, text);
-  return el('div', { class: 'acts' }, button('restart', 'Restart', p.state !== 'parked' && p.state !== 'dead'),
-            button('revive', 'Revive', p.state === 'parked'),
+  const ended = p.state === 'parked' || p.state === 'dead';
+  return el('div', { class: 'acts' }, button('restart', 'Restart', !ended), button('revive', 'Revive', ended),
             allowed ? null : el('span', { id, class: 'dim' }, `takes the role operator; yours is ${me.role}`));
 }
 
