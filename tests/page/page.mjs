@@ -195,6 +195,19 @@ await check('it is used by keyboard alone', async () => {
   await page.waitForTimeout(6000); // the list is made anew meanwhile
   expect(await page.evaluate(() => document.activeElement.textContent) === 'Restart', 'the focus does not stay');
 });
+await check('after a reset the events of the next VM come, each once', async () => {
+  const lives = [['2026-01-01T00:00', 5], ['2026-01-01T00:01', 2]];
+  let connections = 0;
+  await page.route('**/v1/events', async (route) => {
+    const [minute, n] = lives[Math.min(connections++, 1)];
+    const events = Array.from({ length: n }, (_, i) => ({ seq: i + 1, time: `${minute}:0${i}.000Z`, event: 'running', process: 'net' }));
+    await route.fulfill({ contentType: 'text/event-stream', body: `retry: 100\n\n${events.map((e) => `data: ${JSON.stringify(e)}\n\n`).join('')}` });
+  });
+  await page.reload();
+  for (let i = 0; i < 100 && connections < 5; i++) await page.waitForTimeout(100);
+  const times = await page.locator('#events time').evaluateAll((all) => all.map((t) => t.dateTime.slice(14, 19)));
+  expect(times.join() === '01:01,01:00,00:04,00:03,00:02,00:01,00:00', times.join());
+});
 await close(page, 'operator');
 
 // --- a viewer, on a telephone in the dark ---

@@ -393,7 +393,8 @@ async function poll() {
 /* --- events --- */
 
 const EVENTS = 200;
-let lastSeq = 0;
+const KEPT = 1024; // by the VM, and sent again with each connection
+const seen = new Map(); // seq: time; after a reset of the guest another VM counts from 1
 
 function eventText(e) {
   const known = new Set(['seq', 'time', 'monotonic_ns', 'event', 'process', 'generation', 'pid', 'cause', 'crash']);
@@ -403,8 +404,9 @@ function eventText(e) {
 
 function onEvent(message) {
   const e = JSON.parse(message.data);
-  if (e.seq <= lastSeq) return; // it comes again with each connection
-  lastSeq = e.seq;
+  if (seen.get(e.seq) === e.time) return;
+  seen.set(e.seq, e.time);
+  seen.delete(e.seq - KEPT);
   const when = new Date(e.time);
   $('events').prepend(el('li', {}, el('time', { class: 'when', datetime: e.time }, clock(when)),
                          el('span', { class: e.crash ? 'bad' : null }, eventText(e))));
