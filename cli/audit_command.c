@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/operator.h"
 #include "cli/options.h"
 #include "cli/query.h"
 #include "cli/say.h"
@@ -38,14 +39,10 @@ static void print(const struct audit_record *r)
                  decision != NULL ? decision : "?");
 }
 
-/* It comes from a process that may have been taken over. */
 static void clean(char *text, size_t size)
 {
     text[size - 1] = '\0';
-    for (; *text != '\0'; text++) {
-        if (*text < ' ' || *text > '~')
-            *text = '?';
-    }
+    operator_clean(text);
 }
 
 static int take(struct reading *rd, const ProtobufCBinaryData *bytes)

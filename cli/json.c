@@ -1,8 +1,9 @@
 #include "cli/json.h"
 
+/* Other bytes than those of ASCII could steer a terminal. */
 static void print(json_t *value, size_t flags, FILE *out)
 {
-    if (value == NULL || json_dumpf(value, out, flags) < 0)
+    if (value == NULL || json_dumpf(value, out, flags | JSON_ENSURE_ASCII) < 0)
         (void)fputs("null", out);
     (void)fputc('\n', out);
     json_decref(value);

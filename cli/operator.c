@@ -104,61 +104,67 @@ int operator_call(int fd, const Bulkhead__AdminCall *call, int binary)
 
 /* --- answers come from a process that may have been taken over --- */
 
-static void clean(char *text)
+static void clean_but(char *text, char kept)
 {
     for (; *text != '\0'; text++) {
-        if (*text < ' ' || *text > '~')
+        if (*text != kept && (*text < ' ' || *text > '~'))
             *text = '?';
     }
 }
 
+void operator_clean(char *text)
+{
+    clean_but(text, '\0');
+}
+
 static void clean_process(Bulkhead__ProcessRow *row)
 {
-    clean(row->name);
-    clean(row->state);
-    clean(row->build_id);
-    clean(row->last_death);
-    clean(row->sandbox);
-    clean(row->program);
+    operator_clean(row->name);
+    operator_clean(row->state);
+    operator_clean(row->build_id);
+    operator_clean(row->last_death);
+    operator_clean(row->sandbox);
+    operator_clean(row->program);
 }
 
 static void clean_event(Bulkhead__EventRow *row)
 {
-    clean(row->event);
-    clean(row->process);
-    clean(row->cause);
+    operator_clean(row->event);
+    operator_clean(row->process);
+    operator_clean(row->cause);
     for (size_t i = 0; i < row->n_numbers; i++)
-        clean(row->numbers[i]->name);
+        operator_clean(row->numbers[i]->name);
 }
 
 static void clean_lines(Bulkhead__LogRow **lines, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        clean(lines[i]->process);
-        clean(lines[i]->text);
+        operator_clean(lines[i]->process);
+        operator_clean(lines[i]->text);
     }
 }
 
 static void clean_crash(Bulkhead__CrashRow *row)
 {
-    clean(row->process);
-    clean(row->cause);
-    clean(row->build_id);
-    clean(row->doing);
+    operator_clean(row->process);
+    operator_clean(row->cause);
+    operator_clean(row->build_id);
+    operator_clean(row->doing);
     clean_lines(row->lines, row->n_lines);
 }
 
 /* Whatever is printed of it, and as what, it steers no terminal and is valid JSON. */
 static void clean_answer(Bulkhead__AdminAnswer *a)
 {
-    clean(a->error);
+    operator_clean(a->error);
     for (size_t i = 0; i < a->n_processes; i++)
         clean_process(a->processes[i]);
     for (size_t i = 0; i < a->n_values; i++) {
-        clean(a->values[i]->path);
-        clean(a->values[i]->text);
+        operator_clean(a->values[i]->path);
+        operator_clean(a->values[i]->text);
     }
     clean_lines(a->lines, a->n_lines);
+    clean_but(a->metrics, '\n');
     for (size_t i = 0; i < a->n_events; i++)
         clean_event(a->events[i]);
     for (size_t i = 0; i < a->n_crashes; i++)

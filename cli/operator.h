@@ -41,3 +41,6 @@ int MUST_USE operator_call(int fd, const Bulkhead__AdminCall *call, int binary);
  *   -EBADMSG    not an answer
  */
 int MUST_USE operator_next(int fd, int timeout_ms, Bulkhead__AdminAnswer **ret);
+
+/* Make the text printable: who says it may have been taken over, and it is for a terminal. */
+void operator_clean(char *text);

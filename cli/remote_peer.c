@@ -17,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/operator.h"
+
 enum {
     ERROR_BODY_MAX = 1024,
 };
@@ -161,6 +163,7 @@ static void say_refusal(int status, struct evbuffer *answer, char ret[REMOTE_PEE
         (void)wrong(ret, 0, "%s", text);
     else
         (void)wrong(ret, 0, "the VM answers with status %d", status);
+    operator_clean(ret);
     json_decref(value);
 }
 

@@ -1,5 +1,6 @@
 #include <check.h>
 #include <errno.h>
+#include <event2/buffer.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,9 @@
 #include <unistd.h>
 
 #include "base/macro.h"
+#include "cli/json.h"
 #include "cli/operator.h"
+#include "cli/remote_peer.h"
 
 /* Clears the screen, in 7 bits and in 8; asks the terminal to type its answer; is no UTF-8. */
 static char evil[] = "a\033[2J\x9b"
@@ -80,6 +83,48 @@ START_TEST(nothing_in_an_answer_steers_a_terminal)
 }
 END_TEST
 
+START_TEST(metrics_are_lines_and_nothing_else)
+{
+    static char text[] = "a\033[2J\n\xc2\x9b"
+                         "2J\r\n";
+    Bulkhead__AdminAnswer a;
+    Bulkhead__AdminAnswer *got;
+
+    bulkhead__admin_answer__init(&a);
+    a.metrics = text;
+    got = receive(&a);
+    ck_assert_str_eq(got->metrics, "a?[2J\n??2J?\n");
+    bulkhead__admin_answer__free_unpacked(got, NULL);
+}
+END_TEST
+
+START_TEST(nor_does_a_refusal_over_the_network)
+{
+    static const char body[] = "{\"error\": \"a\\u001b[2J\\u009b2J\\n\"}";
+    struct evbuffer *answer = evbuffer_new();
+    char why[REMOTE_PEER_ERROR_BYTES];
+
+    ck_assert_int_eq(evbuffer_add(answer, body, strlen(body)), 0);
+    remote_peer_why(NULL, NULL, NULL, 409, answer, why);
+    ck_assert_str_eq(why, "a?[2J??2J?");
+    evbuffer_free(answer);
+}
+END_TEST
+
+/* As registers come: in a text that is JSON already. */
+START_TEST(nor_does_json)
+{
+    char text[64] = "";
+    FILE *out = fmemopen(text, sizeof(text), "w");
+
+    json_line(json_pack("[s]", "a\033\xc2\x9b"
+                               "2J"),
+              out);
+    ck_assert_int_eq(fclose(out), 0);
+    ck_assert_str_eq(text, "[\"a\\u001B\\u009B2J\"]\n");
+}
+END_TEST
+
 START_TEST(an_empty_answer_is_one)
 {
     Bulkhead__AdminAnswer a;
@@ -116,6 +161,9 @@ int main(void)
 
     tcase_add_checked_fixture(c, begin, end);
     tcase_add_test(c, nothing_in_an_answer_steers_a_terminal);
+    tcase_add_test(c, metrics_are_lines_and_nothing_else);
+    tcase_add_test(c, nor_does_a_refusal_over_the_network);
+    tcase_add_test(c, nor_does_json);
     tcase_add_test(c, an_empty_answer_is_one);
     tcase_add_test(c, what_is_no_answer_is_refused);
     suite_add_tcase(s, c);
