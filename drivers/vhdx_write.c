@@ -225,6 +225,24 @@ static int write_sectors(struct vhdx *v)
     return r;
 }
 
+/* Until it is sure that the header names no log, the next change is one more entry of it. */
+static int empty_log(struct vhdx *v)
+{
+    uint8_t guid[VHDX_GUID_BYTES];
+    int r;
+
+    memcpy(guid, v->header.log_guid, sizeof(guid));
+    r = vhdx_header_write(v, no_log); /* flushes the BAT first */
+    if (r < 0)
+        return r;
+    r = block_file_flush(&v->image.file); /* the log's place may be written again */
+    if (r < 0) {
+        memcpy(v->header.log_guid, guid, sizeof(guid));
+        v->header_unsure = true;
+    }
+    return r;
+}
+
 int vhdx_checkpoint(struct vhdx *v)
 {
     int r = vhdx_settle(v);
@@ -235,9 +253,7 @@ int vhdx_checkpoint(struct vhdx *v)
     if (r == 0)
         r = write_sectors(v);
     if (r == 0)
-        r = vhdx_header_write(v, no_log); /* flushes the BAT first */
-    if (r == 0)
-        r = block_file_flush(&v->image.file); /* the log's place may be written again */
+        r = empty_log(v);
     if (r < 0)
         return r;
     v->log_at = 0;

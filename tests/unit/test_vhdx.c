@@ -556,6 +556,24 @@ START_TEST(a_discard_that_failed_is_not_replayed)
 }
 END_TEST
 
+/* The header says that there is no log, and then that cannot be made durable: there is one still. */
+START_TEST(a_log_that_may_not_be_empty_is_named_again)
+{
+    setup();
+    session_start(&s);
+    ck_assert_int_eq(session_write(&s, 5, 1), 0);
+    s.files.calls = 0;
+    s.files.fail_at = 5; /* flush, BAT, flush, header, and this flush */
+    s.files.fail_with = -EIO;
+    s.files.fail_after = _i != 0;
+    ck_assert_int_eq(block_flush(s.block), -EIO);
+    ck_assert_int_eq(s.files.calls, 5);
+    ck_assert(log_is_empty());
+    ck_assert_int_eq(session_write(&s, MIB / 512 + 5, 1), 0);
+    session_reopen(&s, &(struct cut){5, false, 0, 0}, "killed after a flush that failed");
+}
+END_TEST
+
 /* What nothing points to holds anything: it must not show. */
 static void put_junk(void)
 {
@@ -620,6 +638,7 @@ static void add_tests(TCase *t)
     tcase_add_test(t, an_unknown_region_is_not_touched);
     tcase_add_test(t, a_file_that_was_cut_off_is_refused);
     tcase_add_test(t, a_discard_that_failed_is_not_replayed);
+    tcase_add_loop_test(t, a_log_that_may_not_be_empty_is_named_again, 0, 2);
     tcase_add_loop_test(t, a_call_that_fails_harms_nothing, 0, 2);
     tcase_add_loop_test(t, killed_at_any_call_nothing_is_lost, 0, 3);
     tcase_add_loop_test(t, a_power_failure_takes_only_what_was_not_flushed, 0, 8);
