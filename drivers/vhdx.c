@@ -82,7 +82,8 @@ static int make_some_ready(struct vhdx *v)
     uint64_t at;
     int r = 0;
 
-    if (v->space.lost && v->space.n_free == 0 && v->log_at == 0 && !v->stale)
+    if (v->space.lost && v->space.n_free == 0 && v->space.n_dropped == 0 && v->log_at == 0 &&
+        !v->stale)
         r = vhdx_scan(v, &at);
     if (r < 0 && r != -ENOMEM) /* without memory for it there is still the end of the file */
         return r;

@@ -247,7 +247,7 @@ int vhdx_checkpoint(struct vhdx *v)
 {
     int r = vhdx_settle(v);
 
-    if (r < 0 || v->log_at == 0)
+    if (r < 0 || (v->log_at == 0 && v->space.n_dropped == 0))
         return r;
     r = block_file_flush(&v->image.file);
     if (r == 0)

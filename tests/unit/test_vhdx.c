@@ -1,7 +1,9 @@
+#include "drivers/block_space.h"
 #include "tests/fakes/vhdx_session.h"
 
 enum {
     STEPS = 30,
+    FRAGMENTS = 1100,
 };
 
 static void expect_data(uint64_t at, uint64_t offset, uint64_t len)
@@ -574,6 +576,39 @@ START_TEST(a_log_that_may_not_be_empty_is_named_again)
 }
 END_TEST
 
+/* Every other place of a device that ends with the last one is free: more than are remembered at once. */
+static void make_fragmented(void)
+{
+    make(&(struct xi_spec){(UINT64_C(2) * FRAGMENTS + 1) * MIB, MIB, 512});
+    for (unsigned i = 0; i < FRAGMENTS; i++)
+        put_entry(FRAGMENTS + 1 + i, 5 + 2 * i, PRESENT);
+    store_resize(&s.file.now, (UINT64_C(4) + 2 * FRAGMENTS) * MIB);
+    s.spec.is_device[0] = true;
+}
+
+/* The last place that was ready is for a block whose entry cannot be written, into a log that is empty. */
+START_TEST(a_place_that_was_dropped_is_free_once)
+{
+    make_fragmented();
+    expect_open();
+    for (uint64_t i = 0; i < BLOCK_SPACE_FREE - 1; i++)
+        ck_assert_int_eq(block_allocate(s.block, i * MIB, 1), 0);
+    ck_assert_int_eq(block_flush(s.block), 0);
+    s.files.calls = 0;
+    s.files.fail_at = 1;
+    s.files.fail_with = -EIO;
+    ck_assert_int_eq(block_allocate(s.block, (BLOCK_SPACE_FREE - 1) * MIB, 1), -EIO);
+    s.files.fail_at = 0;
+    for (uint64_t i = BLOCK_SPACE_FREE - 1; i < FRAGMENTS; i++) {
+        ck_assert_int_eq(block_allocate(s.block, i * MIB, 1), 0);
+        ck_assert_int_eq(block_flush(s.block), 0);
+    }
+    ck_assert_int_eq(block_allocate(s.block, FRAGMENTS * MIB, 1), -ENOSPC);
+    session_close(&s);
+    expect_open();
+}
+END_TEST
+
 /* What nothing points to holds anything: it must not show. */
 static void put_junk(void)
 {
@@ -639,6 +674,7 @@ static void add_tests(TCase *t)
     tcase_add_test(t, a_file_that_was_cut_off_is_refused);
     tcase_add_test(t, a_discard_that_failed_is_not_replayed);
     tcase_add_loop_test(t, a_log_that_may_not_be_empty_is_named_again, 0, 2);
+    tcase_add_test(t, a_place_that_was_dropped_is_free_once);
     tcase_add_loop_test(t, a_call_that_fails_harms_nothing, 0, 2);
     tcase_add_loop_test(t, killed_at_any_call_nothing_is_lost, 0, 3);
     tcase_add_loop_test(t, a_power_failure_takes_only_what_was_not_flushed, 0, 8);
