@@ -152,6 +152,52 @@ START_TEST(a_sync_that_failed_is_told_by_the_next_flush_whoever_died)
 }
 END_TEST
 
+/* ... which may be on its way already: then the kernel says of it that all is well. */
+START_TEST(a_sync_that_failed_is_told_by_the_flush_that_is_on_its_way)
+{
+    case_send(world_flush_srb(), 1, 3, CASE_VHD);
+    the.random = 1; /* the newer of the two, the allocation's, is the first to end */
+    the.meddle = sync_fails_once;
+    case_send(write_at(0, 8, 0x31), 0, 2, CASE_VHD);
+    (void)case_answer(0, 2);
+    ck_assert(the.meddle == NULL);
+    ck_assert_uint_eq(the.kernel.n_waiting, 1);
+    case_finish();
+    case_expect_sense(1, 3, 3, 0x0c);
+    case_send(world_flush_srb(), 1, 4, CASE_VHD);
+    case_finish();
+    case_expect_good(1, 4);
+}
+END_TEST
+
+static int32_t durable_write_fails_once(struct world *w, const struct io_uring_sqe *sqe)
+{
+    if (sqe->opcode != IORING_OP_WRITEV || sqe->rw_flags == 0)
+        return WORLD_AS_EVER;
+    w->meddle = NULL;
+    return -EIO;
+}
+
+/* It syncs the file, so what it is told may be about data of others. */
+START_TEST(a_durable_write_that_failed_is_told_by_the_next_flush_too)
+{
+    struct world_srb srb = write_at(0, 8, 0x31);
+
+    srb.cdb[1] = 8; /* FUA */
+    the.meddle = durable_write_fails_once;
+    case_send(srb, 0, 2, CASE_RAW);
+    case_finish();
+    case_expect_sense(0, 2, 3, 0x0c);
+    ck_assert(the.meddle == NULL);
+    case_send(world_flush_srb(), 1, 3, CASE_RAW);
+    case_finish();
+    case_expect_sense(1, 3, 3, 0x0c);
+    case_send(world_flush_srb(), 1, 4, CASE_RAW);
+    case_finish();
+    case_expect_good(1, 4);
+}
+END_TEST
+
 START_TEST(a_write_that_moves_nothing_is_an_error_and_no_loop)
 {
     the.meddle = nothing_moves;
@@ -352,6 +398,8 @@ int main(void)
         a_full_file_system_is_told,
         what_was_interrupted_is_done_again,
         a_sync_that_failed_is_told_by_the_next_flush_whoever_died,
+        a_sync_that_failed_is_told_by_the_flush_that_is_on_its_way,
+        a_durable_write_that_failed_is_told_by_the_next_flush_too,
         a_write_that_moves_nothing_is_an_error_and_no_loop,
         short_transfers_go_on_where_they_ended,
         a_file_that_was_cut_is_an_error_and_no_wait,

@@ -94,6 +94,18 @@ START_TEST(the_rest_of_a_short_write_is_done)
 }
 END_TEST
 
+/* What it did is known then, but not what others were told of the same file. */
+START_TEST(a_flush_is_done_again)
+{
+    case_send(world_flush_srb(), 0, 1, CASE_RAW);
+    case_take_over();
+    ck_assert_uint_eq(the.kernel.n_waiting, 1);
+    case_finish();
+    case_expect_good(0, 1);
+    ck_assert_uint_eq(the.files[CASE_RAW].syncs, 2);
+}
+END_TEST
+
 START_TEST(a_flush_that_failed_is_told)
 {
     the.meddle = no_syncing;
@@ -343,6 +355,7 @@ int main(void)
         what_was_taken_and_not_submitted_is_done,
         what_is_taken_up_is_submitted_at_once,
         the_rest_of_a_short_write_is_done,
+        a_flush_is_done_again,
         a_flush_that_failed_is_told,
         a_flush_that_failed_is_told_before_all_attentions,
         what_completes_during_the_fence_is_not_taken_for_a_successors,

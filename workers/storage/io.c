@@ -149,6 +149,27 @@ static const struct scsi_range *range_of(const struct storage *s, const struct r
     return q->list < STORAGE_RANGE_LISTS ? &s->lists[q->list][q->range] : &q->one;
 }
 
+static bool is_durable(const struct request *q)
+{
+    return q->kind == SCSI_IO_WRITE && q->fua && !q->unit->grows;
+}
+
+bool io_syncs(const struct storage *s, const struct request *q, uint32_t *ret_file)
+{
+    const struct scsi_range *range = range_of(s, q);
+    struct block_extent e;
+
+    if (q->kind == SCSI_IO_FLUSH || (q->what == REQUEST_DATA && !is_durable(q)))
+        return false;
+    if (q->what == REQUEST_SYNC) {
+        *ret_file = q->unit->row.members[q->member];
+        return true;
+    }
+    block_map(q->unit->block, range->offset + q->progress, range->len - q->progress, &e);
+    *ret_file = e.file;
+    return true;
+}
+
 /* Room for iovecs is given back when what names them has been submitted. */
 static struct iovec *take_iovecs(struct storage *s)
 {
@@ -163,7 +184,6 @@ static struct iovec *take_iovecs(struct storage *s)
 static int move_data(struct storage *s, struct request *q, const struct block_extent *e)
 {
     struct iovec *iov = take_iovecs(s);
-    bool durable = q->fua && !q->unit->grows;
     int n;
     int r;
 
@@ -175,7 +195,7 @@ static int move_data(struct storage *s, struct request *q, const struct block_ex
     if (q->kind == SCSI_IO_READ)
         r = uring_readv(&s->ring, e->file, e->offset, iov, (uint32_t)n, tag_of(q));
     else
-        r = uring_writev(&s->ring, e->file, e->offset, iov, (uint32_t)n, durable, tag_of(q));
+        r = uring_writev(&s->ring, e->file, e->offset, iov, (uint32_t)n, is_durable(q), tag_of(q));
     if (r < 0)
         return r;
     s->n_iovecs += (unsigned)n;
@@ -276,6 +296,16 @@ static int data_step(struct storage *s, struct request *q)
     return r < 0 ? r : STEP_DONE;
 }
 
+/* That it is not what it seems is told once: by this request. */
+static int tell_unsynced(struct storage *s, const struct request *q, uint32_t file)
+{
+    if (!metadata_is_unsynced(s, file))
+        return 0;
+    request_slot(s, q)->error = EIO; /* first: then it may be forgotten */
+    metadata_told(s, file);
+    return -EIO;
+}
+
 /* Data first, then what points to it. */
 static int sync_step(struct storage *s, struct request *q)
 {
@@ -287,12 +317,9 @@ static int sync_step(struct storage *s, struct request *q)
         return r < 0 ? r : STEP_END;
     }
     file = q->unit->row.members[q->member];
-    if (metadata_is_unsynced(s, file)) {
-        request_slot(s, q)->error = EIO; /* first: then it may be forgotten */
-        metadata_told(s, file);
-        return -EIO;
-    }
-    r = uring_fdatasync(&s->ring, file, tag_of(q));
+    r = tell_unsynced(s, q, file);
+    if (r == 0)
+        r = uring_fdatasync(&s->ring, file, tag_of(q));
     return r < 0 ? r : STEP_PENDING;
 }
 
@@ -331,7 +358,7 @@ static int next_step(struct storage *s, struct request *q)
     if (q->what == REQUEST_SYNC)
         return sync_step(s, q);
     r = data_step(s, q);
-    if (r != STEP_END || !q->fua || (q->kind == SCSI_IO_WRITE && !q->unit->grows))
+    if (r != STEP_END || !q->fua || is_durable(q))
         return r;
     q->what = REQUEST_SYNC;
     return STEP_DONE;
@@ -341,20 +368,20 @@ static int next_step(struct storage *s, struct request *q)
 static bool take_known(struct storage *s, struct request *q, uint64_t now_ns)
 {
     const struct scsi_range *range = range_of(s, q);
-    struct block_extent e = {.len = 0};
+    struct block_extent e;
 
     if (!q->has_known)
         return false;
     q->has_known = false;
-    if (q->what == REQUEST_DATA && (q->n_ranges == 0 || range->len == 0))
+    if (q->what == REQUEST_SYNC)
+        return false; /* what failed may have been told to another */
+    if (q->n_ranges == 0 || range->len == 0)
         return false;
     if (q->known == 0 && (q->kind == SCSI_IO_READ || is_write(q)))
         return false; /* its process died before any of it */
-    if (q->what == REQUEST_DATA) {
-        block_map(q->unit->block, range->offset, range->len, &e);
-        if (e.kind != BLOCK_DATA)
-            return false;
-    }
+    block_map(q->unit->block, range->offset, range->len, &e);
+    if (e.kind != BLOCK_DATA)
+        return false;
     q->step_bytes = e.len < UINT32_MAX ? (uint32_t)e.len : UINT32_MAX;
     io_take_result(s, q, q->known, now_ns);
     return true;
@@ -396,6 +423,9 @@ static void count_moved(struct request *q, int32_t res)
 void io_take_result(struct storage *s, struct request *q, int32_t res, uint64_t now_ns)
 {
     q->step = (uint8_t)(q->step == UINT8_MAX ? 1 : q->step + 1); /* only the first is ever 0 */
+    if (res >= 0 &&
+        q->what == REQUEST_SYNC) /* another sync of the file may have failed meanwhile */
+        res = tell_unsynced(s, q, q->unit->row.members[q->member]);
     if (is_not_possible(q, res)) {
         q->must_write = true;
     } else if (io_is_final(res)) {

@@ -23,6 +23,12 @@ void metadata_told(struct storage *s, uint32_t file)
     journal_commit(s->worker);
 }
 
+void metadata_failed(struct storage *s, uint32_t file)
+{
+    s->unsynced[file / 64 % COUNT_OF(s->unsynced)] |= UINT64_C(1) << file % 64;
+    journal_commit(s->worker);
+}
+
 /* Kept before the completion is gone: a successor tells of it too. */
 bool metadata_note(struct storage *s, const struct uring_done *done)
 {
@@ -30,10 +36,8 @@ bool metadata_note(struct storage *s, const struct uring_done *done)
 
     if ((done->user_data & TAG_MASK) != TAG)
         return false;
-    if ((done->user_data & SYNC) != 0 && io_is_lasting(done->res)) {
-        s->unsynced[file / 64] |= UINT64_C(1) << file % 64;
-        journal_commit(s->worker);
-    }
+    if ((done->user_data & SYNC) != 0 && io_is_lasting(done->res))
+        metadata_failed(s, file);
     return true;
 }
 

@@ -217,8 +217,13 @@ struct request *request_of(struct storage *s, const struct uring_done *done)
 
 void request_note(struct storage *s, const struct request *q, int32_t res)
 {
-    if (io_is_lasting(res))
-        request_slot(s, q)->error = -res;
+    uint32_t file;
+
+    if (!io_is_lasting(res))
+        return;
+    request_slot(s, q)->error = -res;
+    if (io_syncs(s, q, &file))
+        metadata_failed(s, file);
 }
 
 void request_completed(struct storage *s, struct request *q, int32_t res, uint64_t now_ns)

@@ -221,9 +221,11 @@ bool metadata_note(struct storage *s, const struct uring_done *done);
 
 /*
  * Has a sync of the file failed that no FLUSH was told of? The kernel tells it once, and it may have been
- * about data of anybody. metadata_told(): a FLUSH is told now, and that is in the log.
+ * about data of anybody. metadata_failed(): one has. metadata_told(): a FLUSH is told now, and that is in
+ * the log.
  */
 bool metadata_is_unsynced(const struct storage *s, uint32_t file);
+void metadata_failed(struct storage *s, uint32_t file);
 void metadata_told(struct storage *s, uint32_t file);
 
 /* --- unit.c --- */
@@ -282,6 +284,9 @@ void io_take_result(struct storage *s, struct request *q, int32_t res, uint64_t 
 
 /* Does a completion belong to a request, and to which slot and step? */
 bool io_tag(uint64_t user_data, unsigned *ret_channel, unsigned *ret_slot, uint8_t *ret_step);
+
+/* Does the step in flight sync a file, and which, for a request that is no FLUSH? */
+bool io_syncs(const struct storage *s, const struct request *q, uint32_t *ret_file);
 
 /* A result of a step that is an error for good. */
 bool io_is_final(int32_t res);
