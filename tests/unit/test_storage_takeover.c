@@ -291,6 +291,58 @@ START_TEST(a_change_that_came_while_nobody_served_is_told)
 }
 END_TEST
 
+static int32_t cancelled(struct world *w, const struct io_uring_sqe *sqe)
+{
+    (void)w;
+    return sqe->opcode == IORING_OP_WRITEV ? -ECANCELED : WORLD_AS_EVER;
+}
+
+/* Nothing of what was meant for a disk is done on the one that is in its place, by whichever successor. */
+static void expect_untouched_successor(unsigned deaths)
+{
+    struct world_answer a;
+
+    send_write(1, 1, 8, 8, 0x11);
+    send_write(1, 2, 24, 8, 0x22);
+    world_die(&the);
+    the.meddle = cancelled;
+    world_file_make(&the, 2, CASE_RAW_BYTES, CASE_RAW_BYTES);
+    world_add_disk(&the, CASE_RAW, DISK_RAW, 2)->identity[0] = 1;
+    for (unsigned i = 0; i < deaths; i++) {
+        ck_assert_int_eq(world_start(&the), 0);
+        world_die(&the);
+    }
+    ck_assert_int_eq(world_run(&the), 0);
+    the.meddle = NULL;
+    case_finish();
+    for (unsigned tid = 1; tid <= 2; tid++) {
+        a = case_answer(1, tid);
+        ck_assert_uint_eq(a.status, STORVSP_NO_SUCH_LUN);
+        ck_assert_uint_eq(a.srb_status, SRB_INVALID_LUN);
+    }
+    expect_file(2, 0, CASE_RAW_BYTES, 0);
+    while (world_receive(&the, 0, &a))
+        ck_assert_uint_eq(a.op, STORVSP_ENUMERATE_BUS);
+    case_send((struct world_srb){.cdb_len = 6, .data_in = 2}, 1, 3, CASE_RAW);
+    case_expect_sense(1, 3, 6, 0x3f); /* other units are there */
+    send_write(1, 4, 8, 8, 0x44);
+    case_finish();
+    case_expect_good(1, 4);
+    expect_file(2, 4096, 4096, 0x44);
+}
+
+START_TEST(what_was_meant_for_a_disk_is_not_done_on_another)
+{
+    expect_untouched_successor(0);
+}
+END_TEST
+
+START_TEST(what_was_meant_for_a_disk_is_not_done_on_another_by_a_later_successor)
+{
+    expect_untouched_successor(2);
+}
+END_TEST
+
 START_TEST(a_successor_that_finds_all_as_it_was_tells_nothing)
 {
     case_take_over();
@@ -365,6 +417,8 @@ int main(void)
         answers_that_found_no_room_are_told_by_the_successor,
         a_disk_that_cannot_be_opened_any_more_keeps_no_other_from_being_served,
         a_change_that_came_while_nobody_served_is_told,
+        what_was_meant_for_a_disk_is_not_done_on_another,
+        what_was_meant_for_a_disk_is_not_done_on_another_by_a_later_successor,
         a_successor_that_finds_all_as_it_was_tells_nothing,
         a_parked_worker_fails_requests_and_forgets_nothing,
         a_log_of_nonsense_changes_no_memory_but_what_it_names,

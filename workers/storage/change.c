@@ -41,12 +41,18 @@ static uint64_t configure(struct storage *s, struct unit *u)
 }
 
 /* What is kept is about a disk, not about its place. */
-static void forget_other(struct unit *u, const struct disk_row *row)
+static void forget(struct storage *s, struct unit *u)
 {
-    if (memcmp(u->row.identity, row->identity, sizeof(row->identity)) == 0)
-        return;
+    if (u->present || u->was_there)
+        request_disk_gone(s, u);
     u->lun.state = (struct scsi_state){0};
     u->was_there = false;
+}
+
+static void forget_other(struct storage *s, struct unit *u, const struct disk_row *row)
+{
+    if (memcmp(u->row.identity, row->identity, sizeof(row->identity)) != 0)
+        forget(s, u);
 }
 
 /* A change that a dead generation did not come to tell of. */
@@ -75,7 +81,7 @@ static int open_unit(struct storage *s, const struct disk_row *row, bool succeed
     uint32_t epoch_then = u->row.epoch;
     int r = 0;
 
-    forget_other(u, row);
+    forget_other(s, u, row);
     u->controller = row->controller;
     u->number = row->lun;
     u->row = *row;
@@ -110,10 +116,9 @@ static bool remove_unit(struct storage *s, struct unit *u)
     if (u->n_requests > 0)
         return false;
     close_image(s, u);
+    forget(s, u);
     u->leaving = false;
     u->present = false;
-    u->lun.state = (struct scsi_state){0};
-    u->was_there = false;
     board_log(&s->worker->board, LOG_LEVEL_INFO, "disk %u:%u is gone", u->controller, u->number);
     tell_guest(s, controller);
     return true;
@@ -240,8 +245,7 @@ static void look_for_missed(struct storage *s)
 
         if (u->present || !u->was_there)
             continue;
-        u->lun.state = (struct scsi_state){0};
-        u->was_there = false;
+        forget(s, u);
         tell_guest(s, i / DISK_LUNS);
     }
 }

@@ -36,6 +36,7 @@ enum inflight_flag {
     INFLIGHT_WANTS_COMPLETION = 1,
     INFLIGHT_BAD_DATA =
         2, /* its ranges make no sense: the request is refused, the channel goes on */
+    INFLIGHT_DISK_GONE = 4,  /* it is not about the disk that is there now */
     INFLIGHT_KIND_SHIFT = 8, /* the rest: enum scsi_io_kind of its I/O, once it has begun */
 };
 

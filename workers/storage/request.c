@@ -119,7 +119,8 @@ static void execute_srb(struct storage *s, struct request *q, const struct storv
         answer_bad(s, q);
         return;
     }
-    q->unit = unit_find(s, controller, p);
+    if ((request_slot(s, q)->flags & INFLIGHT_DISK_GONE) == 0)
+        q->unit = unit_find(s, controller, p);
     if (scsi_is_report_luns(&c)) {
         /* Never "no such unit": Linux takes that of any path for one of path 0, and removes it. */
         uint64_t mask = p->path == 0 && p->target == 0 ? unit_mask(s, controller) : 0;
@@ -201,6 +202,30 @@ void request_begin(struct storage *s, unsigned channel, unsigned slot, uint64_t 
     else
         execute(s, q, &p);
     region_set_executing(&s->worker->region, 0);
+}
+
+/* A predecessor that was taken over may have written what is no packet. */
+static bool is_for(const struct inflight_slot *slot, unsigned lun)
+{
+    struct storvsp_packet p UNINITIALIZED;
+
+    return atomic_load(&slot->state) == INFLIGHT_CLAIMED &&
+           slot->packet_len <= sizeof(slot->packet) &&
+           storvsp_parse(slot->packet, slot->packet_len, &p) == 0 && p.op == STORVSP_EXECUTE_SRB &&
+           p.lun == lun;
+}
+
+void request_disk_gone(struct storage *s, const struct unit *u)
+{
+    unsigned at = (unsigned)(u - s->units);
+    const struct flow *flows = &s->flows[at / DISK_LUNS * VMBUS_SUBCHANNELS];
+
+    for (unsigned i = 0; i < VMBUS_SUBCHANNELS * INFLIGHT_SLOTS; i++) {
+        struct inflight_slot *slot = flow_slot(&flows[i / INFLIGHT_SLOTS], i % INFLIGHT_SLOTS);
+
+        if (is_for(slot, at % DISK_LUNS))
+            slot->flags |= INFLIGHT_DISK_GONE;
+    }
 }
 
 struct request *request_of(struct storage *s, const struct uring_done *done)

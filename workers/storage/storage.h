@@ -308,6 +308,9 @@ static inline struct inflight_slot *request_slot(const struct storage *s, const 
 void request_begin(struct storage *s, unsigned channel, unsigned slot, uint64_t now_ns,
                    const int32_t *known);
 
+/* What a dead generation had taken for the unit's disk, which is gone, is not about what comes in its place. */
+void request_disk_gone(struct storage *s, const struct unit *u);
+
 /* Whose completion of the ring that is; NULL: nobody's any more. */
 struct request *request_of(struct storage *s, const struct uring_done *done);
 
