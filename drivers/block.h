@@ -102,8 +102,8 @@ void block_map(const struct block *b, uint64_t offset, uint64_t len, struct bloc
 
 /*
  * Give the range, or its beginning, a place: the next block_map() of offset is BLOCK_DATA. What was
- * not written reads as zeros. -EROFS, -ENOSPC (a device that cannot grow, the format's end), or of
- * block_io; then nothing has changed for the guest.
+ * not written reads as zeros. -EROFS, -ENOSPC (a device that cannot grow, the format's end), -EFBIG
+ * (the map takes as much memory as it may), or of block_io; then nothing has changed for the guest.
  */
 int MUST_USE block_allocate(struct block *b, uint64_t offset, uint64_t len);
 

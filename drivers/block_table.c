@@ -43,7 +43,7 @@ int block_table_reserve(struct block_table *t, uint64_t at)
     if (*leaf != NULL)
         return 0;
     if (t->n_used == LEAVES_MAX)
-        return -ENOBUFS;
+        return -EFBIG;
     *leaf = malloc(BLOCK_TABLE_LEAF * sizeof(**leaf));
     if (*leaf == NULL)
         return -ENOMEM;

@@ -29,7 +29,7 @@ void block_table_done(struct block_table *t);
 
 uint32_t block_table_get(const struct block_table *t, uint64_t at);
 
-/* Make block_table_set() of that word sure to work. -ENOMEM, or -ENOBUFS: the limit. */
+/* Make block_table_set() of that word sure to work. -ENOMEM, or -EFBIG: the limit. */
 int MUST_USE block_table_reserve(struct block_table *t, uint64_t at);
 
 /* The word was reserved, or is the filling already. */

@@ -154,7 +154,7 @@ static int load_word(struct vhd *v, uint64_t block, uint32_t word, char *why)
         return block_refuse(why, -EBADMSG, "block %llu is outside the file",
                             (unsigned long long)block);
     r = block_table_reserve(&v->table, block);
-    if (r == -ENOBUFS)
+    if (r == -EFBIG)
         return block_refuse(why, -EOPNOTSUPP, "the blocks in use need more than 64 MiB of memory");
     if (r < 0)
         return block_refuse(why, r, "no memory");

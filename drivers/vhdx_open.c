@@ -192,7 +192,7 @@ static int set_word(struct vhdx *v, uint64_t block, uint32_t word, char *why)
 {
     int r = word == 0 ? 0 : block_table_reserve(&v->table, block);
 
-    if (r == -ENOBUFS)
+    if (r == -EFBIG)
         return block_refuse(why, -EOPNOTSUPP, "the blocks in use need more than 64 MiB of memory");
     if (r < 0)
         return block_refuse(why, r, "no memory");

@@ -124,7 +124,7 @@ START_TEST(a_table_has_a_limit)
     ck_assert_int_eq(block_table_init(&t, 2 * most, 0), 0);
     for (uint64_t i = 0; i < most; i += BLOCK_TABLE_LEAF)
         ck_assert_int_eq(block_table_reserve(&t, i), 0);
-    ck_assert_int_eq(block_table_reserve(&t, most), -ENOBUFS);
+    ck_assert_int_eq(block_table_reserve(&t, most), -EFBIG);
     ck_assert_int_eq(block_table_reserve(&t, most - 1), 0);
     block_table_done(&t);
 }

@@ -12,6 +12,12 @@ static int32_t no_space(struct world *w, const struct io_uring_sqe *sqe)
     return sqe->opcode == IORING_OP_WRITEV ? -ENOSPC : WORLD_AS_EVER;
 }
 
+static int32_t too_big(struct world *w, const struct io_uring_sqe *sqe)
+{
+    (void)w;
+    return sqe->opcode == IORING_OP_WRITEV ? -EFBIG : WORLD_AS_EVER;
+}
+
 static int32_t interrupted_once(struct world *w, const struct io_uring_sqe *sqe)
 {
     (void)sqe;
@@ -91,15 +97,19 @@ END_TEST
 
 START_TEST(a_full_file_system_is_told)
 {
-    struct world_answer a;
+    int32_t (*const ways[])(struct world *, const struct io_uring_sqe *) = {no_space, too_big};
 
-    the.meddle = no_space;
-    case_send(write_at(0, 8, 1), 0, 1, CASE_RAW);
-    case_finish();
-    a = case_answer(0, 1);
-    ck_assert_uint_eq(a.key, 7);
-    ck_assert_uint_eq(a.asc, 0x27);
-    ck_assert_uint_eq(a.ascq, 7);
+    for (unsigned i = 0; i < COUNT_OF(ways); i++) {
+        struct world_answer a;
+
+        the.meddle = ways[i];
+        case_send(write_at(0, 8, 1), 0, i, CASE_RAW);
+        case_finish();
+        a = case_answer(0, i);
+        ck_assert_uint_eq(a.key, 7);
+        ck_assert_uint_eq(a.asc, 0x27);
+        ck_assert_uint_eq(a.ascq, 7);
+    }
 }
 END_TEST
 

@@ -1,4 +1,5 @@
 #include "drivers/block_space.h"
+#include "drivers/block_table.h"
 #include "tests/fakes/vhdx_session.h"
 
 enum {
@@ -329,6 +330,21 @@ START_TEST(the_largest_image_needs_little)
     ck_assert_int_eq(block_flush(s.block), 0);
     session_close(&s);
     expect_open();
+}
+END_TEST
+
+/* Not -ENOBUFS, which says that the ring is full now. */
+START_TEST(a_map_that_needs_too_much_memory_is_an_error)
+{
+    const uint64_t leaves = BLOCK_TABLE_BYTES_MAX / (BLOCK_TABLE_LEAF * sizeof(uint32_t));
+    const uint64_t step = (uint64_t)BLOCK_TABLE_LEAF * MIB;
+
+    make(&(struct xi_spec){(leaves + 1) * step, MIB, 512});
+    expect_open();
+    for (uint64_t i = 0; i < leaves; i++)
+        ck_assert_int_eq(block_allocate(s.block, i * step, 1), 0);
+    ck_assert_int_eq(block_allocate(s.block, leaves * step, 1), -EFBIG);
+    ck_assert_int_eq(block_allocate(s.block, MIB, 1), 0);
 }
 END_TEST
 
@@ -665,6 +681,7 @@ static void add_tests(TCase *t)
     tcase_add_test(t, a_full_device_reuses_what_was_discarded);
     tcase_add_test(t, a_full_file_system_is_survived);
     tcase_add_test(t, the_largest_image_needs_little);
+    tcase_add_test(t, a_map_that_needs_too_much_memory_is_an_error);
     tcase_add_test(t, the_newer_good_header_counts);
     tcase_add_test(t, one_good_region_table_is_enough);
     tcase_add_test(t, two_headers_of_one_age_must_be_the_same);

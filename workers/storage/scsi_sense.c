@@ -58,6 +58,7 @@ struct error_row {
 static const struct error_row errors[] = {
     {-ENOSPC,    SENSE_READ_ERROR,       SENSE_NO_SPACE        },
     {-EDQUOT,    SENSE_READ_ERROR,       SENSE_NO_SPACE        },
+    {-EFBIG,     SENSE_READ_ERROR,       SENSE_NO_SPACE        },
     {-EROFS,     SENSE_READ_ERROR,       SENSE_WRITE_PROTECTED },
     {-EACCES,    SENSE_READ_ERROR,       SENSE_WRITE_PROTECTED },
     {-EPERM,     SENSE_READ_ERROR,       SENSE_WRITE_PROTECTED },
