@@ -69,9 +69,10 @@ int MUST_USE uring_attach_over(struct uring *u, const struct ring_shape *shape, 
 
 /*
  * Become the one who submits, once the predecessor is dead. What it had prepared and not submitted is
- * dropped. Its completions that were not taken remain to be peeked at.
+ * dropped. Its completions that were not taken remain to be peeked at, but for one that spoilt where
+ * they begin: then they are lost.
  *   0          ready
- *   -EBADMSG   the ring's numbers cannot be: the predecessor wrote into them
+ *   -EBADMSG   the kernel takes nothing
  *   other      of io_uring_enter(2)
  */
 int MUST_USE uring_take_over(struct uring *u);
