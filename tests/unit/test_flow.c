@@ -169,6 +169,36 @@ START_TEST(what_was_taken_is_found_again_in_its_order)
 }
 END_TEST
 
+static unsigned count_claimed(void)
+{
+    int slot = flow_claimed_from(&flow, flow.taken - INT32_MAX);
+    unsigned n = 0;
+
+    for (; slot >= 0; n++)
+        slot = flow_claimed_from(&flow, flow_slot(&flow, (unsigned)slot)->seq + 1);
+    return n;
+}
+
+/* A channel with requests that are never taken up would never be closed. */
+START_TEST(what_cannot_be_taken_up_is_nobodys)
+{
+    static const uint32_t numbers[] = {0, 1, 3, 4, 0x7fffffff, 0x80000004, 0x80000005, 0xffffffff};
+
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        int last = 0;
+
+        set_up();
+        send_requests(1, 4);
+        for (unsigned n = 0; n < 4; n++)
+            last = take();
+        flow_slot(&flow, (unsigned)last)->seq = numbers[i];
+        ck_assert_int_eq(take_over(), 0);
+        ck_assert_uint_eq(flow.n_claimed, count_claimed());
+        ck_assert_uint_eq(flow.n_claimed + flow.n_free, INFLIGHT_SLOTS);
+    }
+}
+END_TEST
+
 /* Died between filling slots and counting them: the packets are still the guest's. */
 START_TEST(what_was_not_counted_is_taken_anew)
 {
@@ -340,6 +370,7 @@ int main(void)
     tcase_add_test(c, all_slots_are_used_and_come_back);
     tcase_add_test(c, answers_wait_for_room);
     tcase_add_test(c, what_was_taken_is_found_again_in_its_order);
+    tcase_add_test(c, what_cannot_be_taken_up_is_nobodys);
     tcase_add_test(c, what_was_not_counted_is_taken_anew);
     tcase_add_test(c, a_batch_that_was_shown_is_not_shown_again);
     tcase_add_test(c, a_batch_that_was_not_shown_is);

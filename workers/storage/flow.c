@@ -65,6 +65,18 @@ static bool is_sound(const struct inflight_slot *s)
            (uint64_t)s->data_offset + s->data_len <= (uint64_t)s->n_pages * GMEM_PAGE_BYTES;
 }
 
+/* Is its number one of those below, which is taken up from one to the next? */
+static bool is_taken(const struct flow *f, const struct inflight_slot *s)
+{
+    if (f->taken - s->seq - 1 >= INT32_MAX || !is_sound(s))
+        return false;
+    for (const struct inflight_slot *t = s + 1; t < f->log->slots + INFLIGHT_SLOTS; t++) {
+        if (atomic_load(&t->state) == INFLIGHT_CLAIMED && t->seq == s->seq)
+            return false;
+    }
+    return true;
+}
+
 static void sort_slots(struct flow *f)
 {
     f->n_free = 0;
@@ -77,8 +89,8 @@ static void sort_slots(struct flow *f)
 
         if (state == INFLIGHT_DONE && is_sound(s)) {
             f->done[f->n_done++] = (uint16_t)i;
-        } else if (state == INFLIGHT_CLAIMED && s->seq - f->taken > INT32_MAX && is_sound(s)) {
-            f->n_claimed++; /* taken: its number is below */
+        } else if (state == INFLIGHT_CLAIMED && is_taken(f, s)) {
+            f->n_claimed++;
         } else {
             if (state != INFLIGHT_FREE)
                 atomic_store(&s->state, INFLIGHT_FREE);
