@@ -192,10 +192,11 @@ bool port_section_left(const struct port_client *c, uint32_t seen)
     return seen % 2 == 0 || atomic_load_explicit(&c->page->section, memory_order_acquire) != seen;
 }
 
-void port_section_reset(struct port_client *c)
+void port_server_died(struct port_client *c)
 {
     uint32_t in = atomic_load(&c->page->section);
 
+    c->page->magic = PORT_MAGIC;
     if (in % 2 != 0)
         atomic_store(&c->page->section, in + 1);
 }

@@ -155,8 +155,8 @@ void port_ask_to_leave(struct port_client *c, uint32_t generation);
 uint32_t port_section(const struct port_client *c);
 bool port_section_left(const struct port_client *c, uint32_t seen);
 
-/* The server is dead: it is in no section any more. */
-void port_section_reset(struct port_client *c);
+/* The server is dead: it is in no section any more, and its successor finds a port, whatever it wrote over. */
+void port_server_died(struct port_client *c);
 
 /* Wake the server if it sleeps; for whoever has something to say on another channel. */
 void port_ring(struct port_client *c);

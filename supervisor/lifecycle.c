@@ -390,7 +390,7 @@ void lifecycle_died(struct registry *reg, struct generation *g, int wait_status)
         return;
     }
     if (row->port != NULL)
-        port_section_reset(row->port); /* whoever waits for it to leave need not */
+        port_server_died(row->port); /* whoever waits for it to leave need not */
     board_inc(row->shown.restarts);
     row->n_deaths++;
     generation_done(&row->live);

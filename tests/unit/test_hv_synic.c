@@ -292,7 +292,7 @@ START_TEST(the_dead_write_no_more)
     struct port_server worker;
     pthread_t thread = turn_off_while_a_worker_writes(&worker);
 
-    port_section_reset(&f->writer);
+    port_server_died(&f->writer);
     ck_assert(ends_within(thread, 10000));
 }
 END_TEST

@@ -144,6 +144,14 @@ START_TEST(a_page_that_is_no_port_is_refused)
 }
 END_TEST
 
+START_TEST(a_port_that_was_written_over_is_one_again_for_a_successor)
+{
+    page->magic++;
+    port_server_died(&client);
+    ck_assert_int_eq(port_server_init(&server, page, PORT_ASLEEP_FUTEX), 0);
+}
+END_TEST
+
 START_TEST(without_an_answer_the_deadline_ends_the_wait)
 {
     struct port_response rs = {.data = 77};
@@ -459,6 +467,7 @@ int main(void)
     tcase_add_test(c, nothing_is_taken_when_nothing_is_there);
     tcase_add_test(c, a_request_whose_server_died_is_found_by_the_next);
     tcase_add_test(c, a_page_that_is_no_port_is_refused);
+    tcase_add_test(c, a_port_that_was_written_over_is_one_again_for_a_successor);
     tcase_add_test(c, without_an_answer_the_deadline_ends_the_wait);
     tcase_add_test(c, an_answer_to_another_request_is_not_seen);
     tcase_add_test(c, nobody_turns_the_sequence_back);
