@@ -49,6 +49,35 @@ START_TEST(what_completes_while_a_disk_comes_is_answered)
 }
 END_TEST
 
+static unsigned n_pings, n_late;
+
+/* Each step takes its time: there must have been a sign of life since the last one. */
+static int32_t ping_at_each_step(struct world *w, const struct io_uring_sqe *sqe)
+{
+    if (sqe->fd != 2)
+        return WORLD_AS_EVER;
+    n_late += !port_ponged(&w->port_client);
+    atomic_fetch_add(&w->port.ping, 1);
+    n_pings++;
+    return WORLD_AS_EVER;
+}
+
+/* What is in the page cache is there at once, so nothing is waited for; but there may be much of it. */
+START_TEST(a_long_opening_is_no_hang)
+{
+    n_pings = n_late = 0;
+    case_fill_vhd(&the, 2);
+    (void)world_add_disk(&the, 7, DISK_VHD, 2);
+    the.meddle = ping_at_each_step;
+    the.kernel.hold = false;
+    ck_assert_int_eq(world_run(&the), 0);
+    the.kernel.hold = true;
+    ck_assert_uint_gt(n_pings, 2);
+    ck_assert_uint_eq(n_late, 0);
+    expect_told(1);
+}
+END_TEST
+
 /* The VM began without this disk; nothing but it may be missing. One that it began with has to be one. */
 START_TEST(a_first_generation_does_without_an_image_that_was_added)
 {
@@ -270,6 +299,7 @@ int main(void)
     const TTest *const tests[] = {
         a_disk_that_comes_is_told_and_served,
         what_completes_while_a_disk_comes_is_answered,
+        a_long_opening_is_no_hang,
         a_first_generation_does_without_an_image_that_was_added,
         a_disk_goes_when_its_requests_have_ended,
         a_disk_that_goes_while_its_worker_dies_is_gone,

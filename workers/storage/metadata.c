@@ -71,14 +71,15 @@ static int await(struct storage *s)
     int32_t res;
 
     for (;;) {
-        int r = uring_submit(&s->ring);
+        int r;
 
+        port_pong(&s->worker->port); /* also if nothing is to be waited for, time and again */
+        r = uring_submit(&s->ring);
         if (r < 0 && r != -EAGAIN && r != -EBUSY)
             return r;
         s->n_iovecs = r == 0 ? 0 : s->n_iovecs;
         if (take_ours(s, &res))
             return res;
-        port_pong(&s->worker->port);
         r = uring_wait(&s->ring, 1, clock_now_ns() + LOOK_AROUND_NS);
         if (r < 0 && r != -ETIME && r != -EINTR)
             return r;
