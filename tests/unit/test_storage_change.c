@@ -49,6 +49,19 @@ START_TEST(what_completes_while_a_disk_comes_is_answered)
 }
 END_TEST
 
+/* The guest has as much on its way as the ring holds. */
+START_TEST(a_disk_comes_while_the_ring_is_full)
+{
+    while (uring_room(&the.storage->ring) > 0)
+        ck_assert_int_eq(uring_fdatasync(&the.storage->ring, CASE_RAW, 0), 0);
+    case_fill_vhd(&the, 2);
+    (void)world_add_disk(&the, 7, DISK_VHD, 2);
+    ck_assert_int_eq(world_run(&the), 0);
+    ck_assert(the.storage->units[7].present);
+    expect_told(1);
+}
+END_TEST
+
 static unsigned n_pings, n_late;
 
 /* Each step takes its time: there must have been a sign of life since the last one. */
@@ -299,6 +312,7 @@ int main(void)
     const TTest *const tests[] = {
         a_disk_that_comes_is_told_and_served,
         what_completes_while_a_disk_comes_is_answered,
+        a_disk_comes_while_the_ring_is_full,
         a_long_opening_is_no_hang,
         a_first_generation_does_without_an_image_that_was_added,
         a_disk_goes_when_its_requests_have_ended,

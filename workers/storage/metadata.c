@@ -66,11 +66,12 @@ static bool take_ours(struct storage *s, int32_t *ret)
     return found;
 }
 
-static int await(struct storage *s)
+/* Look until ours is there, and return its result; or, before it is prepared, until the ring has room for it. */
+static int await(struct storage *s, bool for_room)
 {
     int32_t res;
 
-    for (;;) {
+    while (!for_room || uring_room(&s->ring) == 0) {
         int r;
 
         port_pong(&s->worker->port); /* also if nothing is to be waited for, time and again */
@@ -84,6 +85,7 @@ static int await(struct storage *s)
         if (r < 0 && r != -ETIME && r != -EINTR)
             return r;
     }
+    return 0;
 }
 
 static bool is_to_be_tried_again(int r)
@@ -91,16 +93,28 @@ static bool is_to_be_tried_again(int r)
     return r == -EINTR || r == -EAGAIN || r == -ECANCELED;
 }
 
+static int await_room(struct storage *s)
+{
+    return await(s, true);
+}
+
+static int await_ours(struct storage *s)
+{
+    return await(s, false);
+}
+
 static int move(struct storage *s, bool write, uint32_t file, uint64_t offset, uint8_t *buf,
                 size_t len)
 {
     while (len > 0) {
         const struct iovec iov = {.iov_base = buf, .iov_len = len};
-        int r = write ? uring_writev(&s->ring, file, offset, &iov, 1, false, TAG | file)
-                      : uring_readv(&s->ring, file, offset, &iov, 1, TAG | file);
+        int r = await_room(s);
 
         if (r == 0)
-            r = await(s);
+            r = write ? uring_writev(&s->ring, file, offset, &iov, 1, false, TAG | file)
+                      : uring_readv(&s->ring, file, offset, &iov, 1, TAG | file);
+        if (r == 0)
+            r = await_ours(s);
         if (is_to_be_tried_again(r))
             continue;
         if (r <= 0)
@@ -128,9 +142,11 @@ static int metadata_flush(void *self, uint32_t file)
     int r;
 
     do {
-        r = uring_fdatasync(&s->ring, file, TAG | SYNC | file);
+        r = await_room(s);
         if (r == 0)
-            r = await(s);
+            r = uring_fdatasync(&s->ring, file, TAG | SYNC | file);
+        if (r == 0)
+            r = await_ours(s);
     } while (is_to_be_tried_again(r));
     return r;
 }
@@ -156,9 +172,11 @@ static int metadata_zero(void *self, uint32_t file, uint64_t offset, uint64_t le
     int r;
 
     do {
-        r = uring_fallocate(&s->ring, file, FALLOC_FL_ZERO_RANGE, offset, len, TAG | file);
+        r = await_room(s);
         if (r == 0)
-            r = await(s);
+            r = uring_fallocate(&s->ring, file, FALLOC_FL_ZERO_RANGE, offset, len, TAG | file);
+        if (r == 0)
+            r = await_ours(s);
     } while (is_to_be_tried_again(r));
     return r == -EOPNOTSUPP ? write_zeros(s, file, offset, len) : r;
 }
