@@ -238,6 +238,25 @@ START_TEST(overlapping_writes_keep_their_order_across_channels_too)
 }
 END_TEST
 
+/* vmbus has died as well, of writing the entry of a channel: its successor writes it anew. */
+START_TEST(nothing_is_taken_up_before_all_of_it_can_be)
+{
+    send_write(1, 1, 8, 16, 0x11);
+    send_write(0, 2, 8, 16, 0x22);
+    the.meddle = cancelled_once;
+    atomic_fetch_add(&the.channels.channels[1].seq, 1);
+    case_take_over();
+    case_finish();
+    case_expect_none(0);
+    ck_assert(!the.settled);
+    atomic_fetch_add(&the.channels.channels[1].seq, 1);
+    case_finish();
+    case_expect_good(1, 1);
+    case_expect_good(0, 2);
+    expect_file(CASE_RAW, 4096, 8192, 0x22);
+}
+END_TEST
+
 /* Answered, but there was no room in the guest's ring. */
 START_TEST(answers_that_found_no_room_are_told_by_the_successor)
 {
@@ -414,6 +433,7 @@ int main(void)
         no_step_is_taken_for_the_first_one,
         overlapping_writes_keep_their_order_across_a_death,
         overlapping_writes_keep_their_order_across_channels_too,
+        nothing_is_taken_up_before_all_of_it_can_be,
         answers_that_found_no_room_are_told_by_the_successor,
         a_disk_that_cannot_be_opened_any_more_keeps_no_other_from_being_served,
         a_change_that_came_while_nobody_served_is_told,

@@ -149,6 +149,34 @@ static bool look_at_channel(struct storage *s, unsigned channel, uint32_t *resum
     return true;
 }
 
+/*
+ * What a dead generation had taken is taken up in its order, of all channels: so none is opened while the entry of
+ * another is being written. Where its writer has died of it, the next one writes it anew.
+ */
+static bool may_open(const struct storage *s)
+{
+    bool may = true;
+
+    for (unsigned i = 0; s->open == 0 && i < INFLIGHT_CHANNELS; i++)
+        may &= atomic_load(&s->bus.channels->channels[i].seq) % 2 == 0;
+    return may;
+}
+
+/* False: there is more to look at, though nobody rings. */
+static bool look_at_channels(struct storage *s, uint64_t now_ns)
+{
+    bool settled = true;
+    uint32_t resumed = 0;
+
+    if (!may_open(s))
+        return false;
+    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++)
+        settled &= look_at_channel(s, i, &resumed);
+    if (resumed != 0)
+        take_up(s, resumed, now_ns);
+    return settled;
+}
+
 /* False: there is no room in the guest's ring now. */
 static bool tell_one(struct storage *s, unsigned controller)
 {
@@ -284,12 +312,8 @@ bool storage_work(struct storage *s, uint64_t now_ns)
 bool storage_look(struct storage *s, uint64_t now_ns)
 {
     bool settled = units_look(s, true) > 0;
-    uint32_t resumed = 0;
 
-    for (unsigned i = 0; i < INFLIGHT_CHANNELS; i++)
-        settled &= look_at_channel(s, i, &resumed);
-    if (resumed != 0)
-        take_up(s, resumed, now_ns);
+    settled &= look_at_channels(s, now_ns);
     settled &= tell_guests(s);
     give_to_kernel(s); /* what a dead generation left to do */
     publish(s);
