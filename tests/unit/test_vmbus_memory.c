@@ -36,11 +36,16 @@ static void ack_memory(uint32_t id)
     lab_look(l);
 }
 
+static void attach_net(struct vmbus *v)
+{
+    v->shared[PROCESS_NET] = &l->shared;
+    v->acks[PROCESS_NET] = &l->acks;
+}
+
 /* A NIC with an open channel and a list of ten pages besides its rings. */
 static void lend(void)
 {
-    l->v.shared[PROCESS_NET] = &l->shared;
-    l->v.acks[PROCESS_NET] = &l->acks;
+    attach_net(&l->v);
     lab_connect(l, 0x1f);
     lab_open(l, NET, 70);
     lab_gpadl(l, NET, 71, 10, 500);
@@ -133,6 +138,68 @@ START_TEST(a_device_that_does_not_borrow_is_not_asked)
 }
 END_TEST
 
+/* --- a guest that reads nothing --- */
+
+/* The worker dies here: its successor takes what it has committed. */
+static void succeed(void)
+{
+    static uint8_t bytes[VMBUS_STATE_MAX];
+    static struct vmbus next;
+    struct wr w = wr_over(bytes, sizeof(bytes));
+    struct rd r;
+    size_t len;
+
+    vmbus_save(&l->v, &w);
+    ck_assert_int_eq(wr_finish(&w, &len), 0);
+    lab_attach(l, &next);
+    attach_net(&next);
+    r = rd_over(bytes, len);
+    ck_assert_int_eq(vmbus_load(&next, &r, VMBUS_SCHEMA), 0);
+    l->v = next;
+}
+
+/* So many messages that one step more is just taken. */
+static void read_nothing(void)
+{
+    do {
+        SAY(l, 22, 1, 0); /* closed: the answer is a message */
+    } while (l->status == HV_SUCCESS);
+    ck_assert_uint_eq(l->status, HV_INSUFFICIENT_BUFFERS);
+    ck_assert_ptr_nonnull(lab_next(l));
+}
+
+/* A NIC that has lent all it may: its rings, the list of lend(), and thirty; and as many subchannels as there are. */
+static void lend_all(void)
+{
+    lend();
+    atomic_store(&l->acks.subchannels[4], UINT32_MAX);
+    for (uint32_t id = 72; id < 70 + GPADLS_PER_CHANNEL; id++)
+        lab_gpadl(l, NET, id, LAB_RING_PAGES, 600);
+    while (lab_next(l) != NULL)
+        continue;
+}
+
+/* The most that there is: all lists are given back, the subchannels go, and it is not opened again. */
+START_TEST(all_that_a_close_says_has_room)
+{
+    const uint32_t last = 70 + GPADLS_PER_CHANNEL - 1;
+    uint64_t tail;
+
+    lend_all();
+    read_nothing();
+    tail = l->v.tail;
+    SAY(l, 7, NET);
+    SAY(l, 5, NET, 9, last, 0, LAB_DOWNSTREAM);
+    for (uint32_t id = 70; id <= last; id++)
+        SAY(l, 11, NET, id);
+    ck_assert_uint_eq(l->v.tail, tail);
+    lab_ack(l, NET, 0);
+    ck_assert_uint_eq(l->v.tail, tail + GPADLS_PER_CHANNEL + VMBUS_SUBCHANNELS);
+    ck_assert_uint_le(l->v.tail - atomic_load(&l->outbox.head), VMBUS_OUTBOX_ENTRIES);
+    succeed();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vmbus_memory");
@@ -147,6 +214,7 @@ int main(void)
     tcase_add_test(t, a_device_that_is_closed_holds_nothing);
     tcase_add_test(t, a_new_connection_lends_nothing);
     tcase_add_test(t, a_device_that_does_not_borrow_is_not_asked);
+    tcase_add_test(t, all_that_a_close_says_has_room);
     suite_add_tcase(s, t);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

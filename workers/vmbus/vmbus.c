@@ -9,8 +9,9 @@
 enum {
     MESSAGE_CONNECTION = 1,     /* of guests before 5.0 */
     MESSAGE_CONNECTION_5_0 = 4, /* and of later ones */
-    ROOM = 32,                  /* more messages than one step can have to say */
     PAGE_BYTES = 4096,
+    /* As many messages as a step can say: a channel's lists, its subchannels, and what is due to it. */
+    ROOM = GPADLS_PER_CHANNEL + VMBUS_SUBCHANNELS + CHANNEL_MODIFIES_MAX,
 };
 
 static const uint32_t VERSION_WIN10_5_0 = 0x00050000;
