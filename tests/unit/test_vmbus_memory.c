@@ -200,6 +200,30 @@ START_TEST(all_that_a_close_says_has_room)
 }
 END_TEST
 
+/* The look ends between the close, which says too much for more, and the list of a subchannel that goes with it. */
+START_TEST(a_list_that_waits_for_room_waits_for_a_successor_too)
+{
+    lend();
+    atomic_store(&l->acks.subchannels[4], 1);
+    lab_look(l);
+    lab_expect_offer(l, NET + 1);
+    lab_gpadl(l, NET + 1, 72, 3, 600);
+    EXPECT(l, 10, NET + 1, 72, 0);
+    read_nothing();
+    SAY(l, 11, NET + 1, 72);
+    SAY(l, 7, NET);
+    lab_ack(l, NET, 0);
+    ck_assert(vmbus_is_blocked(&l->v));
+    succeed();
+    ck_assert_uint_eq(gpadls_find(&l->v.gpadls, 72)->state, GPADL_TEARING);
+    while (lab_next(l) != NULL)
+        continue;
+    lab_look(l);
+    EXPECT(l, 12, 72);
+    EXPECT_NOTHING(l);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vmbus_memory");
@@ -215,6 +239,7 @@ int main(void)
     tcase_add_test(t, a_new_connection_lends_nothing);
     tcase_add_test(t, a_device_that_does_not_borrow_is_not_asked);
     tcase_add_test(t, all_that_a_close_says_has_room);
+    tcase_add_test(t, a_list_that_waits_for_room_waits_for_a_successor_too);
     suite_add_tcase(s, t);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

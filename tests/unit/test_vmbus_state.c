@@ -263,7 +263,6 @@ START_TEST(numbers_that_cannot_be_are_refused)
     refuse_with(&s, field_of(25, 0), CHANNEL_OPEN); /* without rings */
     refuse_with(&s, field_of(25, 0), CHANNEL_OPENING);
     refuse_with(&s, field_of(25, 0), CHANNEL_CLOSING);
-    refuse_with(&s, field_of(1, 0), CHANNEL_OFFERED); /* with a list that waits for its close */
     refuse_with(&s, field_of(17, 0), CHANNEL_ABSENT); /* with memory */
     refuse_with(&s, field_of(17, 0), CHANNEL_RELEASED);
     refuse_with(&s, field_of(1, 4), 70); /* rings: BUILDING, another channel's, nobody's */
@@ -293,7 +292,6 @@ START_TEST(lists_that_cannot_be_are_refused)
     refuse_with(&s, list_field(3, 0), GPADL_FREE);
     refuse_with(&s, list_field(3, 0), GPADL_STATES);
     refuse_with(&s, list_field(3, 0), GPADL_BUILDING); /* though all is there */
-    refuse_with(&s, list_field(3, 0), GPADL_TEARING);  /* though it is no ring: never answered */
     refuse_with(&s, list_field(0, 0), GPADL_CREATED);  /* though not all is there */
     refuse_with(&s, list_field(3, 1), 72);             /* a name twice */
     refuse_with(&s, list_field(3, 2), 0);

@@ -542,13 +542,10 @@ bool channel_is_sound(struct vmbus *v, unsigned index)
     return !uses_rings(c) || rings_are_sound(v, c);
 }
 
+/* One that is wanted back is given back by the next look, if nobody uses it by then. */
 bool channel_may_own(const struct vmbus *v, const struct gpadl *g)
 {
     const struct channel *c = &v->channels[vmbus_index(g->relid)];
 
-    if (c->state == CHANNEL_ABSENT || c->state == CHANNEL_RELEASED)
-        return false;
-    if (g->state != GPADL_TEARING || v->phase == VMBUS_RESETTING) /* then all of it goes unsaid */
-        return true;
-    return (uses_rings(c) && c->gpadl == g->id) || may_borrow(v, g->relid);
+    return c->state != CHANNEL_ABSENT && c->state != CHANNEL_RELEASED;
 }
