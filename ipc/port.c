@@ -62,7 +62,7 @@ void port_post(struct port_client *c, unsigned slot, const struct port_request *
     uint32_t cpu = this_cpu();
 
     atomic_store_explicit(&c->posted_ns[slot], clock_now_ns(), memory_order_relaxed);
-    atomic_store_explicit(&c->seq[slot], seq, memory_order_relaxed);
+    atomic_store_explicit(&c->seq[slot], seq, memory_order_release);
     s->addr = rq->addr;
     s->data = rq->data;
     s->op = rq->op;
@@ -83,11 +83,16 @@ static bool port_answered(const struct port_client *c, unsigned slot)
            atomic_load_explicit(&c->seq[slot], memory_order_relaxed);
 }
 
+/* In the order in which they are written: the time is of seq's request or of a newer one, and so is the answer. */
 uint64_t port_waiting_since(const struct port_client *c, unsigned slot)
 {
+    uint64_t seq = atomic_load_explicit(&c->seq[slot], memory_order_acquire);
     uint64_t since = atomic_load_explicit(&c->posted_ns[slot], memory_order_relaxed);
+    uint64_t answered = atomic_load_explicit(&c->page->slots[slot].rsp_seq, memory_order_acquire);
 
-    return port_answered(c, slot) ? 0 : since;
+    if (answered == seq || atomic_load_explicit(&c->seq[slot], memory_order_relaxed) != seq)
+        return 0;
+    return since;
 }
 
 /* Hand over or spin, as the server's place suggests. True when the answer came. */

@@ -14,6 +14,7 @@
 enum {
     ROUNDS = 3000,
     VCPUS = 3,
+    LOOKS = 3000000,
 };
 
 static struct port_page *page;
@@ -411,6 +412,38 @@ START_TEST(every_request_is_answered_on_two_cpus)
 }
 END_TEST
 
+static _Atomic uint64_t answered_ns; /* when the last request that has its answer was posted */
+
+static void *post_and_answer(void *arg)
+{
+    for (uint64_t seq = 1; !stop; seq++) {
+        post(0, seq);
+        port_answer(&server, 0, &(struct port_response){.seq = seq});
+        answered_ns = client.posted_ns[0];
+    }
+    return arg;
+}
+
+/* Else a worker that has long answered is killed for the request before. */
+START_TEST(no_request_waits_since_the_one_before)
+{
+    unsigned wrong = 0;
+    pthread_t thread;
+
+    stop = false;
+    ck_assert_int_eq(pthread_create(&thread, NULL, post_and_answer, NULL), 0);
+    for (unsigned i = 0; i < LOOKS; i++) {
+        uint64_t before = answered_ns;
+        uint64_t since = port_waiting_since(&client, 0);
+
+        wrong += since != 0 && since <= before;
+    }
+    stop = true;
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_uint_eq(wrong, 0);
+}
+END_TEST
+
 static void *give_up(void *arg)
 {
     (void)usleep(50000);
@@ -483,6 +516,7 @@ int main(void)
     tcase_add_test(c, sleep_ends_with_its_time);
     tcase_add_test(c, every_request_is_answered_on_one_cpu);
     tcase_add_test(c, every_request_is_answered_on_two_cpus);
+    tcase_add_test(c, no_request_waits_since_the_one_before);
     tcase_add_test(c, a_sleeper_wakes_when_it_is_answered);
     tcase_add_test(c, a_sleeper_wakes_when_the_port_is_given_up);
     suite_add_tcase(s, c);
