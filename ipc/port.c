@@ -310,6 +310,7 @@ bool port_poll(struct port_server *s)
     for (int i = 0; i < HANDOVER_YIELDS; i++) {
         if (has_work(s))
             return true;
+        port_pong(s); /* where many share the CPU it comes back late */
         (void)sched_yield();
     }
     return has_work(s);

@@ -190,7 +190,8 @@ void port_pong(struct port_server *s);
 bool port_is_to_leave(const struct port_server *s, uint32_t generation);
 
 /*
- * Poll for a request for a bounded time, as the peer's place suggests. True when there is one.
+ * Poll for a request for a bounded time, as the peer's place suggests. True when there is one. Who hands over by
+ * yielding answers the heartbeat meanwhile.
  * Otherwise the caller is to sleep: port_sleep(), or port_sleep_begin(), its own poll on the
  * eventfd, port_sleep_end().
  */

@@ -62,6 +62,15 @@ static uint64_t rings(void)
     return read(bell, &n, sizeof(n)) < 0 ? 0 : n;
 }
 
+static void pin(pthread_t thread, unsigned cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(cpu % (unsigned)sysconf(_SC_NPROCESSORS_ONLN), &set);
+    (void)pthread_setaffinity_np(thread, sizeof(set), &set);
+}
+
 START_TEST(a_request_arrives_whole_and_is_answered)
 {
     struct port_request rq = {0};
@@ -246,6 +255,21 @@ START_TEST(a_heartbeat_is_answered)
 }
 END_TEST
 
+START_TEST(who_hands_over_answers_the_heartbeat)
+{
+    struct port_request rq;
+    unsigned slot;
+
+    pin(pthread_self(), 0);
+    post(0, 1);
+    ck_assert(port_take(&server, &slot, &rq)); /* of a peer on this CPU */
+    port_answer(&server, slot, &(struct port_response){.seq = rq.seq});
+    port_ping(&client);
+    ck_assert(!port_poll(&server));
+    ck_assert(port_ponged(&client));
+}
+END_TEST
+
 START_TEST(one_generation_is_asked_to_leave)
 {
     ck_assert(!port_is_to_leave(&server, 1));
@@ -343,15 +367,6 @@ static void *serve(void *arg)
             port_sleep(&server, NS_PER_S);
     }
     return NULL;
-}
-
-static void pin(pthread_t thread, unsigned cpu)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET(cpu % (unsigned)sysconf(_SC_NPROCESSORS_ONLN), &set);
-    (void)pthread_setaffinity_np(thread, sizeof(set), &set);
 }
 
 struct vcpu {
@@ -507,6 +522,7 @@ int main(void)
     tcase_add_test(c, a_port_given_up_keeps_nobody_waiting);
     tcase_add_test(c, how_long_a_request_waits_is_known);
     tcase_add_test(c, a_heartbeat_is_answered);
+    tcase_add_test(c, who_hands_over_answers_the_heartbeat);
     tcase_add_test(c, one_generation_is_asked_to_leave);
     tcase_add_test(c, a_new_server_answers_the_heartbeat_at_once);
     tcase_add_test(c, who_polls_is_woken_by_its_eventfd);
