@@ -95,6 +95,12 @@ uint64_t port_waiting_since(const struct port_client *c, unsigned slot)
     return since;
 }
 
+void port_excuse(struct port_client *c, uint64_t ns)
+{
+    for (unsigned slot = 0; slot < PORT_SLOTS; slot++)
+        (void)atomic_fetch_add_explicit(&c->posted_ns[slot], ns, memory_order_relaxed);
+}
+
 /* Hand over or spin, as the server's place suggests. True when the answer came. */
 static bool client_poll(struct port_client *c, unsigned slot)
 {

@@ -138,6 +138,9 @@ int MUST_USE port_wait(struct port_client *c, unsigned slot, uint64_t deadline_n
 /* Since when (CLOCK_MONOTONIC) the request of slot waits for its answer; 0: none does. Any thread. */
 uint64_t port_waiting_since(const struct port_client *c, unsigned slot);
 
+/* The server could not run for so long: what waits for its answer was posted that much later. */
+void port_excuse(struct port_client *c, uint64_t ns);
+
 /* Mark the port as without a server, or take that back. Wakes every waiter. */
 void port_set_gone(struct port_client *c, bool gone);
 

@@ -163,6 +163,7 @@ static void activate(struct registry *reg, struct registry_row *row)
         return;
     }
     g->active_ns = clock_now_ns();
+    g->blamed_ns = g->active_ns;
     row->ping_ns = 0;
     row->background = 0;
     row->placed_cpu = UINT32_MAX;

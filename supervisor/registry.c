@@ -17,8 +17,7 @@ enum {
     PHASE_NONE = 0,     /* a generation that may say nothing */
     PHASE_STARTING = 2, /* one that has not said Ready */
     PHASE_SERVING = 4,  /* one that was looked at and serves */
-    TICK_MS = 50,
-    MAX_PER_WAKE = 32, /* messages taken from one peer before others get their turn */
+    MAX_PER_WAKE = 32,  /* messages taken from one peer before others get their turn */
 };
 
 bool registry_can_have(uint32_t process)
@@ -239,8 +238,8 @@ static void tick(evutil_socket_t fd, short what, void *self)
 
     (void)fd;
     (void)what;
-    lifecycle_tick(self, now);
     watch_tick(self, now);
+    lifecycle_tick(self, now);
     captures_tick(&((struct registry *)self)->captures, now);
     tracing_tick(&((struct registry *)self)->tracing, now);
     debugger_tick(self, now);
@@ -286,8 +285,9 @@ int registry_init(struct registry *reg, struct event_base *base, struct board *b
 
 int registry_start(struct registry *reg)
 {
-    const struct timeval period = {.tv_usec = TICK_MS * 1000};
+    const struct timeval period = {.tv_usec = WATCH_TICK_MS * 1000};
 
+    reg->tick_ns = clock_now_ns();
     if (event_add(reg->ticker, &period) < 0)
         return -ENOMEM;
     for (uint32_t p = 0; p < PROCESS_COUNT; p++) {

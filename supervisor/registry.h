@@ -56,6 +56,7 @@ struct generation {
     struct event *readable;
     uint64_t asked_ns;      /* when its start was asked for */
     uint64_t active_ns;     /* since when it serves; 0: not yet */
+    uint64_t blamed_ns;     /* the same, for what waits: put off as that is (watch.h) */
     uint64_t leave_ns;      /* since when it is asked to end; 0: it is not */
     uint64_t deaf_ns;       /* since when its channel is closed; 0: it is not */
     enum death_cause cause; /* why we asked for its death; DEATH_BY_ITSELF: we did not */
@@ -132,7 +133,6 @@ struct registry {
     bool confidential; /* nothing of the guest's is shown or touched; set before registry_init() */
     bool announced;    /* all_running was called */
     uint64_t tick_ns;  /* of the last tick */
-    uint64_t awake_ns; /* since when ticks have come in time */
 };
 
 /* Is this a process the registry can run: one with a program, but the supervisor? */

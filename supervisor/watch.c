@@ -11,40 +11,54 @@ enum {
 static const uint64_t BACKGROUND_DEADLINE_NS = 300ull * 1000 * 1000 * 1000; /* key generation */
 static const uint64_t BACKGROUND_BIT = 1ull << 63;
 
-/* So late comes a tick only when we did not run: stopped, or the whole machine was. */
-static const uint64_t STOPPED_NS = 1000ull * 1000 * 1000;
+/* --- what is put off --- */
 
-static uint64_t later(uint64_t a, uint64_t b)
+static void put_off(uint64_t *since_ns, uint64_t late_ns, uint64_t now_ns)
 {
-    return a > b ? a : b;
+    if (*since_ns != 0)
+        *since_ns = *since_ns + late_ns < now_ns ? *since_ns + late_ns : now_ns;
 }
 
-/*
- * Since when a worker can be blamed for what has been waiting since then. While we did not run, nobody
- * took its answers; and a request counts only from when its generation began to serve.
- */
-static uint64_t blamed_from(const struct registry *reg, const struct registry_row *row,
-                            uint64_t since_ns)
+static void put_off_generation(struct generation *g, uint64_t late_ns, uint64_t now_ns)
 {
-    return later(since_ns, later(row->live.active_ns, reg->awake_ns));
+    put_off(&g->asked_ns, late_ns, now_ns);
+    put_off(&g->blamed_ns, late_ns, now_ns);
+    put_off(&g->leave_ns, late_ns, now_ns);
+    put_off(&g->deaf_ns, late_ns, now_ns);
 }
 
-static bool request_overdue(const struct registry *reg, const struct registry_row *row,
-                            uint64_t now_ns, uint64_t limit_ns)
+static void put_off_row(struct registry_row *row, uint64_t late_ns, uint64_t now_ns)
+{
+    put_off(&row->ping_ns, late_ns, now_ns);
+    put_off(&row->background_ns, late_ns, now_ns);
+    put_off_generation(&row->live, late_ns, now_ns);
+    put_off_generation(&row->standby, late_ns, now_ns);
+    if (row->port != NULL)
+        port_excuse(row->port, late_ns);
+}
+
+/* --- what hangs --- */
+
+/* A request counts only from when its generation began to serve. */
+static uint64_t blamed_from(const struct registry_row *row, uint64_t since_ns)
+{
+    return since_ns > row->live.blamed_ns ? since_ns : row->live.blamed_ns;
+}
+
+static bool request_overdue(const struct registry_row *row, uint64_t now_ns, uint64_t limit_ns)
 {
     for (unsigned slot = 0; slot < PORT_SLOTS; slot++) {
         uint64_t since = port_waiting_since(row->port, slot);
 
         if (since == 0)
             continue;
-        if (now_ns > blamed_from(reg, row, since) + limit_ns)
+        if (now_ns > blamed_from(row, since) + limit_ns)
             return true;
     }
     return false;
 }
 
-static bool heartbeat_missed(const struct registry *reg, struct registry_row *row, uint64_t now_ns,
-                             uint64_t limit_ns)
+static bool heartbeat_missed(struct registry_row *row, uint64_t now_ns, uint64_t limit_ns)
 {
     if (port_ponged(row->port)) {
         port_ping(row->port);
@@ -53,11 +67,10 @@ static bool heartbeat_missed(const struct registry *reg, struct registry_row *ro
     }
     if (row->ping_ns == 0) /* a ping that the generation before left open */
         row->ping_ns = now_ns;
-    return now_ns > blamed_from(reg, row, row->ping_ns) + limit_ns;
+    return now_ns > blamed_from(row, row->ping_ns) + limit_ns;
 }
 
-static bool background_overdue(const struct registry *reg, struct registry_row *row,
-                               uint64_t now_ns)
+static bool background_overdue(struct registry_row *row, uint64_t now_ns)
 {
     uint64_t id = row->region == NULL ? 0 : region_executing(row->region, row->live.number);
 
@@ -67,8 +80,10 @@ static bool background_overdue(const struct registry *reg, struct registry_row *
         row->background = id;
         row->background_ns = now_ns;
     }
-    return now_ns > blamed_from(reg, row, row->background_ns) + BACKGROUND_DEADLINE_NS;
+    return now_ns > blamed_from(row, row->background_ns) + BACKGROUND_DEADLINE_NS;
 }
+
+/* --- where it runs --- */
 
 static void place(struct registry *reg, uint32_t process, uint32_t cpu)
 {
@@ -109,6 +124,8 @@ static void follow_kicks(struct registry *reg, uint32_t process)
         place(reg, process, best);
 }
 
+/* --- a tick --- */
+
 static void watch_row(struct registry *reg, uint32_t process, uint64_t now_ns)
 {
     struct registry_row *row = &reg->rows[process];
@@ -116,8 +133,8 @@ static void watch_row(struct registry *reg, uint32_t process, uint64_t now_ns)
 
     if (row->port == NULL || row->live.active_ns == 0 || row->live.killed)
         return;
-    if (heartbeat_missed(reg, row, now_ns, limit_ns) ||
-        request_overdue(reg, row, now_ns, limit_ns) || background_overdue(reg, row, now_ns)) {
+    if (heartbeat_missed(row, now_ns, limit_ns) || request_overdue(row, now_ns, limit_ns) ||
+        background_overdue(row, now_ns)) {
         lifecycle_kill(reg, &row->live, DEATH_HANG);
         return;
     }
@@ -126,11 +143,14 @@ static void watch_row(struct registry *reg, uint32_t process, uint64_t now_ns)
 
 void watch_tick(struct registry *reg, uint64_t now_ns)
 {
-    if (now_ns > reg->tick_ns + STOPPED_NS)
-        reg->awake_ns = now_ns;
+    uint64_t due_ns = reg->tick_ns + WATCH_TICK_MS * NS_PER_MS;
+
     reg->tick_ns = now_ns;
     for (uint32_t p = 0; p < PROCESS_COUNT; p++) {
-        if (registry_has(reg, p))
-            watch_row(reg, p, now_ns);
+        if (!registry_has(reg, p))
+            continue;
+        if (now_ns > due_ns)
+            put_off_row(&reg->rows[p], now_ns - due_ns, now_ns);
+        watch_row(reg, p, now_ns);
     }
 }

@@ -394,10 +394,10 @@ static inline void begin_with_spare(void)
     come_up(PROCESS_VTPM, 2);
 }
 
-/* Time passes, and ticks come every 100 ms of it. */
+/* Time passes, and ticks come in time. */
 static inline uint64_t pass(uint64_t from_ns, uint64_t for_ns)
 {
-    for (uint64_t t = 0; t < for_ns; t += 100 * NS_PER_MS)
+    for (uint64_t t = 0; t < for_ns; t += WATCH_TICK_MS * NS_PER_MS)
         watch_tick(&s.reg, from_ns + t);
     return from_ns + for_ns;
 }

@@ -164,6 +164,74 @@ START_TEST(nobody_is_blamed_for_the_time_in_which_we_were_stopped)
 }
 END_TEST
 
+/* A worker with a deadline of a second. */
+static uint64_t begin_vmbus(void)
+{
+    begin_running();
+    row(PROCESS_VMBUS)->port = row(PROCESS_VTPM)->port;
+    row(PROCESS_VTPM)->port = NULL;
+    return clock_now_ns();
+}
+
+/* With the ping out all stands still for almost the deadline; then there was no time yet to answer it. */
+START_TEST(a_stop_shorter_than_the_deadline_is_none_of_its_time)
+{
+    uint64_t now = begin_vmbus();
+
+    watch_tick(&s.reg, now);
+    watch_tick(&s.reg, now + 980 * NS_PER_MS);
+    watch_tick(&s.reg, now + 1030 * NS_PER_MS);
+    expect_nothing();
+    (void)pass(now + 1080 * NS_PER_MS, NS_PER_S);
+    expect_kill(PROCESS_VMBUS, 1);
+}
+END_TEST
+
+static void expect_no_blame(uint64_t now)
+{
+    static const uint64_t ticks_ms[] = {0, 980, 1030};
+
+    for (size_t i = 0; i < COUNT_OF(ticks_ms); i++) {
+        port_page.pong = port_page.ping; /* only the request waits */
+        watch_tick(&s.reg, now + ticks_ms[i] * NS_PER_MS);
+    }
+    expect_nothing();
+}
+
+START_TEST(a_stop_is_no_time_of_a_request_either)
+{
+    uint64_t now = begin_vmbus();
+
+    port_post(&s.port, 0, &(struct port_request){.op = PORT_WRITE});
+    expect_no_blame(now);
+}
+END_TEST
+
+START_TEST(a_stop_is_no_time_of_a_request_to_the_generation_before)
+{
+    uint64_t now = begin_vmbus();
+
+    port_post(&s.port, 0, &(struct port_request){.op = PORT_WRITE});
+    s.port.posted_ns[0] -= 2 * NS_PER_S;
+    expect_no_blame(now);
+}
+END_TEST
+
+START_TEST(a_stop_is_no_time_of_a_start)
+{
+    uint64_t now;
+
+    begin();
+    say_spawned(PROCESS_CHIPSET, 1);
+    now = clock_now_ns() + 60 * NS_PER_S;
+    watch_tick(&s.reg, now);
+    lifecycle_tick(&s.reg, now);
+    expect_nothing();
+    lifecycle_tick(&s.reg, now + 31 * NS_PER_S);
+    expect_kill(PROCESS_CHIPSET, 1);
+}
+END_TEST
+
 /* --- deaths --- */
 
 /* No spare is made in between: each death is followed by a start. */
@@ -241,6 +309,10 @@ int main(void)
         who_closes_its_channel_and_lives_is_killed,
         who_hangs_is_killed,
         nobody_is_blamed_for_the_time_in_which_we_were_stopped,
+        a_stop_shorter_than_the_deadline_is_none_of_its_time,
+        a_stop_is_no_time_of_a_request_either,
+        a_stop_is_no_time_of_a_request_to_the_generation_before,
+        a_stop_is_no_time_of_a_start,
         kills_from_outside_never_park,
         exits_park,
         taking_too_much_memory_parks,
