@@ -21,7 +21,7 @@ static const uint64_t START_DEADLINE_NS = 30ull * 1000 * 1000 * 1000; /* emulate
 static const uint64_t SPARE_AFTER_NS = 20ull * 1000 * 1000;       /* let the new one serve first */
 static const uint64_t SPARE_RETRY_NS = 5ull * 1000 * 1000 * 1000; /* after one that failed */
 static const uint64_t LEAVE_DEADLINE_NS = 20ull * 1000 * 1000;    /* then a tick kills it */
-static const uint64_t DEAF_DEADLINE_NS = 2ull * 1000 * 1000 * 1000;
+static const uint64_t DEAF_DEADLINE_NS = 10ull * 1000 * 1000 * 1000; /* init may be busy, too */
 
 static const char *const state_words[ROW_STATES] = {
     [ROW_STARTING] = "starting", [ROW_RUNNING] = "running", [ROW_RESTARTING] = "restarting",

@@ -133,6 +133,8 @@ static void watch_row(struct registry *reg, uint32_t process, uint64_t now_ns)
 
     if (row->port == NULL || row->live.active_ns == 0 || row->live.killed)
         return;
+    if (row->live.deaf_ns != 0) /* dead, most likely: what of, init will tell */
+        return;
     if (heartbeat_missed(row, now_ns, limit_ns) || request_overdue(row, now_ns, limit_ns) ||
         background_overdue(row, now_ns)) {
         lifecycle_kill(reg, &row->live, DEATH_HANG);

@@ -124,7 +124,9 @@ START_TEST(who_closes_its_channel_and_lives_is_killed)
     lifecycle_tick(&s.reg, clock_now_ns() + NS_PER_S);
     expect_spawn(PROCESS_VTPM, 2, false); /* a spare, by the way */
     expect_nothing();
-    lifecycle_tick(&s.reg, clock_now_ns() + 3 * NS_PER_S);
+    lifecycle_tick(&s.reg, clock_now_ns() + 9 * NS_PER_S);
+    expect_nothing();
+    lifecycle_tick(&s.reg, clock_now_ns() + 11 * NS_PER_S);
     expect_kill(PROCESS_CHIPSET, 1);
 }
 END_TEST
@@ -232,6 +234,24 @@ START_TEST(a_stop_is_no_time_of_a_start)
 }
 END_TEST
 
+/* It was killed, its channel is closed, and init has not come to tell. */
+START_TEST(the_dead_do_not_hang)
+{
+    uint64_t now = begin_vmbus();
+
+    watch_tick(&s.reg, now);
+    fd_closep(&s.workers[PROCESS_VMBUS]);
+    settle();
+    now = pass(now, 3 * NS_PER_S);
+    expect_nothing();
+    lifecycle_tick(&s.reg, now);
+    expect_spawn(PROCESS_VMBUS, 2, false); /* a spare, by the way */
+    expect_nothing();
+    say_died(PROCESS_VMBUS, 1, STATUS_KILLED, false);
+    ck_assert_uint_eq(row(PROCESS_VMBUS)->health.n_faults, 0);
+}
+END_TEST
+
 /* --- deaths --- */
 
 /* No spare is made in between: each death is followed by a start. */
@@ -313,6 +333,7 @@ int main(void)
         a_stop_is_no_time_of_a_request_either,
         a_stop_is_no_time_of_a_request_to_the_generation_before,
         a_stop_is_no_time_of_a_start,
+        the_dead_do_not_hang,
         kills_from_outside_never_park,
         exits_park,
         taking_too_much_memory_parks,
