@@ -177,14 +177,41 @@ bool sim_died_doing(struct sim *sim, enum process process, enum doing doing, uin
     return false;
 }
 
+static void print_death(struct sim *sim, const struct event_record *death)
+{
+    struct crash_record crash;
+
+    sim_print(sim, 0, "%s: generation %u died at %llu ms: %s\n", manifest[death->process].name,
+              death->generation, (unsigned long long)(death->monotonic_ns / NS_PER_MS),
+              records_cause_name(death->cause));
+    if (records_find_crash(sim->super.registry.history.page, death->crash, &crash) == 0)
+        sim_print(sim, 0, "  after %llu ms, status %#x\n",
+                  (unsigned long long)(crash.served_ns / NS_PER_MS), (unsigned)crash.wait_status);
+}
+
+/* What it died of, when neither killed nor replaced; many kills may have come after. */
+static void print_faults(struct sim *sim, enum process process)
+{
+    const struct records_page *page = sim->super.registry.history.page;
+    struct records_cursor at = records_oldest_event(page);
+    struct event_record e;
+
+    while (records_next_event(page, &at, &e) == 0) {
+        if (e.kind == EVENT_DIED && e.process == process && e.cause != CAUSE_KILLED &&
+            e.cause != CAUSE_REPLACED)
+            print_death(sim, &e);
+    }
+}
+
 bool sim_faultless(struct sim *sim, enum process process)
 {
     unsigned faults = sim->super.registry.rows[process].health.n_faults;
 
-    if (faults > 0)
-        sim_fail(sim, "%s died %u times of itself: %s", manifest[process].name, faults,
-                 sim->super.registry.rows[process].shown.last_death->text);
-    return faults == 0;
+    if (faults == 0)
+        return true;
+    print_faults(sim, process);
+    sim_fail(sim, "%s died %u times of itself", manifest[process].name, faults);
+    return false;
 }
 
 static void *thread_main(void *arg)

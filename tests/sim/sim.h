@@ -89,7 +89,7 @@ bool sim_died_doing(struct sim *sim, enum process process, enum doing doing, uin
 
 /*
  * For the end of a test that only kills: fails it when a process also died of itself (a system call
- * that its profile lacks, a crash, a hang). The model does not see that: it was restarted. True
- * when all is well.
+ * that its profile lacks, a crash, a hang), and prints what of. The model does not see that: it was
+ * restarted. True when all is well.
  */
 bool sim_faultless(struct sim *sim, enum process process);
