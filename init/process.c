@@ -197,13 +197,13 @@ static void on_say(evutil_socket_t fd, short what, void *arg)
 {
     struct proc *p = arg;
     struct why why = {0};
-    enum jail_word word = JAIL_FAILED;
+    enum jail_word word = jail_hear(&p->jail, &why);
 
     (void)fd;
-    if ((what & EV_TIMEOUT) != 0)
+    if (word == JAIL_SILENT && (what & EV_TIMEOUT) != 0) { /* else it was we who were late */
         (void)why_say(&why, -ETIMEDOUT, "jail: not ready after %d s", PROC_JAIL_DEADLINE_S);
-    else
-        word = jail_hear(&p->jail, &why);
+        word = JAIL_FAILED;
+    }
     switch (word) {
     case JAIL_SILENT:
         return;

@@ -5,6 +5,7 @@
  * init's real request handling in this process, the hostile end of the control channel beside it.
  * Each wrong request must end the VM with a reason, and start, stop or reveal nothing.
  */
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "tests/attack/hostile_stage.h"
@@ -332,6 +333,28 @@ START_TEST(one_that_does_not_listen_is_ended)
 }
 END_TEST
 
+/* --- what happens to a worker --- */
+
+static void await_readable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    ck_assert_int_eq(poll(&p, 1, 20000), 1);
+}
+
+/* It has said so in time; init stood still since. */
+START_TEST(one_that_is_ready_is_not_late)
+{
+    const struct proc *p = &vm->procs.slots[0];
+
+    say_spawn(PROCESS_VTPM, 1, false, 0);
+    await_readable(p->jail.say_fd);
+    event_active(p->on_say, EV_TIMEOUT, 0);
+    (void)event_base_loop(vm->base, EVLOOP_ONCE);
+    ck_assert_int_eq(p->state, PROC_EXECING);
+}
+END_TEST
+
 /* A closed channel alone does not end the VM: the death that follows does. */
 START_TEST(a_closed_channel_is_waited_out)
 {
@@ -369,6 +392,7 @@ static TCase *make_case(void)
     tcase_add_test(c, an_end_that_does_not_exist_is_refused);
     tcase_add_test(c, an_end_has_no_control_characters_and_is_short);
     tcase_add_test(c, one_that_does_not_listen_is_ended);
+    tcase_add_test(c, one_that_is_ready_is_not_late);
     tcase_add_test(c, a_closed_channel_is_waited_out);
     return c;
 }
