@@ -102,6 +102,14 @@ void lifecycle_kill(struct registry *reg, struct generation *g, enum death_cause
         send_kill(reg, g); /* else when it is spawned: until then init has nothing to kill */
 }
 
+void lifecycle_unheard(struct registry *reg, struct generation *g, int error)
+{
+    if (error == -EPIPE || error == -ECONNRESET)
+        g->deaf_ns = clock_now_ns(); /* dead, most likely: init will tell */
+    else
+        lifecycle_kill(reg, g, DEATH_PROTOCOL);
+}
+
 /* A successor stands by. */
 static void replace_live(struct registry *reg, struct registry_row *row)
 {
@@ -149,6 +157,7 @@ static void activate(struct registry *reg, struct registry_row *row)
     struct generation *g = &row->live;
     Bulkhead__Activate order;
     Bulkhead__Envelope e;
+    int r;
 
     bulkhead__activate__init(&order);
     bulkhead__envelope__init(&e);
@@ -158,8 +167,9 @@ static void activate(struct registry *reg, struct registry_row *row)
     order.confidential = reg->confidential;
     e.body_case = BULKHEAD__ENVELOPE__BODY_ACTIVATE;
     e.activate = &order;
-    if (channel_send(g->channel, &e, NULL, 0) < 0) {
-        lifecycle_kill(reg, g, DEATH_PROTOCOL);
+    r = channel_send(g->channel, &e, NULL, 0);
+    if (r < 0) {
+        lifecycle_unheard(reg, g, r);
         return;
     }
     g->active_ns = clock_now_ns();

@@ -22,6 +22,9 @@ void lifecycle_replace(struct registry *reg, uint32_t process, int binary,
 /* Ask init to kill a generation, for that cause. Idempotent. */
 void lifecycle_kill(struct registry *reg, struct generation *g, enum death_cause cause);
 
+/* Its channel gave that error: closed, or what came was wrong. */
+void lifecycle_unheard(struct registry *reg, struct generation *g, int error);
+
 /* Its process is there, with its channel and build id. 0 or -ENOMEM. */
 int MUST_USE lifecycle_spawned(struct registry *reg, struct generation *g);
 

@@ -213,10 +213,7 @@ static void generation_readable(evutil_socket_t fd, short what, void *self)
     if (r == 0 || r == -EAGAIN)
         return;
     (void)event_del(g->readable);
-    if (r == -EPIPE || r == -ECONNRESET)
-        g->deaf_ns = clock_now_ns(); /* dead, most likely: init will tell */
-    else
-        lifecycle_kill(g->registry, g, DEATH_PROTOCOL);
+    lifecycle_unheard(g->registry, g, r);
 }
 
 int registry_watch(struct generation *g)

@@ -254,6 +254,22 @@ END_TEST
 
 /* --- deaths --- */
 
+/* Its successor, too, was killed, and only then it is told to serve. */
+START_TEST(who_dies_before_it_serves_has_not_spoken_wrongly)
+{
+    begin_with_spare();
+    say_verified(PROCESS_VTPM, 2);
+    fd_closep(&s.workers[PROCESS_VTPM]);
+    lifecycle_died(&s.reg, &row(PROCESS_VTPM)->live, STATUS_KILLED);
+    expect_nothing();
+    settle();
+    say_died(PROCESS_VTPM, 2, STATUS_KILLED, false);
+    ck_assert_uint_eq(row(PROCESS_VTPM)->health.n_faults, 0);
+    expect_spawn(PROCESS_VTPM, 3, false);
+    bring_up(PROCESS_VTPM, 3);
+}
+END_TEST
+
 /* No spare is made in between: each death is followed by a start. */
 static void die_of(uint32_t process, int status, bool out_of_memory, unsigned times)
 {
@@ -334,6 +350,7 @@ int main(void)
         a_stop_is_no_time_of_a_request_to_the_generation_before,
         a_stop_is_no_time_of_a_start,
         the_dead_do_not_hang,
+        who_dies_before_it_serves_has_not_spoken_wrongly,
         kills_from_outside_never_park,
         exits_park,
         taking_too_much_memory_parks,
