@@ -127,12 +127,14 @@ static int on_verify(void *self, struct channel_msg *m)
     struct why why = {0};
     char none[] = "";
     struct proc *p = procs_find(&vm->procs, rq->process, rq->generation);
+    int r;
 
     if (!is_worker(rq->process) || !procs_known(&vm->procs, rq->process, rq->generation))
         return -EPROTO;
-    if (p == NULL)
-        (void)why_say(&why, -ESRCH, "it has died");
-    else if (procs_verify(p, &why) == 0)
+    r = p == NULL ? why_say(&why, -ESRCH, "it has died") : procs_verify(p, &why);
+    if (p != NULL && r == -ESRCH) /* not for its jail: its death tells of what */
+        return 0;
+    if (r == 0)
         why.text[0] = '\0';
     if (p != NULL)
         shows_verified(&vm->shows, p, why.text);

@@ -355,6 +355,41 @@ START_TEST(one_that_is_ready_is_not_late)
 }
 END_TEST
 
+static Bulkhead__Envelope__BodyCase next_answer(void)
+{
+    Bulkhead__Envelope__BodyCase what;
+    struct channel_msg m = {0};
+
+    ck_assert_int_eq(channel_recv(hostile, &m), 0);
+    what = m.envelope->body_case;
+    channel_msg_done(&m);
+    return what;
+}
+
+/* That it died is told; that its jail is not as it must be would be wrong. */
+START_TEST(one_that_has_died_is_not_verified)
+{
+    const struct proc *p = &vm->procs.slots[0];
+
+    say_spawn(PROCESS_VTPM, 1, false, 0);
+    while (p->state == PROC_JAILING)
+        (void)event_base_loop(vm->base, EVLOOP_ONCE);
+    (void)event_del(p->on_death); /* nor is its end heard of yet */
+    if (p->on_end != NULL)
+        (void)event_del(p->on_end);
+    while (p->state == PROC_EXECING)
+        (void)event_base_loop(vm->base, EVLOOP_ONCE);
+    ck_assert_int_eq(next_answer(), BULKHEAD__ENVELOPE__BODY_SPAWNED);
+    jail_kill(&p->jail);
+    await_readable(p->jail.pidfd);
+    say_verify(PROCESS_VTPM, 1);
+    (void)event_add(p->on_death, NULL);
+    while (p->state == PROC_LIVE)
+        (void)event_base_loop(vm->base, EVLOOP_ONCE);
+    ck_assert_int_eq(next_answer(), BULKHEAD__ENVELOPE__BODY_DIED);
+}
+END_TEST
+
 /* A closed channel alone does not end the VM: the death that follows does. */
 START_TEST(a_closed_channel_is_waited_out)
 {
@@ -393,6 +428,7 @@ static TCase *make_case(void)
     tcase_add_test(c, an_end_has_no_control_characters_and_is_short);
     tcase_add_test(c, one_that_does_not_listen_is_ended);
     tcase_add_test(c, one_that_is_ready_is_not_late);
+    tcase_add_test(c, one_that_has_died_is_not_verified);
     tcase_add_test(c, a_closed_channel_is_waited_out);
     return c;
 }
