@@ -12,6 +12,7 @@ enum {
 };
 
 static struct nvsp nic;
+static struct nic_config config;
 
 /* @spec NDIS "Verifying the RSS Hash Calculation" */
 static const uint8_t known_key[NIC_RSS_KEY_BYTES] = {
@@ -23,6 +24,7 @@ static void set_up(void)
 {
     memset(&nic, 0, sizeof(nic));
     memcpy(nic.mac, mac, sizeof(mac));
+    memcpy(config.mac, mac, sizeof(mac));
     nic.channels = 4;
     nic.rss.enabled = 1;
     memcpy(nic.rss.key, known_key, sizeof(known_key));
@@ -40,7 +42,7 @@ static bool wanted(const char *to, uint32_t filter)
     for (unsigned i = 0; i < 6; i++)
         frame[i] = (uint8_t)bytes[i];
     nic.filter = filter;
-    return frame_is_wanted(&nic, frame, 60);
+    return frame_is_wanted(&nic, &config, frame, 60);
 }
 
 START_TEST(a_filter_is_heeded)
@@ -59,7 +61,19 @@ START_TEST(a_filter_is_heeded)
     ck_assert(wanted(everyone, NIC_FILTER_BROADCAST));
     ck_assert(!wanted(everyone, NIC_FILTER_DIRECTED | NIC_FILTER_MULTICAST));
     nic.filter = NIC_FILTER_PROMISCUOUS;
-    ck_assert(!frame_is_wanted(&nic, frame, 13)); /* it is none */
+    ck_assert(!frame_is_wanted(&nic, &config, frame, 13)); /* it is none */
+}
+END_TEST
+
+START_TEST(a_nic_has_the_address_that_was_set_and_its_own)
+{
+    const uint8_t set[6] = {2, 9, 8, 7, 6, 5};
+
+    memcpy(nic.mac, set, sizeof(set));
+    ck_assert(wanted("2:9:8:7:6:5", NIC_FILTER_DIRECTED));
+    ck_assert(wanted("2:1:2:3:4:5", NIC_FILTER_DIRECTED));
+    ck_assert(!wanted("2:1:2:7:6:5", NIC_FILTER_DIRECTED));
+    ck_assert(!wanted("2:9:8:7:6:5", NIC_FILTER_BROADCAST));
 }
 END_TEST
 
@@ -247,6 +261,7 @@ int main(void)
 
     tcase_add_checked_fixture(c, set_up, NULL);
     tcase_add_test(c, a_filter_is_heeded);
+    tcase_add_test(c, a_nic_has_the_address_that_was_set_and_its_own);
     tcase_add_test(c, whom_a_frame_is_for);
     tcase_add_test(c, known_hashes_come_out);
     tcase_add_test(c, only_what_was_asked_for_is_hashed);

@@ -394,15 +394,20 @@ static void unplug(int other)
     (void)close(other);
 }
 
-static void put_frame(int other, enum net_kind kind)
+static void put_frame_for(int other, enum net_kind kind, const uint8_t mac[6])
 {
     uint8_t bytes[VNET_HEADER_BYTES + FRAME_BYTES] = {0};
     uint32_t head = kind == NET_STREAM ? 4 : VNET_HEADER_BYTES;
 
     if (kind == NET_STREAM)
         bytes[3] = FRAME_BYTES;
-    memcpy(bytes + head, net->nics[0].nvsp.mac, 6);
+    memcpy(bytes + head, mac, 6);
     ck_assert_int_eq(write(other, bytes, head + FRAME_BYTES), head + FRAME_BYTES);
+}
+
+static void put_frame(int other, enum net_kind kind)
+{
+    put_frame_for(other, kind, net->nics[0].nvsp.mac);
 }
 
 static const enum net_kind kinds[] = {NET_STREAM, NET_DATAGRAM};
@@ -454,6 +459,45 @@ START_TEST(a_link_that_is_down_keeps_nothing_for_later)
     (void)net_look(net);
     run();
     ck_assert_uint_eq(n->drops[DROP_LINK], 1);
+    unplug(other);
+}
+END_TEST
+
+/* The guest closes its channel and opens it again, with rings that nothing is in. */
+static void reopen(void)
+{
+    struct vmbus_channel c = guest_channel(7);
+    const struct vmbus_channel closed = {.epoch = 6};
+
+    vmbus_channel_write(&channels, CHANNEL, &closed);
+    (void)net_look(net);
+    ck_assert(!net->nics[0].lines[0].open);
+    memset(ram, 0, sizeof(ram));
+    guest_rings_init(&guest, ram);
+    c.target_vp = UINT32_MAX;
+    vmbus_channel_write(&channels, CHANNEL, &c);
+    (void)net_look(net);
+    ck_assert(net->nics[0].lines[0].open);
+}
+
+/* As Linux does it for another MTU: it does not set the address again. */
+START_TEST(an_address_that_was_set_outlives_its_channel)
+{
+    static const uint8_t set[6] = {2, 9, 8, 7, 6, 5};
+    int other;
+
+    begin_driver();
+    memcpy(net->nics[0].nvsp.mac, set, sizeof(set));
+    reopen();
+    new_worker(2);
+    begin_driver();
+    other = plug(NET_DATAGRAM);
+    put_frame_for(other, NET_DATAGRAM, set);
+    run();
+    ck_assert_uint_eq(net->nics[0].counters.rx_frames, 1);
+    put_frame_for(other, NET_DATAGRAM, net->nics[0].config.mac);
+    run();
+    ck_assert_uint_eq(net->nics[0].counters.rx_frames, 2);
     unplug(other);
 }
 END_TEST
@@ -653,6 +697,7 @@ int main(void)
     tcase_add_loop_test(t, what_comes_while_the_link_is_down_is_gone, 0, COUNT_OF(kinds));
     tcase_add_test(t, a_request_that_is_poison_is_refused);
     tcase_add_test(t, a_link_that_is_down_keeps_nothing_for_later);
+    tcase_add_test(t, an_address_that_was_set_outlives_its_channel);
     tcase_add_test(t, frames_for_a_link_that_is_down_are_completed_and_dropped);
     tcase_add_test(t, frames_are_captured_while_somebody_watches);
     tcase_add_test(t, frames_that_are_dropped_are_not_captured);

@@ -131,7 +131,14 @@ enum nic_cast frame_cast(const uint8_t *at)
     return (at[0] & 1) != 0 ? NIC_MULTICAST : NIC_DIRECTED;
 }
 
-bool frame_is_wanted(const struct nvsp *n, const uint8_t *at, uint32_t have)
+/* Another kernel after the one that set an address (kexec) has that of the configuration again. */
+static bool is_address(const struct nvsp *n, const struct nic_config *c, const uint8_t *at)
+{
+    return memcmp(at, n->mac, MAC_BYTES) == 0 || memcmp(at, c->mac, MAC_BYTES) == 0;
+}
+
+bool frame_is_wanted(const struct nvsp *n, const struct nic_config *c, const uint8_t *at,
+                     uint32_t have)
 {
     static const uint32_t filters[NIC_CASTS] = {
         [NIC_DIRECTED] = NIC_FILTER_DIRECTED,
@@ -145,8 +152,7 @@ bool frame_is_wanted(const struct nvsp *n, const uint8_t *at, uint32_t have)
     if ((n->filter & NIC_FILTER_PROMISCUOUS) != 0)
         return true;
     cast = frame_cast(at);
-    return (n->filter & filters[cast]) != 0 &&
-           (cast != NIC_DIRECTED || memcmp(at, n->mac, MAC_BYTES) == 0);
+    return (n->filter & filters[cast]) != 0 && (cast != NIC_DIRECTED || is_address(n, c, at));
 }
 
 /* --- hash --- */

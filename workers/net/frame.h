@@ -32,8 +32,9 @@ struct frame_layout frame_look_at(const uint8_t *at, uint32_t have);
 /* By the address it goes to: NIC_HEAD_BYTES are there. */
 enum nic_cast frame_cast(const uint8_t *at);
 
-/* Does the guest want it? By its filter and its MAC address. */
-bool frame_is_wanted(const struct nvsp *n, const uint8_t *at, uint32_t have);
+/* Does the guest want it? By its filter and its MAC addresses: the one it has set, the one it was given. */
+bool frame_is_wanted(const struct nvsp *n, const struct nic_config *c, const uint8_t *at,
+                     uint32_t have);
 
 /*
  * Toeplitz hash over addresses, and ports of TCP, as far as the guest has asked for that kind.

@@ -153,7 +153,7 @@ static void acknowledge(struct net *s, struct nic *n, unsigned channel,
 /* Another opening of the first channel is another NIC to its driver. */
 static void begin(struct net *s, struct nic *n)
 {
-    nvsp_reset(&n->nvsp, &n->config);
+    nvsp_forget(&n->nvsp, &n->config);
     n->control = (struct control){0};
     nic_take_buffers(s, n);
     atomic_store(&s->bus.acks->subchannels[NET_FIRST_DEVICE + n->index], 0);

@@ -40,6 +40,14 @@ void nvsp_reset(struct nvsp *n, const struct nic_config *c)
     memcpy(n->mac, c->mac, sizeof(n->mac));
 }
 
+void nvsp_forget(struct nvsp *n, const struct nic_config *c)
+{
+    struct nvsp before = *n;
+
+    nvsp_reset(n, c);
+    memcpy(n->mac, before.mac, sizeof(n->mac));
+}
+
 /* --- control messages --- */
 
 struct call {

@@ -134,7 +134,7 @@ struct nvsp {
     uint32_t rndis_initialized;
     uint32_t filter;           /* mask of enum nic_filter */
     uint32_t offloads;         /* mask of enum nic_offload that the guest has switched on */
-    uint8_t mac[6];            /* as the guest has set it */
+    uint8_t mac[6];            /* as the guest has set it, maybe before its channel was opened */
     uint8_t told_link_up, pad; /* what the guest believes */
     struct nic_rss rss;
 };
@@ -142,8 +142,14 @@ struct nvsp {
 /* How many bytes the GPADL of that number has; 0: it is not one of this device, or not to be used. */
 typedef uint64_t nvsp_gpadl_bytes(void *self, uint32_t gpadl);
 
-/* As it is before the guest's first message, and after its channel was closed. */
+/* As it is before the guest's first message. */
 void nvsp_reset(struct nvsp *n, const struct nic_config *c);
+
+/*
+ * As it is after its channel was closed. The address stays as it was set: Linux sets it once, and closes the channel and
+ * opens it again for another MTU, say.
+ */
+void nvsp_forget(struct nvsp *n, const struct nic_config *c);
 
 /*
  * A control message of the primary channel: any but NVSP_SEND_RNDIS_PACKET. The answer, if any, goes back as the

@@ -212,7 +212,7 @@ static void take_frame(struct net *s, struct nic *n, struct batch *b, uint32_t s
     uint8_t head[FRAME_HEAD_BYTES];
 
     gmem_pages_copy_in(&n->receive.pages, at, head, have);
-    if (!frame_is_wanted(&n->nvsp, head, have))
+    if (!frame_is_wanted(&n->nvsp, &n->config, head, have))
         return;
     if (read_header(s, n, at, header, head, &rx) < 0) {
         drop(n, DROP_BAD_FRAME);
@@ -330,7 +330,7 @@ static void take_large(struct nic *n, uint32_t section, const uint8_t header[VNE
     uint32_t have = len < room_of(n) ? len : room_of(n);
 
     gmem_pages_copy_in(&n->receive.pages, n->receive.offset + place_of(n, section), l->bytes, have);
-    if (!frame_is_wanted(&n->nvsp, l->bytes, have))
+    if (!frame_is_wanted(&n->nvsp, &n->config, l->bytes, have))
         return;
     if (segments_of(header, l->bytes, len, &l->segments) < 0 ||
         l->segments.headers + l->segments.mss > room_of(n)) {

@@ -60,6 +60,11 @@ check_changes() {
     check "another address" ip link set eth0 address 02:12:34:56:78:9b
     check "up" ip link set eth0 up
     check_equal "it has that address" 02:12:34:56:78:9b "$(cat /sys/class/net/eth0/address)"
+    # The driver closes its channel for that, and does not set the address again.
+    check "MTU 1400 with that" ip link set eth0 mtu 1400
+    check "and back to 1500" ip link set eth0 mtu 1500
+    check "DHCP with that address" lease
+    check_equal "and a small file" hello "$(wget -q -O - "http://$router:$PORT/small")"
     check "down again" ip link set eth0 down
     check "the first one again" ip link set eth0 address 02:12:34:56:78:9a
     check "and up" ip link set eth0 up
