@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "cli/net_stream.h"
 #include "cli/net_tap.h"
 #include "cli/say.h"
 
@@ -114,12 +115,12 @@ static int open_end(struct net_end *e, char *error)
     return EXIT_FAILED;
 }
 
-int net_ends_open(const struct nets_plan *plan, const char *passt, struct net_ends *ret,
+int net_ends_open(const struct nets_plan *plan, const char *passt, bool whole, struct net_ends *ret,
                   char error[NETS_ERROR_BYTES])
 {
     int r = 0;
 
-    *ret = (struct net_ends){.passt = passt};
+    *ret = (struct net_ends){.passt = passt, .whole = whole};
     for (size_t i = 0; r == 0 && i < plan->n; i++) {
         struct net_end *e = &ret->at[ret->n++];
 
@@ -150,16 +151,51 @@ static int drain(int fd)
 }
 
 static int watch_passt(struct net_end *e);
+static int wait_for_room(struct net_end *e);
 
+/* As soon as the frame that the dead one has not written to its end is whole. */
 static int restart_passt(struct net_end *e)
 {
     int r = drain(e->far);
 
+    if (r == 0 && e->all->whole)
+        r = net_stream_finish(e->fd, e->far);
+    if (r == -EAGAIN)
+        return wait_for_room(e);
     if (r < 0)
         return r;
     e->unread = (struct net_unread){.len = 0};
     r = passt_start(e->all->passt, e->plan, e->far, &e->passt);
     return r < 0 ? r : watch_passt(e);
+}
+
+static void cannot_start(const struct net_end *e, int error, char line[NETS_ERROR_BYTES])
+{
+    (void)nets_wrong(line, 0, e->plan->option, "passt ended, and cannot be started: %s",
+                     strerror(-error));
+}
+
+static void on_room(evutil_socket_t fd, short what, void *arg)
+{
+    struct net_end *e = arg;
+    char line[NETS_ERROR_BYTES];
+    int r;
+
+    (void)fd;
+    (void)what;
+    event_free(e->event);
+    e->event = NULL;
+    r = restart_passt(e);
+    if (r == 0)
+        return;
+    cannot_start(e, r, line);
+    e->all->log(e->all->self, line);
+}
+
+static int wait_for_room(struct net_end *e)
+{
+    e->event = event_new(e->all->base, e->far, EV_WRITE, on_room, e);
+    return e->event == NULL || event_add(e->event, NULL) < 0 ? -ENOMEM : 0;
 }
 
 static void passt_died(struct net_end *e)
@@ -176,7 +212,7 @@ static void passt_died(struct net_end *e)
         (void)nets_wrong(line, 0, net, "passt ended more than %d times in %d s: no network there",
                          RESTARTS_MAX, PASST_WINDOW_S);
     else if ((r = restart_passt(e)) < 0)
-        (void)nets_wrong(line, 0, net, "passt ended, and cannot be started: %s", strerror(-r));
+        cannot_start(e, r, line);
     else
         (void)nets_wrong(line, 0, net, "passt ended%s%s: it is started again",
                          words[0] != '\0' ? ": " : "", words);

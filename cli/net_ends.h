@@ -40,6 +40,7 @@ struct net_ends {
     struct net_end at[NETS_MAX];
     size_t n;
     const char *passt; /* the program */
+    bool whole; /* the VM takes whole frames out of a stream, and leaves what is none there */
     struct event_base *base;
     /* Told of what happens while it is watched, one line each. */
     void (*log)(void *self, const char *line);
@@ -50,8 +51,8 @@ struct net_ends {
  * Open them all, in the order of the plan, which is borrowed, as is passt, the program's path. 0, or the
  * exit status, and error holds one line. net_ends_done() in any case; ret must not move.
  */
-int MUST_USE net_ends_open(const struct nets_plan *plan, const char *passt, struct net_ends *ret,
-                           char error[NETS_ERROR_BYTES]);
+int MUST_USE net_ends_open(const struct nets_plan *plan, const char *passt, bool whole,
+                           struct net_ends *ret, char error[NETS_ERROR_BYTES]);
 
 /* Look after them in this loop, until net_ends_unwatch(). 0 or -ENOMEM. */
 int MUST_USE net_ends_watch(struct net_ends *e, struct event_base *base,

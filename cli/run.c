@@ -145,7 +145,8 @@ static int run_once(struct run *run, bool *ret_again)
 {
     char error[NETS_ERROR_BYTES];
     struct net_ends nets;
-    int status = net_ends_open(&run->plan->nets, run->plan->passt, &nets, error);
+    bool whole = run->plan->mode == RUN_HOSTED; /* QEMU takes what there is */
+    int status = net_ends_open(&run->plan->nets, run->plan->passt, whole, &nets, error);
 
     if (status == 0)
         status = run_child(run, &nets, ret_again);

@@ -31,7 +31,7 @@ static void log_ends(struct net *s, struct nic *n)
     n->gone_is_logged = true;
     board_log(
         &s->worker->board, LOG_LEVEL_ERROR,
-        "nic %u: its back end is gone, or out of step: no frames until net or the VM is started again",
+        "nic %u: its back end is gone, or out of step: no frames until the VM is started again",
         n->index);
 }
 
