@@ -1,6 +1,6 @@
 /*
- * ipc/frames.h - what the net worker has taken from the guest's rings and not told it yet, and which parts of the
- * guest's receive buffers the guest has.
+ * ipc/frames.h - what the net worker has taken from the guest's rings and not told it yet, which parts of the
+ * guest's receive buffers the guest has, and what the worker has counted for the guest.
  *
  * Shared memory that outlives every generation. A process that is killed is no power failure: what it stored is
  * there, so only the order of stores matters. What each field means, and the order, is in workers/net/line.h; here
@@ -47,11 +47,30 @@ struct frames_channel {
     struct frames_slot slots[FRAMES_SLOTS]; /* packet number n is in slots[n % FRAMES_SLOTS] */
 };
 
+/* For whom a frame is. */
+enum nic_cast {
+    NIC_DIRECTED,
+    NIC_MULTICAST,
+    NIC_BROADCAST,
+    NIC_CASTS,
+};
+
+struct nic_cast_counters {
+    uint64_t bytes, frames;
+};
+
+/* What the NIC has counted since the VM started, for the guest. */
+struct nic_counters {
+    uint64_t tx_frames, tx_bytes, tx_errors, rx_frames, rx_bytes, rx_errors, rx_no_buffer;
+    struct nic_cast_counters tx[NIC_CASTS], rx[NIC_CASTS];
+};
+
 struct frames_page {
     struct frames_channel channels[FRAMES_CHANNELS];
     /* Of each section: 0, the host has it; else how many sections the guest was given with it, at the first of them,
      * and FRAMES_MORE at the others. */
     _Atomic uint16_t owners[NETS_MAX][FRAMES_SECTIONS];
+    struct nic_counters counters[NETS_MAX];
 };
 
 enum {

@@ -54,6 +54,7 @@ static inline void net_stage_worker(struct net_stage *s, bool resume)
     nvsp_reset(&n->nvsp, &n->config);
     n->lines[0].log = &s->frames.channels[0];
     n->lines[0].owners = s->frames.owners[0];
+    n->counters = &s->frames.counters[0];
     backend_open(&n->backend, NET_DATAGRAM, s->pair[1], NULL);
     ck_assert_int_eq(line_open(&n->lines[0], &s->guest.memory, &s->channel, s->guest.pfns, resume),
                      0);

@@ -64,6 +64,7 @@ static void new_worker(uint32_t generation)
     n->present = true;
     n->config = (struct nic_config){.mac = {2}, .mtu = 1500, .channels = 2, .link_up = true};
     n->backend.kind = NET_DISCARD;
+    n->counters = &frames.counters[0];
     for (unsigned i = 0; i < VMBUS_SUBCHANNELS; i++) {
         n->lines[i].log = &frames.channels[i];
         n->lines[i].owners = frames.owners[0];
@@ -293,21 +294,27 @@ static void set_link(uint32_t up)
     atomic_store(&nets.rows[0].link_up, up);
 }
 
-/* The next message is that, in one of the sections for answers. */
-static void expect_indication(uint32_t status)
+/* The next message, in one of the sections for answers. */
+static void expect_message(void *message, uint32_t len)
 {
     const struct nvsp_buffer *b = &net->nics[0].nvsp.receive;
     uint8_t payload[PACKET_BYTES];
-    uint32_t message[5], section;
     uint64_t tid;
     uint16_t type;
+    uint32_t section;
 
     ck_assert(guest_receive(&guest, &type, &tid, payload));
     ck_assert_uint_eq(type, VMRING_TRANSFER_PAGES);
     section = (uint32_t)tid - 1;
     ck_assert_uint_ge(section, b->sections - NVSP_CONTROL_SECTIONS);
-    gmem_pages_copy_in(&net->nics[0].receive.pages, section * b->section_bytes, message,
-                       sizeof(message));
+    gmem_pages_copy_in(&net->nics[0].receive.pages, section * b->section_bytes, message, len);
+}
+
+static void expect_indication(uint32_t status)
+{
+    uint32_t message[5];
+
+    expect_message(message, sizeof(message));
     ck_assert_uint_eq(message[0], 7);
     ck_assert_uint_eq(message[1], sizeof(message));
     ck_assert_uint_eq(message[2], status);
@@ -430,13 +437,13 @@ START_TEST(what_comes_while_the_link_is_down_is_gone)
     run();
     expect_nothing();
     ck_assert_uint_eq(n->drops[DROP_LINK], 2);
-    ck_assert_uint_eq(n->counters.rx_frames, 0);
+    ck_assert_uint_eq(n->counters->rx_frames, 0);
     set_link(1);
     (void)net_look(net);
     expect_indication(CONNECT);
     put_frame(other, kind);
     run();
-    ck_assert_uint_eq(n->counters.rx_frames, 1);
+    ck_assert_uint_eq(n->counters->rx_frames, 1);
     ck_assert_uint_eq(n->drops[DROP_LINK], 2);
     unplug(other);
 }
@@ -494,10 +501,10 @@ START_TEST(an_address_that_was_set_outlives_its_channel)
     other = plug(NET_DATAGRAM);
     put_frame_for(other, NET_DATAGRAM, set);
     run();
-    ck_assert_uint_eq(net->nics[0].counters.rx_frames, 1);
+    ck_assert_uint_eq(net->nics[0].counters->rx_frames, 1);
     put_frame_for(other, NET_DATAGRAM, net->nics[0].config.mac);
     run();
-    ck_assert_uint_eq(net->nics[0].counters.rx_frames, 2);
+    ck_assert_uint_eq(net->nics[0].counters->rx_frames, 2);
     unplug(other);
 }
 END_TEST
@@ -527,15 +534,66 @@ START_TEST(frames_for_a_link_that_is_down_are_completed_and_dropped)
     run();
     expect_completion(5, NVSP_SEND_RNDIS_PACKET_COMPLETE);
     ck_assert_uint_eq(n->drops[DROP_LINK], 1);
-    ck_assert_uint_eq(n->counters.tx_frames, 0);
+    ck_assert_uint_eq(n->counters->tx_frames, 0);
     set_link(1);
     (void)net_look(net);
     expect_indication(CONNECT);
     send_real_frame(6);
     run();
     expect_completion(6, NVSP_SEND_RNDIS_PACKET_COMPLETE);
-    ck_assert_uint_eq(n->counters.tx_frames, 1);
+    ck_assert_uint_eq(n->counters->tx_frames, 1);
     ck_assert_uint_eq(n->drops[DROP_LINK], 1);
+}
+END_TEST
+
+/* --- what the guest asks --- */
+
+enum {
+    MESSAGE_PAGE = 56,
+    XMIT_OK = 0x00020101,
+};
+
+/* An RNDIS message: what is answered, in a section of its own. */
+static void request(uint64_t tid, const void *message, uint32_t len)
+{
+    const uint32_t words[] = {NVSP_SEND_RNDIS_PACKET, NVSP_CHANNEL_CONTROL, NVSP_NO_SECTION, 0};
+    uint8_t payload[PACKET_BYTES] = {0};
+
+    memcpy(ram + MESSAGE_PAGE * 4096, message, len);
+    memcpy(payload, words, sizeof(words));
+    ck_assert(guest_request(&guest, tid, MESSAGE_PAGE, 0, len, payload));
+    run();
+    expect_completion(tid, NVSP_SEND_RNDIS_PACKET_COMPLETE);
+}
+
+static uint32_t query(uint64_t tid, uint32_t oid)
+{
+    const uint32_t message[] = {4, 28, (uint32_t)tid, oid, 0, 20, 0};
+    uint32_t reply[7];
+
+    request(tid, message, sizeof(message));
+    expect_message(reply, sizeof(reply));
+    ck_assert_uint_eq(reply[0], 0x80000004);
+    ck_assert_uint_eq(reply[3], 0);
+    return reply[6];
+}
+
+START_TEST(what_was_counted_for_the_guest_goes_on_after_a_death)
+{
+    begin_driver();
+    send_real_frame(3);
+    send_real_frame(4);
+    run();
+    expect_completion(3, NVSP_SEND_RNDIS_PACKET_COMPLETE);
+    expect_completion(4, NVSP_SEND_RNDIS_PACKET_COMPLETE);
+    new_worker(2); /* nothing was committed after those */
+    ck_assert_uint_eq(query(5, XMIT_OK), 2);
+    send_real_frame(6);
+    run();
+    expect_completion(6, NVSP_SEND_RNDIS_PACKET_COMPLETE);
+    ck_assert_uint_eq(query(7, XMIT_OK), 3);
+    shown_look(net, UINT64_MAX);
+    ck_assert_uint_eq(net->nics[0].rows.tx_frames->value, 1); /* operators are shown its own */
 }
 END_TEST
 
@@ -611,8 +669,8 @@ START_TEST(frames_are_captured_while_somebody_watches)
     watch(clock_now_ns() - 1); /* nobody has asked for it again */
     exchange(other, 5);
     expect_not_captured(&r);
-    ck_assert_uint_eq(n->counters.tx_frames, 3);
-    ck_assert_uint_eq(n->counters.rx_frames, 3);
+    ck_assert_uint_eq(n->counters->tx_frames, 3);
+    ck_assert_uint_eq(n->counters->rx_frames, 3);
     unplug(other);
 }
 END_TEST
@@ -699,6 +757,7 @@ int main(void)
     tcase_add_test(t, a_link_that_is_down_keeps_nothing_for_later);
     tcase_add_test(t, an_address_that_was_set_outlives_its_channel);
     tcase_add_test(t, frames_for_a_link_that_is_down_are_completed_and_dropped);
+    tcase_add_test(t, what_was_counted_for_the_guest_goes_on_after_a_death);
     tcase_add_test(t, frames_are_captured_while_somebody_watches);
     tcase_add_test(t, frames_that_are_dropped_are_not_captured);
     tcase_add_test(t, captured_frames_may_wrap);

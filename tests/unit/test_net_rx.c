@@ -251,9 +251,9 @@ START_TEST(another_gets_each_of_them)
     send_it();
     ck_assert(receive());
     ck_assert_uint_eq(expect_segments_from(0), SEGMENTS);
-    ck_assert_uint_eq(stage.nic->counters.rx_frames, SEGMENTS);
-    ck_assert_uint_eq(stage.nic->counters.rx[NIC_DIRECTED].frames, SEGMENTS);
-    ck_assert_uint_eq(stage.nic->counters.rx[NIC_DIRECTED].bytes, stage.nic->counters.rx_bytes);
+    ck_assert_uint_eq(stage.nic->counters->rx_frames, SEGMENTS);
+    ck_assert_uint_eq(stage.nic->counters->rx[NIC_DIRECTED].frames, SEGMENTS);
+    ck_assert_uint_eq(stage.nic->counters->rx[NIC_DIRECTED].bytes, stage.nic->counters->rx_bytes);
 }
 END_TEST
 

@@ -111,9 +111,9 @@ START_TEST(what_the_back_end_has_no_room_for_stays_in_the_ring)
     ck_assert_uint_eq(*control(&stage.guest, OUTGOING, READ_INDEX), stage.nic->lines[0].read);
     expect_all_frames_once();
     ck_assert_uint_eq(done + completions(), PACKETS);
-    ck_assert_uint_eq(stage.nic->counters.tx_frames, PACKETS * MESSAGES);
-    ck_assert_uint_eq(stage.nic->counters.tx[NIC_DIRECTED].frames, PACKETS * MESSAGES);
-    ck_assert_uint_eq(stage.nic->counters.tx[NIC_DIRECTED].bytes, stage.nic->counters.tx_bytes);
+    ck_assert_uint_eq(stage.nic->counters->tx_frames, PACKETS * MESSAGES);
+    ck_assert_uint_eq(stage.nic->counters->tx[NIC_DIRECTED].frames, PACKETS * MESSAGES);
+    ck_assert_uint_eq(stage.nic->counters->tx[NIC_DIRECTED].bytes, stage.nic->counters->tx_bytes);
 }
 END_TEST
 
@@ -151,7 +151,7 @@ START_TEST(who_makes_no_room_for_long_loses_frames_until_there_is_some)
         ;
     ck_assert_uint_eq(completions(), PACKETS);
     ck_assert_uint_gt(stage.nic->drops[DROP_BACKEND], 0);
-    ck_assert_uint_eq(stage.nic->counters.tx_frames + stage.nic->drops[DROP_BACKEND],
+    ck_assert_uint_eq(stage.nic->counters->tx_frames + stage.nic->drops[DROP_BACKEND],
                       PACKETS * MESSAGES);
     (void)drain();
     send_packet(0);

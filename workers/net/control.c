@@ -41,7 +41,7 @@ static void execute_rndis(struct net *s, struct nic *n, const struct vmring_pack
             say_doing(s, DOING_RNDIS, message, len);
             c->reply_len =
                 refuse ? rndis_refuse(message, len, c->reply)
-                       : rndis_control(&n->nvsp, &n->config, &n->counters, message, len, c->reply);
+                       : rndis_control(&n->nvsp, &n->config, n->counters, message, len, c->reply);
             status = NVSP_SUCCESS;
         }
     }

@@ -129,10 +129,11 @@ struct nic {
     struct lent receive, send;
     bool gone_is_logged;
     struct large large;
-    uint32_t section_at;    /* where to look for free sections */
-    bool rx_is_full;        /* there were none */
-    uint32_t capture_bytes; /* of each frame of this batch, at most; 0: none is captured */
-    struct nic_counters counters;
+    uint32_t section_at;           /* where to look for free sections */
+    bool rx_is_full;               /* there were none */
+    uint32_t capture_bytes;        /* of each frame of this batch, at most; 0: none is captured */
+    struct nic_counters *counters; /* borrowed mapping: for its driver they go on after a death */
+    struct nic_counters before;    /* as this generation found them: operators are shown its own */
     uint64_t drops[DROPS];
     uint64_t held; /* how often the back end had no room, and frames stayed in their ring */
     struct {

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "ipc/frames.h"
 #include "workers/net/nvsp.h"
 
 enum {
@@ -20,24 +21,6 @@ enum {
 };
 _Static_assert((int)RNDIS_ANSWER_MAX <= (int)NIC_MTU_MIN + (int)NVSP_SECTION_EXTRA,
                "an answer fits into the smallest section");
-
-/* For whom a frame is. */
-enum nic_cast {
-    NIC_DIRECTED,
-    NIC_MULTICAST,
-    NIC_BROADCAST,
-    NIC_CASTS,
-};
-
-struct nic_cast_counters {
-    uint64_t bytes, frames;
-};
-
-/* What the NIC has counted, for OIDs. */
-struct nic_counters {
-    uint64_t tx_frames, tx_bytes, tx_errors, rx_frames, rx_bytes, rx_errors, rx_no_buffer;
-    struct nic_cast_counters tx[NIC_CASTS], rx[NIC_CASTS];
-};
 
 /*
  * A control message of the guest. The answer has room for RNDIS_ANSWER_MAX bytes; its length, 0: none, as nothing

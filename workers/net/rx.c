@@ -12,7 +12,7 @@ enum {
 static void drop(struct nic *n, enum nic_drop why)
 {
     n->drops[why]++;
-    n->counters.rx_errors++;
+    n->counters->rx_errors++;
 }
 
 /* --- sections --- */
@@ -78,7 +78,7 @@ static void give(struct net *s, struct nic *n, unsigned channel, const struct ba
     shown_rx(n, channel, s->groups[channel], b->groups[channel], given);
     for (unsigned i = given; i < b->groups[channel]; i++) {
         n->drops[DROP_NO_BUFFER] += s->groups[channel][i].n_ranges;
-        n->counters.rx_no_buffer += s->groups[channel][i].n_ranges;
+        n->counters->rx_no_buffer += s->groups[channel][i].n_ranges;
     }
     if (signal)
         nic_interrupt(s, n, channel, false);
@@ -194,12 +194,12 @@ static void finish_message(struct nic *n, struct line_group *g, uint32_t section
 
 static void count(struct nic *n, const uint8_t *frame, uint32_t bytes)
 {
-    struct nic_cast_counters *c = &n->counters.rx[frame_cast(frame)];
+    struct nic_cast_counters *c = &n->counters->rx[frame_cast(frame)];
 
     c->frames++;
     c->bytes += bytes;
-    n->counters.rx_frames++;
-    n->counters.rx_bytes += bytes;
+    n->counters->rx_frames++;
+    n->counters->rx_bytes += bytes;
 }
 
 /* A frame of len bytes is in its section, RNDIS_RX_HEAD_MAX bytes behind its beginning. */

@@ -37,7 +37,7 @@ static void log_ends(struct net *s, struct nic *n)
 
 static uint64_t frames_of(const struct nic *n)
 {
-    return n->counters.tx_frames + n->counters.rx_frames;
+    return n->counters->tx_frames + n->counters->rx_frames;
 }
 
 static bool work_on(struct net *s, struct nic *n)

@@ -22,7 +22,7 @@ void shown_tx_begins(struct net *s, struct nic *n, unsigned channel)
 {
     struct queue_shown *q = &n->queues[channel];
 
-    q->frames_before = n->counters.tx_frames;
+    q->frames_before = n->counters->tx_frames;
     if (q->seen_ns != 0)
         return;
     if (s->seen_ns == 0)
@@ -47,8 +47,8 @@ void shown_tx_ends(struct net *s, struct nic *n, unsigned channel, unsigned done
     if (q->seen_ns == 0)
         return;
     q->tx_packets += done;
-    q->tx_frames += n->counters.tx_frames - q->frames_before;
-    q->frames_before = n->counters.tx_frames;
+    q->tx_frames += n->counters->tx_frames - q->frames_before;
+    q->frames_before = n->counters->tx_frames;
     q->tx_held += held;
     q->untold += done;
     if (is_blocked(q, &n->lines[channel]) || (held && q->untold == 0))
@@ -141,11 +141,11 @@ static void show_queues(struct net *s, struct nic *n)
 
 static void show_nic(struct net *s, struct nic *n)
 {
-    board_set(n->rows.tx_frames, n->counters.tx_frames);
+    board_set(n->rows.tx_frames, n->counters->tx_frames - n->before.tx_frames);
     board_set(n->rows.tx_held, n->held);
-    board_set(n->rows.tx_bytes, n->counters.tx_bytes);
-    board_set(n->rows.rx_frames, n->counters.rx_frames);
-    board_set(n->rows.rx_bytes, n->counters.rx_bytes);
+    board_set(n->rows.tx_bytes, n->counters->tx_bytes - n->before.tx_bytes);
+    board_set(n->rows.rx_frames, n->counters->rx_frames - n->before.rx_frames);
+    board_set(n->rows.rx_bytes, n->counters->rx_bytes - n->before.rx_bytes);
     board_set(n->rows.version, n->nvsp.version);
     board_set(n->rows.mtu, n->nvsp.mtu);
     shown_link(n);

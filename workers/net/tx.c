@@ -19,7 +19,7 @@ static const uint64_t HOLD_MAX_NS = 1 * NS_PER_S;
 static bool drop(struct nic *n, enum nic_drop why)
 {
     n->drops[why]++;
-    n->counters.tx_errors++;
+    n->counters->tx_errors++;
     return true;
 }
 
@@ -95,12 +95,12 @@ static void move_offsets(struct rndis_tx *tx)
 
 static void count(struct nic *n, struct outgoing *out)
 {
-    struct nic_cast_counters *c = &n->counters.tx[frame_cast(outgoing_frame(out))];
+    struct nic_cast_counters *c = &n->counters->tx[frame_cast(outgoing_frame(out))];
 
     c->frames++;
     c->bytes += out->len;
-    n->counters.tx_frames++;
-    n->counters.tx_bytes += out->len;
+    n->counters->tx_frames++;
+    n->counters->tx_bytes += out->len;
 }
 
 /* False: there is no room for it now, and it is to stay. What is wrong with it is no reason to stay. */

@@ -43,6 +43,7 @@ static int take_nic(struct net *s, unsigned i)
 
     n->index = i;
     n->present = is_row(row);
+    n->counters = &s->log->counters[i];
     for (unsigned j = 0; j < VMBUS_SUBCHANNELS; j++) {
         n->lines[j].log = &s->log->channels[i * VMBUS_SUBCHANNELS + j];
         n->lines[j].owners = s->log->owners[i];
@@ -147,8 +148,10 @@ int net_load(void *self, struct rd *state, uint32_t schema)
         return r;
     add_rows(s);
     for (unsigned i = 0; i < NETS_MAX; i++) {
-        if (s->nics[i].present)
+        if (s->nics[i].present) {
             present |= 1u << (NET_FIRST_DEVICE + i);
+            s->nics[i].before = *s->nics[i].counters;
+        }
         atomic_store(&s->bus.acks->subchannels[NET_FIRST_DEVICE + i],
                      s->nics[i].present ? s->nics[i].nvsp.channels - 1 : 0);
     }
