@@ -52,6 +52,75 @@ START_TEST(what_was_counted_for_the_guest_goes_on_after_a_death)
 }
 END_TEST
 
+static void set_offloads(uint64_t tid)
+{
+    const uint32_t message[] = {5, 56, (uint32_t)tid, 0xfc01020c, 28, 20, 0, 28u << 16 | 0x380};
+    uint8_t bytes[56] = {0};
+
+    memcpy(bytes, message, sizeof(message));
+    request(tid, bytes, sizeof(bytes));
+}
+
+static void expect_done(uint64_t tid)
+{
+    uint32_t reply[4];
+
+    expect_message(reply, sizeof(reply));
+    ck_assert_uint_eq(reply[0], 0x80000005);
+    ck_assert_uint_eq(reply[2], tid);
+    ck_assert_uint_eq(reply[3], 0);
+}
+
+static void expect_offloads(void)
+{
+    uint32_t message[6];
+
+    expect_message(message, sizeof(message));
+    ck_assert_uint_eq(message[0], 7);
+    ck_assert_uint_eq(message[2], 0x40020006);
+    ck_assert_uint_eq(message[3], 156);
+    ck_assert_uint_eq(message[5] & 0xff, 0xa7);
+}
+
+/* Behind its answer, once; as NDIS wants it. */
+START_TEST(offloads_that_were_set_are_told)
+{
+    begin_driver();
+    set_offloads(3);
+    expect_done(3);
+    expect_offloads();
+    run();
+    new_worker(2);
+    run();
+    expect_nothing();
+    set_offloads(4);
+    expect_done(4);
+    expect_offloads();
+    expect_nothing();
+}
+END_TEST
+
+START_TEST(where_there_is_no_room_offloads_are_told_later)
+{
+    struct nvsp_buffer *b = &net->nics[0].nvsp.receive;
+    uint32_t first;
+
+    begin_driver();
+    first = b->sections - NVSP_CONTROL_SECTIONS;
+    for (uint32_t i = first + 1; i < b->sections; i++)
+        atomic_store(&frames.owners[0][i], 1);
+    set_offloads(3); /* its answer has the last section for such */
+    expect_done(3);
+    run();
+    expect_nothing();
+    new_worker(2); /* it is not forgotten */
+    atomic_store(&frames.owners[0][first + 1], 0);
+    run();
+    expect_offloads();
+    expect_nothing();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("net_asked");
@@ -61,6 +130,8 @@ int main(void)
 
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, what_was_counted_for_the_guest_goes_on_after_a_death);
+    tcase_add_test(t, offloads_that_were_set_are_told);
+    tcase_add_test(t, where_there_is_no_room_offloads_are_told_later);
     suite_add_tcase(s, t);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

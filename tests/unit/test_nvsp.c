@@ -601,6 +601,8 @@ START_TEST(what_we_cannot_have_saved_is_refused)
     must_not_load();
     nic.told_link_up = 2;
     must_not_load();
+    nic.offloads_are_due = 2;
+    must_not_load();
     nic.rss.enabled = 2;
     must_not_load();
     nic.rss.table_entries = 3;

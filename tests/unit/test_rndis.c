@@ -32,12 +32,14 @@ START_TEST(halt_forgets_what_the_driver_has_set_and_has_no_answer)
     say(INITIALIZE, 1, 0);
     nic.filter = 1;
     nic.offloads = NIC_LSO_V4;
+    nic.offloads_are_due = 1;
     nic.rss.enabled = 1;
     say(HALT, 0, 0);
     ck_assert_uint_eq(answer_len, 0);
     ck_assert_uint_eq(nic.rndis_initialized, 0);
     ck_assert_uint_eq(nic.filter, 0);
     ck_assert_uint_eq(nic.offloads, 0);
+    ck_assert_uint_eq(nic.offloads_are_due, 0);
     ck_assert_uint_eq(nic.rss.enabled, 0);
 }
 END_TEST
@@ -330,6 +332,7 @@ START_TEST(offloads_are_switched_one_by_one)
     ck_assert_uint_eq(set(OFFLOAD_PARAMETERS, v, sizeof(v)), 0);
     ck_assert_uint_eq(nic.offloads,
                       NIC_TX_CHECKSUM_V4 | NIC_RX_CHECKSUM_V4 | NIC_TX_CHECKSUM_V6 | NIC_LSO_V6);
+    ck_assert_uint_eq(nic.offloads_are_due, 1);
     memset(v + 4, 0, sizeof(v) - 4);
     v[5] = 3;                                             /* in only */
     v[11] = 2;                                            /* LSO over IPv4 too */
@@ -492,6 +495,28 @@ START_TEST(the_link_is_told)
 }
 END_TEST
 
+/* As they are asked for: NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG. */
+START_TEST(offloads_are_indicated)
+{
+    uint8_t value[156];
+    uint32_t len;
+
+    nic.offloads = NIC_LSO_V6;
+    memcpy(value, query(OFFLOAD_CURRENT, &len), sizeof(value));
+    ck_assert_uint_eq(len, sizeof(value));
+    answer_len = rndis_indicate_offloads(&nic, answer);
+    ck_assert_uint_eq(answer_len, 20 + len);
+    ck_assert_uint_eq(answer_at(0), 7);
+    ck_assert_uint_eq(answer_at(4), 20 + len);
+    ck_assert_uint_eq(answer_at(8), 0x40020006);
+    ck_assert_uint_eq(answer_at(12), len);
+    ck_assert_uint_eq(answer_at(16), 12);
+    ck_assert_mem_eq(answer + 20, value, len);
+    nic.version = NVSP_VERSION_1;
+    ck_assert_uint_eq(rndis_indicate_offloads(&nic, answer), 20 + 112);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("rndis");
@@ -525,6 +550,7 @@ int main(void)
     tcase_add_test(c, what_is_no_address_is_refused);
     tcase_add_test(c, multicast_addresses_and_encapsulation_are_accepted);
     tcase_add_test(c, the_link_is_told);
+    tcase_add_test(c, offloads_are_indicated);
     suite_add_tcase(s, c);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -129,6 +129,11 @@ static bool reply_is_due(const struct nic *n)
            atomic_load(&n->lines[0].log->replied) != n->control.number;
 }
 
+static bool offloads_are_due(const struct nic *n)
+{
+    return n->nvsp.offloads_are_due != 0 && n->nvsp.rndis_initialized != 0 && n->receive.id != 0;
+}
+
 /* Also behind frames whose completions are due before its answer. */
 static bool is_taken_and_not_done(const struct nic *n)
 {
@@ -180,6 +185,19 @@ static bool tell_table(struct net *s, struct nic *n)
     return true;
 }
 
+/* Told again after a death, at worst. */
+static bool tell_offloads(struct net *s, struct nic *n)
+{
+    uint8_t message[RNDIS_ANSWER_MAX];
+    uint32_t len = rndis_indicate_offloads(&n->nvsp, message);
+
+    if (!give_message(s, n, message, len, atomic_load(&nic_primary(n)->log->replied)))
+        return false;
+    n->nvsp.offloads_are_due = 0;
+    journal_commit(s->worker);
+    return true;
+}
+
 bool control_tell(struct net *s, struct nic *n)
 {
     struct line *l = nic_primary(n);
@@ -196,7 +214,9 @@ bool control_tell(struct net *s, struct nic *n)
     if (reply_is_due(n) &&
         !give_message(s, n, n->control.reply, n->control.reply_len, n->control.number))
         return false;
-    return n->nvsp.table_is_due == 0 || tell_table(s, n);
+    if (n->nvsp.table_is_due != 0 && !tell_table(s, n))
+        return false;
+    return !offloads_are_due(n) || tell_offloads(s, n);
 }
 
 /* Told again after a death, at worst: its driver looks at the link's state then. */

@@ -345,7 +345,7 @@ void nvsp_save(const struct nvsp *n, struct wr *w)
     wr_le32(w, n->offloads);
     wr_bytes(w, n->mac, sizeof(n->mac));
     wr_u8(w, n->told_link_up);
-    wr_u8(w, 0);
+    wr_u8(w, n->offloads_are_due);
     wr_le32(w, n->rss.enabled);
     wr_le32(w, n->rss.hash_types);
     wr_le32(w, n->rss.table_entries);
@@ -375,8 +375,8 @@ static bool is_sound(const struct nvsp *n, const struct nic_config *c)
     return (n->version == 0 ? !has_buffer : is_version(n->version)) && n->mtu >= NIC_MTU_MIN &&
            n->mtu <= NIC_MTU_MAX && n->channels >= 1 && n->channels <= c->channels &&
            n->table_is_due <= 1 && n->rndis_initialized <= 1 && n->told_link_up <= 1 &&
-           (n->filter & ~(uint32_t)NIC_FILTERS) == 0 && (n->offloads & ~c->offloads) == 0 &&
-           rss_is_sound(n);
+           n->offloads_are_due <= 1 && (n->filter & ~(uint32_t)NIC_FILTERS) == 0 &&
+           (n->offloads & ~c->offloads) == 0 && rss_is_sound(n);
 }
 
 int nvsp_load(struct nvsp *n, const struct nic_config *c, struct rd *r)
@@ -401,7 +401,7 @@ int nvsp_load(struct nvsp *n, const struct nic_config *c, struct rd *r)
     m.offloads = rd_le32(r);
     rd_copy(r, m.mac, sizeof(m.mac));
     m.told_link_up = rd_u8(r);
-    (void)rd_u8(r);
+    m.offloads_are_due = rd_u8(r);
     m.rss.enabled = rd_le32(r);
     m.rss.hash_types = rd_le32(r);
     m.rss.table_entries = rd_le32(r);

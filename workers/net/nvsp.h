@@ -132,10 +132,11 @@ struct nvsp {
     uint32_t channels;     /* granted, the primary included; 1 before the guest asks */
     uint32_t table_is_due; /* the indirection table is to be sent to the guest */
     uint32_t rndis_initialized;
-    uint32_t filter;           /* mask of enum nic_filter */
-    uint32_t offloads;         /* mask of enum nic_offload that the guest has switched on */
-    uint8_t mac[6];            /* as the guest has set it, maybe before its channel was opened */
-    uint8_t told_link_up, pad; /* what the guest believes */
+    uint32_t filter;          /* mask of enum nic_filter */
+    uint32_t offloads;        /* mask of enum nic_offload that the guest has switched on */
+    uint8_t mac[6];           /* as the guest has set it, maybe before its channel was opened */
+    uint8_t told_link_up;     /* what the guest believes */
+    uint8_t offloads_are_due; /* those that it has switched are to be told it */
     struct nic_rss rss;
 };
 

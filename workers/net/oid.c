@@ -164,6 +164,13 @@ static void offload_current(const struct query *q)
     put_offloads(q, q->n->offloads);
 }
 
+void oid_put_offloads(const struct nvsp *n, struct wr *w)
+{
+    const struct query q = {.n = n, .w = w};
+
+    offload_current(&q);
+}
+
 static void rss_capabilities(const struct query *q)
 {
     wr_u8(q->w, TYPE_RSS_CAPABILITIES);
@@ -410,6 +417,7 @@ static enum rndis_status set_offloads(struct nvsp *n, const struct nic_config *c
         switch_one(&offloads, s[19], NIC_RSC_V6);
     }
     n->offloads = offloads & c->offloads;
+    n->offloads_are_due = 1;
     return RNDIS_SUCCESS;
 }
 

@@ -20,6 +20,9 @@ enum rndis_status oid_query(const struct nvsp *n, const struct nic_config *c,
                             const struct nic_counters *counters, uint32_t oid, struct rd *in,
                             struct wr *w);
 
+/* NDIS_OFFLOAD: what the guest has switched on. */
+void oid_put_offloads(const struct nvsp *n, struct wr *w);
+
 /* in: the new value. Whatever is wrong with it, nothing is changed. */
 enum rndis_status oid_set(struct nvsp *n, const struct nic_config *c, uint32_t oid,
                           struct span value);

@@ -22,6 +22,7 @@ enum {
     ALIGNMENT_SHIFT = 3,
     VALUE_MAX = RNDIS_ANSWER_MAX - 24, /* of a query, behind the head of its answer */
     VALUE_OFFSET = 16,                 /* of a query's answer: id, status, length, offset */
+    INDICATED_OFFSET = 12,             /* of what is indicated: status, length, offset */
     REFUSAL_BYTES = 16,                /* of an answer with nothing but its status */
     QUERY_ANSWER_BYTES = 24,
     INITIALIZE_ANSWER_BYTES = 52,
@@ -38,6 +39,7 @@ enum {
 #define RNDIS_COMPLETE         UINT32_C(0x80000000)
 #define RNDIS_MEDIA_CONNECT    UINT32_C(0x4001000b)
 #define RNDIS_MEDIA_DISCONNECT UINT32_C(0x4001000c)
+#define RNDIS_OFFLOADS         UINT32_C(0x40020006) /* TASK_OFFLOAD_CURRENT_CONFIG */
 
 static uint32_t length_of(const struct wr *w)
 {
@@ -144,6 +146,7 @@ static void halt(struct nvsp *n)
     n->rndis_initialized = 0;
     n->filter = 0;
     n->offloads = 0;
+    n->offloads_are_due = 0;
     n->rss = (struct nic_rss){0};
 }
 
@@ -216,16 +219,32 @@ uint32_t rndis_refuse(const uint8_t *message, uint32_t len, uint8_t *answer)
     return length_of(&w);
 }
 
-uint32_t rndis_indicate_link(struct nvsp *n, const struct nic_config *c, uint8_t *message)
+/* A status, and what is said of it. */
+static uint32_t indicate(uint8_t *message, uint32_t status, const void *value, uint32_t len)
 {
     struct wr w = wr_over(message, RNDIS_ANSWER_MAX);
 
-    begin(&w, RNDIS_INDICATE, HEAD_BYTES + 12);
-    wr_le32(&w, c->link_up ? RNDIS_MEDIA_CONNECT : RNDIS_MEDIA_DISCONNECT);
-    wr_le32(&w, 0);
-    wr_le32(&w, 0);
-    n->told_link_up = c->link_up;
+    begin(&w, RNDIS_INDICATE, HEAD_BYTES + INDICATED_OFFSET + len);
+    wr_le32(&w, status);
+    wr_le32(&w, len);
+    wr_le32(&w, len != 0 ? INDICATED_OFFSET : 0);
+    wr_bytes(&w, value, len);
     return length_of(&w);
+}
+
+uint32_t rndis_indicate_link(struct nvsp *n, const struct nic_config *c, uint8_t *message)
+{
+    n->told_link_up = c->link_up;
+    return indicate(message, c->link_up ? RNDIS_MEDIA_CONNECT : RNDIS_MEDIA_DISCONNECT, NULL, 0);
+}
+
+uint32_t rndis_indicate_offloads(const struct nvsp *n, uint8_t *message)
+{
+    uint8_t value[VALUE_MAX];
+    struct wr w = wr_over(value, sizeof(value));
+
+    oid_put_offloads(n, &w);
+    return indicate(message, RNDIS_OFFLOADS, value, length_of(&w));
 }
 
 /* --- frames from the guest --- */

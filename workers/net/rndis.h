@@ -36,6 +36,9 @@ uint32_t rndis_refuse(const uint8_t *message, uint32_t len, uint8_t *answer);
 /* INDICATE of the link as c has it; told_link_up follows. At most RNDIS_ANSWER_MAX bytes; the length. */
 uint32_t rndis_indicate_link(struct nvsp *n, const struct nic_config *c, uint8_t *message);
 
+/* The same of the offloads that are on. */
+uint32_t rndis_indicate_offloads(const struct nvsp *n, uint8_t *message);
+
 /* --- frames from the guest --- */
 
 struct rndis_tx {
