@@ -53,6 +53,25 @@ START_TEST(rss_is_set_and_switched_off)
 }
 END_TEST
 
+/* Whatever else is said with it. */
+START_TEST(rss_without_a_hash_is_off)
+{
+    struct rss v = rss_of();
+
+    ck_assert_uint_eq(set(RSS_PARAMETERS, &v, sizeof(v)), 0);
+    ck_assert_uint_eq(nic.rss.enabled, 1);
+    v.hash = 0x1700; /* kinds of frames, and no function */
+    v.table_len = v.key_len = 0;
+    ck_assert_uint_eq(set(RSS_PARAMETERS, &v, sizeof(v)), 0);
+    ck_assert_uint_eq(nic.rss.enabled, 0);
+    v = rss_of();
+    v.flags = 2 | 4 | 8; /* as it was */
+    ck_assert_uint_eq(set(RSS_PARAMETERS, &v, sizeof(v)), 0);
+    ck_assert_uint_eq(nic.rss.enabled, 1);
+    ck_assert_uint_eq(nic.rss.hash_types, 0x1701);
+}
+END_TEST
+
 START_TEST(what_is_unchanged_need_not_be_said)
 {
     struct rss v = rss_of();
@@ -153,6 +172,7 @@ int main(void)
 
     tcase_add_checked_fixture(c, set_up, NULL);
     tcase_add_test(c, rss_is_set_and_switched_off);
+    tcase_add_test(c, rss_without_a_hash_is_off);
     tcase_add_test(c, what_is_unchanged_need_not_be_said);
     tcase_add_test(c, rss_that_cannot_be_is_refused);
     tcase_add_test(c, a_table_longer_than_any_is_refused);

@@ -456,6 +456,12 @@ static bool read_key(struct span bytes, struct nic_rss *ret)
     return true;
 }
 
+/* That switches it off as well: so it does with OpenVMM, for the sake of drivers that Hyper-V lets do it. */
+static bool has_no_hash(uint32_t flags, uint32_t hash_types)
+{
+    return (flags & RSS_HASH_UNCHANGED) == 0 && (hash_types & RSS_FUNCTION) == 0;
+}
+
 /* What flags call unchanged stays as it is, and has to be there. @spec NDIS_RECEIVE_SCALE_PARAMETERS */
 static enum rndis_status set_rss(struct nvsp *n, const struct nic_config *c, struct span value)
 {
@@ -476,7 +482,7 @@ static enum rndis_status set_rss(struct nvsp *n, const struct nic_config *c, str
     key_at = rd_le32(&r);
     if (!rd_ok(&r))
         return RNDIS_INVALID_LENGTH;
-    if ((flags & RSS_DISABLED) != 0) {
+    if ((flags & RSS_DISABLED) != 0 || has_no_hash(flags, hash_types)) {
         n->rss.enabled = 0;
         return RNDIS_SUCCESS;
     }
