@@ -424,12 +424,62 @@ START_TEST(what_is_no_address_is_refused)
     }
     ck_assert_uint_eq(set_text("NetworkAddress", 0, "02abCDef0910", 0), INVALID_DATA);
     ck_assert_uint_eq(set_text("NetworkAddress", 2, "02abCDef0910", 1), INVALID_DATA);
-    ck_assert_uint_eq(set_text("NetworkAddresz", 2, "02abCDef0910", 0), NOT_SUPPORTED);
-    ck_assert_uint_eq(set_text("NetworkAddressX", 2, "02abCDef0910", 0), NOT_SUPPORTED);
-    ck_assert_uint_eq(set_text("NetworkAddres", 2, "02abCDef0910", 0), NOT_SUPPORTED);
+    ck_assert_uint_eq(set_text("", 2, "02abCDef0910", 0), INVALID_DATA);
     ck_assert_uint_eq(set(CONFIG_PARAMETER, &nic, 19), INVALID_LENGTH);
     must_be_unchanged();
     ck_assert_mem_eq(nic.mac, config.mac, 6);
+}
+END_TEST
+
+START_TEST(settings_of_windows_switch_offloads)
+{
+    static const struct {
+        const char *name;
+        uint32_t tx, rx;
+    } all[] = {
+        {"*TCPChecksumOffloadIPv4", NIC_TX_CHECKSUM_V4, NIC_RX_CHECKSUM_V4},
+        {"*UDPChecksumOffloadIPv4", NIC_TX_CHECKSUM_V4, NIC_RX_CHECKSUM_V4},
+        {"*TCPChecksumOffloadIPv6", NIC_TX_CHECKSUM_V6, NIC_RX_CHECKSUM_V6},
+        {"*UDPChecksumOffloadIPv6", NIC_TX_CHECKSUM_V6, NIC_RX_CHECKSUM_V6},
+    };
+
+    for (unsigned i = 0; i < COUNT_OF(all); i++) {
+        nic.offloads = NIC_RSC_V4;
+        ck_assert_uint_eq(set_text(all[i].name, 2, "1", 0), 0);
+        ck_assert_uint_eq(nic.offloads, NIC_RSC_V4 | all[i].tx);
+        ck_assert_uint_eq(set_text(all[i].name, 2, "2", 0), 0);
+        ck_assert_uint_eq(nic.offloads, NIC_RSC_V4 | all[i].rx);
+        ck_assert_uint_eq(set_text(all[i].name, 2, "3", 0), 0);
+        ck_assert_uint_eq(nic.offloads, NIC_RSC_V4 | all[i].tx | all[i].rx);
+        ck_assert_uint_eq(set_text(all[i].name, 2, "0", 0), 0);
+        ck_assert_uint_eq(nic.offloads, NIC_RSC_V4);
+    }
+    ck_assert_uint_eq(set_text("*LsoV2IPv4", 2, "1", 0), 0);
+    ck_assert_uint_eq(set_text("*LsoV2IPv6", 2, "1", 0), 0);
+    ck_assert_uint_eq(nic.offloads, NIC_RSC_V4 | NIC_LSO_V4 | NIC_LSO_V6);
+    ck_assert_uint_eq(set_text("*LsoV2IPv4", 2, "0", 0), 0);
+    ck_assert_uint_eq(nic.offloads, NIC_RSC_V4 | NIC_LSO_V6);
+    config.offloads = NIC_RX_CHECKSUM_V4;
+    ck_assert_uint_eq(set_text("*TCPChecksumOffloadIPv4", 2, "3", 0), 0);
+    ck_assert_uint_eq(nic.offloads, NIC_RX_CHECKSUM_V4); /* there is no other */
+}
+END_TEST
+
+START_TEST(settings_that_are_none_of_ours_are_accepted)
+{
+    static const char *const others[] = {"*RSS", "*JumboPacket", "NetworkAddres", "NetworkAddressX",
+                                         "*LsoV2IPv"};
+
+    for (unsigned i = 0; i < COUNT_OF(others); i++) {
+        ck_assert_uint_eq(set_text(others[i], 2, "02abCDef0910", 0), 0);
+        must_be_unchanged();
+    }
+    ck_assert_uint_eq(set_text("*LsoV2IPv4", 0, "1", 0), 0); /* a number, of two bytes */
+    must_be_unchanged();
+    ck_assert_uint_eq(set_text("*LsoV2IPv4", 2, "a", 0), INVALID_DATA);
+    ck_assert_uint_eq(set_text("*LsoV2IPv4", 2, "", 0), INVALID_DATA);
+    ck_assert_uint_eq(set_text("*LsoV2IPv4", 2, "1", 1), INVALID_DATA);
+    must_be_unchanged();
 }
 END_TEST
 
@@ -548,6 +598,8 @@ int main(void)
     tcase_add_test(c, no_offload_is_switched_on_that_there_is_not);
     tcase_add_test(c, the_address_is_set_as_text);
     tcase_add_test(c, what_is_no_address_is_refused);
+    tcase_add_test(c, settings_of_windows_switch_offloads);
+    tcase_add_test(c, settings_that_are_none_of_ours_are_accepted);
     tcase_add_test(c, multicast_addresses_and_encapsulation_are_accepted);
     tcase_add_test(c, the_link_is_told);
     tcase_add_test(c, offloads_are_indicated);

@@ -536,7 +536,57 @@ static bool is_name(struct span text, const char *name)
     return true;
 }
 
-/* Of all parameters a driver may set there is one that we have: its address, as text. */
+static enum rndis_status set_address(struct nvsp *n, uint32_t type, struct span text)
+{
+    uint8_t mac[6];
+
+    if (type != CONFIG_STRING || !read_mac(text, mac))
+        return RNDIS_INVALID_DATA;
+    memcpy(n->mac, mac, sizeof(n->mac));
+    return RNDIS_SUCCESS;
+}
+
+/* Settings of Windows' that are offloads here: of checksums the first bit is out, the second in; LSO is on or off. */
+static const struct keyword {
+    const char *name;
+    uint32_t tx, rx; /* rx 0: LSO */
+} keywords[] = {
+    {"*TCPChecksumOffloadIPv4", NIC_TX_CHECKSUM_V4, NIC_RX_CHECKSUM_V4},
+    {"*TCPChecksumOffloadIPv6", NIC_TX_CHECKSUM_V6, NIC_RX_CHECKSUM_V6},
+    {"*UDPChecksumOffloadIPv4", NIC_TX_CHECKSUM_V4, NIC_RX_CHECKSUM_V4},
+    {"*UDPChecksumOffloadIPv6", NIC_TX_CHECKSUM_V6, NIC_RX_CHECKSUM_V6},
+    {"*LsoV2IPv4",              NIC_LSO_V4,         0                 },
+    {"*LsoV2IPv6",              NIC_LSO_V6,         0                 },
+};
+
+/* The switches of NDIS_OFFLOAD_PARAMETERS count from 1. */
+static void switch_keyword(uint32_t *offloads, const struct keyword *k, int value)
+{
+    if (k->rx == 0)
+        switch_one(offloads, value != 0 ? 2 : 1, k->tx);
+    else
+        switch_checksum(offloads, (uint8_t)(value % 4 + 1), k->tx, k->rx);
+}
+
+/* Of others, and of numbers, drivers are told that they are set, as OpenVMM does it. */
+static enum rndis_status set_keyword(struct nvsp *n, const struct nic_config *c, struct span name,
+                                     uint32_t type, struct span text)
+{
+    struct rd r = rd_over(text.at, text.len);
+    int value = digit(rd_le16(&r));
+
+    for (size_t i = 0; i < COUNT_OF(keywords); i++) {
+        if (type != CONFIG_STRING || !is_name(name, keywords[i].name))
+            continue;
+        if (!rd_ok(&r) || value < 0 || value > 9)
+            return RNDIS_INVALID_DATA;
+        switch_keyword(&n->offloads, &keywords[i], value);
+        n->offloads &= c->offloads;
+    }
+    return RNDIS_SUCCESS;
+}
+
+/* Parameters that a driver finds in its guest's configuration. */
 static enum rndis_status set_parameter(struct nvsp *n, const struct nic_config *c,
                                        struct span value)
 {
@@ -544,19 +594,18 @@ static enum rndis_status set_parameter(struct nvsp *n, const struct nic_config *
     uint32_t name_at = rd_le32(&r);
     uint32_t name_len = rd_le32(&r);
     uint32_t type = rd_le32(&r);
-    uint32_t value_at = rd_le32(&r);
-    uint32_t value_len = rd_le32(&r);
-    uint8_t mac[6];
+    uint32_t text_at = rd_le32(&r);
+    uint32_t text_len = rd_le32(&r);
+    struct span name, text;
 
-    (void)c;
     if (!rd_ok(&r))
         return RNDIS_INVALID_LENGTH;
-    if (!is_name(part(value, name_at, name_len), "NetworkAddress"))
-        return RNDIS_NOT_SUPPORTED;
-    if (type != CONFIG_STRING || !read_mac(part(value, value_at, value_len), mac))
+    name = part(value, name_at, name_len);
+    text = part(value, text_at, text_len);
+    if (name.len == 0)
         return RNDIS_INVALID_DATA;
-    memcpy(n->mac, mac, sizeof(n->mac));
-    return RNDIS_SUCCESS;
+    return is_name(name, "NetworkAddress") ? set_address(n, type, text)
+                                           : set_keyword(n, c, name, type, text);
 }
 
 /* Multicast frames are filtered by their kind alone. */
