@@ -32,8 +32,7 @@ struct outcome {
     bool guest_ended;
     Bulkhead__GuestEnd how;
     char how_text[128];
-    uint32_t links_down; /* bit i: operators have taken the link of NIC i down */
-    char error[256];     /* init could not go on; empty: none */
+    char error[256]; /* init could not go on; empty: none */
     bool script_done;
     int script_status;
     bool vtl2_done;

@@ -132,6 +132,19 @@ bool pki_crl_is_from(X509_CRL *crl, X509 *ca)
            X509_CRL_verify(crl, key) == 1;
 }
 
+static ASN1_INTEGER *number_of(const X509_CRL *crl)
+{
+    return crl == NULL ? NULL : X509_CRL_get_ext_d2i(crl, NID_crl_number, NULL, NULL);
+}
+
+bool pki_crl_is_newer(const X509_CRL *crl, const X509_CRL *old)
+{
+    AUTO_INTEGER *number = number_of(crl);
+    AUTO_INTEGER *before = number_of(old);
+
+    return number != NULL && (before == NULL || ASN1_INTEGER_cmp(number, before) > 0);
+}
+
 bool pki_is_revoked(X509_CRL *crl, X509 *cert)
 {
     X509_REVOKED *row = NULL;

@@ -37,4 +37,7 @@ int MUST_USE pki_read_facts(const X509 *cert, struct pki_facts *ret);
 bool pki_is_from(X509 *cert, X509 *ca);
 bool pki_crl_is_from(X509_CRL *crl, X509 *ca);
 
+/* Of a higher number than the other, which may be NULL? */
+bool pki_crl_is_newer(const X509_CRL *crl, const X509_CRL *old);
+
 bool pki_is_revoked(X509_CRL *crl, X509 *cert);

@@ -197,7 +197,8 @@ static void take_report(struct pump *p, const Bulkhead__Report *r)
         o->guest_ended = true;
         o->how = r->ended->how;
         copy_text(o->how_text, sizeof(o->how_text), r->ended->text);
-        o->links_down = r->ended->links_down;
+        if (p->options->ended != NULL)
+            p->options->ended(p->options->self, r->ended);
         wind_down_in(p, LINGER_S * 1000);
     }
     if (r->error[0] != '\0') {

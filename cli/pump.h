@@ -20,6 +20,7 @@ struct pump_options {
     struct net_ends *nets;
     /* All processes are up; the terminal is still as it was. */
     void (*started)(void *self, const Bulkhead__Report *report);
+    void (*ended)(void *self, const Bulkhead__GuestEnded *ended); /* or NULL */
     void *self;
 };
 

@@ -19,6 +19,7 @@
 
 #include "base/fd.h"
 #include "cli/option.h"
+#include "cli/pki_read.h"
 #include "cli/say.h"
 #include "ipc/remote.h"
 
@@ -89,12 +90,14 @@ static int parse_where(const char *where, bool nested, struct remote_plan *p, ch
 
 /* --- certificates --- */
 
+static const char crl_file[] = "crl.pem";
+
 /* A missing file that is not needed has no bytes. */
-static int read_file(struct remote_plan *p, const char *pki, const char *name, bool needed,
+static int read_file(struct pool *pool, const char *pki, const char *name, bool needed,
                      ProtobufCBinaryData *ret, char *error)
 {
-    char *path = pool_printf(&p->pool, "%s/%s", pki, name);
-    uint8_t *text = pool_alloc(&p->pool, TLS_PART_BYTES + 1);
+    char *path = pool_printf(pool, "%s/%s", pki, name);
+    uint8_t *text = pool_alloc(pool, TLS_PART_BYTES + 1);
     AUTO_FD fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     ssize_t len;
 
@@ -166,15 +169,94 @@ static int check_certificates(const char *pki, const Bulkhead__Remote *m, char *
 static int read_certificates(struct remote_plan *p, const char *pki, char *error)
 {
     Bulkhead__Remote *m = &p->message;
-    int r = read_file(p, pki, "server.pem", true, &m->certificate, error);
+    int r = read_file(&p->pool, pki, "server.pem", true, &m->certificate, error);
 
     if (r == 0)
-        r = read_file(p, pki, "server-key.pem", true, &m->key, error);
+        r = read_file(&p->pool, pki, "server-key.pem", true, &m->key, error);
     if (r == 0)
-        r = read_file(p, pki, "ca.pem", true, &m->client_ca, error);
+        r = read_file(&p->pool, pki, "ca.pem", true, &m->client_ca, error);
     if (r == 0)
-        r = read_file(p, pki, "crl.pem", false, &m->revoked, error);
+        r = read_file(&p->pool, pki, crl_file, false, &m->revoked, error);
     return r == 0 ? check_certificates(pki, m, error) : r;
+}
+
+/* --- what was revoked since --- */
+
+/* Signed by one of those in the text? */
+static bool is_from_one(const ProtobufCBinaryData *authorities, X509_CRL *list)
+{
+    AUTO_BIO *from = BIO_new_mem_buf(authorities->data, (int)authorities->len);
+    bool is = false;
+    X509 *x;
+
+    while (!is && from != NULL && (x = PEM_read_bio_X509(from, NULL, NULL, NULL)) != NULL) {
+        is = pki_crl_is_from(list, x);
+        X509_free(x);
+    }
+    return is;
+}
+
+/* NULL, or why it does not. An authority of tomorrow, or numbers from yesterday, would undo what was revoked. */
+static const char *judge_list(const Bulkhead__Remote *m, const ProtobufCBinaryData *text)
+{
+    AUTO_CRL *list = pki_read_crl(text->data, text->len);
+    AUTO_CRL *old = pki_read_crl(m->revoked.data, m->revoked.len);
+    const char *why = NULL;
+
+    if (list == NULL)
+        why = "it is no list of revoked certificates";
+    else if (!is_from_one(&m->client_ca, list))
+        why = "the VM's authority has not signed it";
+    else if (!pki_crl_is_newer(list, old))
+        why = "it has no higher number";
+    ERR_clear_error();
+    return why;
+}
+
+static bool is_same(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
+{
+    return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
+/* What was in to goes, and what is in from takes its place. */
+static void pool_move(struct pool *to, struct pool *from)
+{
+    pool_done(to);
+    *to = *from;
+    *from = (struct pool){0};
+}
+
+int remote_read_again(struct remote_plan *plan, const char *pki, char error[REMOTE_ERROR_BYTES])
+{
+    const char *folder = pki == NULL ? REMOTE_PKI : pki;
+    Bulkhead__Remote *m = &plan->message;
+    CLEANUP(pool_done) struct pool pool = {0};
+    ProtobufCBinaryData list = {0};
+    const char *why;
+    int r = plan->wanted ? read_file(&pool, folder, crl_file, false, &list, error) : 0;
+
+    if (r != 0 || list.len == 0 || is_same(&list, &m->revoked))
+        return r;
+    why = judge_list(m, &list);
+    if (why != NULL)
+        return wrong(error, EXIT_FAILED, "--operators: %s/%s: %s: the list before counts on",
+                     folder, crl_file, why);
+    m->revoked = list;
+    pool_move(&plan->again, &pool);
+    return 0;
+}
+
+void remote_keep_brought(struct remote_plan *plan, const ProtobufCBinaryData *list)
+{
+    CLEANUP(pool_done) struct pool pool = {0};
+    const bool fits = list->len > 0 && list->len <= TLS_PART_BYTES;
+    uint8_t *text = plan->wanted && fits ? pool_alloc(&pool, list->len) : NULL;
+
+    if (text == NULL)
+        return;
+    memcpy(text, list->data, list->len);
+    plan->message.brought = (ProtobufCBinaryData){.data = text, .len = list->len};
+    pool_move(&plan->brought, &pool);
 }
 
 /* --- the socket --- */
@@ -273,4 +355,6 @@ void remote_done(struct remote_plan *plan)
         explicit_bzero(plan->message.key.data, plan->message.key.len);
     fd_closep(&plan->listener);
     pool_done(&plan->pool);
+    pool_done(&plan->again);
+    pool_done(&plan->brought);
 }

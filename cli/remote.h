@@ -33,6 +33,8 @@ struct remote_plan {
     int listener;             /* -1: nested, where QEMU listens */
     Bulkhead__Remote message; /* its texts are the pool's */
     struct pool pool;
+    /* Of lists of revoked certificates, once there are others than at the first start. */
+    struct pool again, brought;
 };
 
 /*
@@ -42,5 +44,15 @@ struct remote_plan {
  */
 int MUST_USE remote_plan(const char *where, const char *pki, bool nested, struct remote_plan *ret,
                          char error[REMOTE_ERROR_BYTES]);
+
+/*
+ * Before the next start: read the list of revoked certificates again. It counts from then on if the authority has signed it
+ * and it is newer than the one that does; else 0 if it is that one or there is none, or the exit status and a line.
+ */
+int MUST_USE remote_read_again(struct remote_plan *plan, const char *pki,
+                               char error[REMOTE_ERROR_BYTES]);
+
+/* For the next start: the list that was brought to this one. None, or no memory: the one before it stays. */
+void remote_keep_brought(struct remote_plan *plan, const ProtobufCBinaryData *list);
 
 void remote_done(struct remote_plan *plan);

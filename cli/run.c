@@ -54,6 +54,15 @@ static void on_started(void *self, const Bulkhead__Report *report)
         report_started(run->args, run->plan, report, &times, stderr);
 }
 
+/* Operators' word, not the guest's: it counts for the next start, too. */
+static void on_ended(void *self, const Bulkhead__GuestEnded *ended)
+{
+    const struct run *run = self;
+
+    nets_set_links_down(&run->plan->nets, ended->links_down);
+    remote_keep_brought(&run->plan->remote, &ended->brought);
+}
+
 /* Which of the two kept streams explains the end. */
 static void show_logs(const struct outcome *o, const struct pump_logs *logs)
 {
@@ -116,6 +125,7 @@ static int run_child(struct run *run, struct net_ends *nets, bool *ret_again)
         .timeout_s = seconds_left(run),
         .nets = nets,
         .started = on_started,
+        .ended = on_ended,
         .self = run,
     };
     struct pump_logs logs = {0};
@@ -128,8 +138,6 @@ static int run_child(struct run *run, struct net_ends *nets, bool *ret_again)
     r = pump_run(&child, &options, &logs, &outcome);
     outcome.timeout_s = (unsigned)run->args->timeout_s;
     *ret_again = r == 0 && restarts(run, &outcome);
-    nets_set_links_down(&run->plan->nets,
-                        outcome.links_down); /* operators' word, not the guest's */
     if (*ret_again)
         tell_manager("", "the guest reset itself: it starts again");
     else
@@ -156,6 +164,15 @@ static int run_once(struct run *run, bool *ret_again)
     return status;
 }
 
+/* Whoever was revoked since the first start. */
+static void look_again(const struct run *run)
+{
+    char error[REMOTE_ERROR_BYTES];
+
+    if (remote_read_again(&run->plan->remote, run->args->pki, error) != 0)
+        (void)say(0, "%s", error);
+}
+
 static int run_vm(struct run *run)
 {
     bool again;
@@ -164,6 +181,8 @@ static int run_vm(struct run *run)
     if (run->args->timeout_s != 0)
         run->end_ns = run->start_ns + run->args->timeout_s * NS_PER_S;
     do {
+        if (run->again)
+            look_again(run);
         again = false;
         status = run_once(run, &again);
         run->again = true;

@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -52,20 +53,21 @@ int remote_check(const Bulkhead__Remote *remote, struct why *why)
         if (parts[i].text->len == 0 && parts[i].part != TLS_REVOKED)
             return why_say(why, -EINVAL, "%s: none given", parts[i].what);
     }
+    if (remote->brought.len > TLS_PART_BYTES)
+        return why_say(why, -EINVAL,
+                       "the list that was brought: %zu bytes, at most %d are possible",
+                       remote->brought.len, TLS_PART_BYTES);
     return 0;
 }
 
-int remote_open(const struct objects *objects, const Bulkhead__Remote *remote, struct why *why)
+static int put_parts(const struct objects *objects, const Bulkhead__Remote *remote, struct why *why)
 {
     size_t bytes = manifest_object_bytes(OBJECT_TLS, 0);
     struct part parts[TLS_PARTS];
     struct tls_page *page;
     void *at;
-    int r;
+    int r = shm_map(objects->fds[OBJECT_TLS][0], bytes, true, &at);
 
-    if (remote == NULL)
-        return 0;
-    r = shm_map(objects->fds[OBJECT_TLS][0], bytes, true, &at);
     if (r < 0)
         return why_errno(why, r, "the page of certificates");
     page = at;
@@ -77,6 +79,63 @@ int remote_open(const struct objects *objects, const Bulkhead__Remote *remote, s
     }
     (void)munmap(at, bytes);
     return 0;
+}
+
+/* As if a diag before had taken it. */
+static int put_brought(const struct objects *objects, const ProtobufCBinaryData *list,
+                       struct why *why)
+{
+    size_t bytes = manifest_object_bytes(OBJECT_REVOKED, 0);
+    struct revoked_page *page;
+    void *at;
+    int r;
+
+    if (list->len == 0)
+        return 0;
+    r = shm_map(objects->fds[OBJECT_REVOKED][0], bytes, true, &at);
+    if (r < 0)
+        return why_errno(why, r, "the page of revoked certificates");
+    page = at;
+    memcpy(page->text[1], list->data, list->len);
+    page->len[1] = (uint32_t)list->len;
+    atomic_store(&page->seq, 1);
+    (void)munmap(at, bytes);
+    return 0;
+}
+
+int remote_open(const struct objects *objects, const Bulkhead__Remote *remote, struct why *why)
+{
+    int r;
+
+    if (remote == NULL)
+        return 0;
+    r = put_parts(objects, remote, why);
+    return r < 0 ? r : put_brought(objects, &remote->brought, why);
+}
+
+static ProtobufCBinaryData copy_newest(const struct revoked_page *page)
+{
+    const uint64_t seq = atomic_load(&page->seq);
+    const uint32_t len = page->len[seq % 2];
+    uint8_t *copy = seq == 0 || len == 0 || len > TLS_PART_BYTES ? NULL : malloc(len);
+
+    if (copy == NULL)
+        return (ProtobufCBinaryData){0};
+    memcpy(copy, page->text[seq % 2], len);
+    return (ProtobufCBinaryData){.data = copy, .len = len};
+}
+
+ProtobufCBinaryData remote_brought(const struct objects *objects)
+{
+    size_t bytes = manifest_object_bytes(OBJECT_REVOKED, 0);
+    ProtobufCBinaryData list;
+    void *at;
+
+    if (shm_map(objects->fds[OBJECT_REVOKED][0], bytes, false, &at) < 0)
+        return (ProtobufCBinaryData){0};
+    list = copy_newest(at);
+    (void)munmap(at, bytes);
+    return list;
 }
 
 /* --- in a VM: an address, and a socket --- */

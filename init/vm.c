@@ -280,7 +280,13 @@ int vm_start(struct vm *vm, struct why *why)
 
 /* --- ending --- */
 
-static void report_end(struct vm *vm, const char *error, uint32_t links_down)
+/* What operators have said, and the guest has no say in: the next start is told. */
+struct said {
+    uint32_t links_down;
+    ProtobufCBinaryData brought; /* owned */
+};
+
+static void report_end(struct vm *vm, const char *error, const struct said *said)
 {
     Bulkhead__GuestEnded ended;
     Bulkhead__Report report;
@@ -294,7 +300,8 @@ static void report_end(struct vm *vm, const char *error, uint32_t links_down)
     } else {
         ended.how = vm->how;
         ended.text = vm->text;
-        ended.links_down = links_down;
+        ended.links_down = said->links_down;
+        ended.brought = said->brought;
         report.ended = &ended;
     }
     report_send(&vm->report, &report);
@@ -308,19 +315,21 @@ static void event_done(struct event *e)
 
 void vm_done(struct vm *vm, const char *error)
 {
-    uint32_t links_down = nets_links_down(&vm->objects);
+    struct said said = {.links_down = nets_links_down(&vm->objects)};
     struct why ignored;
 
     if (vm->vtl2_pid > 0)
         (void)kill(-vm->vtl2_pid, SIGKILL);
     event_done(vm->on_control);
     procs_done(&vm->procs);
+    said.brought = remote_brought(&vm->objects);
     disks_done(&vm->disks);
     objects_done(&vm->objects);
     shows_done(&vm->shows);
     if (vm->report.fd < 0 && vm->place.report_fd >= 0) /* failed that early */
         (void)open_loop_and_report(vm, &ignored);
-    report_end(vm, error, links_down);
+    report_end(vm, error, &said);
+    free(said.brought.data);
     report_close(&vm->report, REPORT_FLUSH_MS);
     event_done(vm->on_child);
     event_done(vm->on_term);

@@ -10,6 +10,7 @@
 #include "base/macro.h"
 #include "init/config.h"
 #include "ipc/nets.h"
+#include "ipc/remote.h"
 
 static Bulkhead__VmConfig c;
 static char name[CONFIG_MAX_NAME + 2], kernel[CONFIG_MAX_PATH + 2], initrd[CONFIG_MAX_PATH + 2],
@@ -45,7 +46,7 @@ static void good(void)
 
 static int parse(Bulkhead__VmConfig **ret)
 {
-    static uint8_t packed[8 * CONFIG_MAX_PATH];
+    static uint8_t packed[TLS_PART_BYTES + 8 * CONFIG_MAX_PATH];
     size_t len = bulkhead__vm_config__get_packed_size(&c);
 
     ck_assert_uint_le(len, sizeof(packed));
@@ -234,6 +235,21 @@ START_TEST(a_nets_address_is_its_own)
 }
 END_TEST
 
+START_TEST(a_list_that_was_brought_has_a_longest)
+{
+    static uint8_t text[TLS_PART_BYTES + 1] = "text";
+    ProtobufCBinaryData some = {.data = text, .len = 4};
+    Bulkhead__Remote remote = BULKHEAD__REMOTE__INIT;
+
+    remote.certificate = remote.key = remote.client_ca = some;
+    remote.brought = (ProtobufCBinaryData){.data = text, .len = TLS_PART_BYTES};
+    c.remote = &remote;
+    expect_taken();
+    remote.brought.len = TLS_PART_BYTES + 1;
+    expect_refused("the list that was brought");
+}
+END_TEST
+
 START_TEST(bytes_that_are_none_are_refused)
 {
     static const uint8_t bytes[] = {0xff, 0xff, 0xff, 0xff};
@@ -315,6 +331,7 @@ int main(void)
     tcase_add_test(t, as_many_nets_as_there_are_places);
     tcase_add_loop_test(t, a_nets_numbers_have_a_least_and_a_most, 0, (int)COUNT_OF(net_numbers));
     tcase_add_test(t, a_nets_address_is_its_own);
+    tcase_add_test(t, a_list_that_was_brought_has_a_longest);
     tcase_add_test(t, bytes_that_are_none_are_refused);
     tcase_add_test(t, too_many_bytes_are_refused_unread);
     tcase_add_test(t, it_is_read_from_the_beginning);

@@ -127,6 +127,8 @@ START_TEST(lists_grow)
     ck_assert_int_eq(pki_make_crl(&ca, none, first.cert, &one), 0);
     ck_assert_int_eq(pki_make_crl(&ca, one, second.cert, &two), 0);
     ck_assert(pki_crl_is_from(two, ca.cert));
+    ck_assert(pki_crl_is_newer(two, one) && pki_crl_is_newer(none, NULL));
+    ck_assert(!pki_crl_is_newer(one, one) && !pki_crl_is_newer(one, two));
     ck_assert(!pki_is_revoked(none, first.cert));
     ck_assert(pki_is_revoked(one, first.cert) && !pki_is_revoked(one, second.cert));
     ck_assert(pki_is_revoked(two, first.cert) && pki_is_revoked(two, second.cert));

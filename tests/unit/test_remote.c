@@ -10,8 +10,11 @@
 
 #include "base/fd.h"
 #include "base/macro.h"
+#include "cli/pki_make.h"
+#include "cli/pki_read.h"
 #include "cli/remote.h"
 #include "cli/say.h"
+#include "ipc/remote.h"
 #include "tests/fakes/certificate.h"
 
 static char folder[32];
@@ -202,6 +205,102 @@ START_TEST(what_is_no_certificate_is_refused)
 }
 END_TEST
 
+/* --- what was revoked since --- */
+
+static void put_list(const void *pem, size_t len)
+{
+    char path[64];
+    FILE *f;
+
+    path_of("crl.pem", path);
+    f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fwrite(pem, 1, len, f), len);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+/* A list of that authority, with the number after old's. */
+static X509_CRL *put_next(const struct pki_pair *by, X509_CRL *list)
+{
+    AUTO_BIO *out = BIO_new(BIO_s_mem());
+    AUTO_CRL *next = NULL;
+    char *pem;
+    long len;
+
+    ck_assert_int_eq(pki_make_crl(by, list, NULL, &next), 0);
+    ck_assert_int_eq(PEM_write_bio_X509_CRL(out, next), 1);
+    len = BIO_get_mem_data(out, &pem);
+    put_list(pem, (size_t)len);
+    return pki_read_crl(pem, (size_t)len);
+}
+
+static void expect_list(const struct remote_plan *p, const X509_CRL *list)
+{
+    AUTO_CRL *counts = pki_read_crl(p->message.revoked.data, p->message.revoked.len);
+
+    ck_assert_int_eq(X509_CRL_match(counts, list), 0);
+}
+
+static void expect_kept(struct remote_plan *p, const X509_CRL *list, const char *said)
+{
+    char error[REMOTE_ERROR_BYTES] = "";
+
+    ck_assert_int_eq(remote_read_again(p, folder, error), EXIT_FAILED);
+    ck_assert_msg(strstr(error, said) != NULL, "%s", error);
+    expect_list(p, list);
+}
+
+START_TEST(a_newer_list_of_the_authority_counts_for_the_next_start)
+{
+    AUTO_PAIR ours = {0};
+    AUTO_PAIR other = {0};
+    AUTO_CRL *first = NULL, *second = NULL, *third = NULL, *strange = NULL, *again = NULL;
+    struct remote_plan p;
+    char error[REMOTE_ERROR_BYTES];
+
+    ck_assert_int_eq(pki_make_ca(&ours), 0);
+    ck_assert_int_eq(pki_make_ca(&other), 0);
+    put("ca.pem", ours.cert, NULL);
+    first = put_next(&ours, NULL);
+    ck_assert_int_eq(remote_plan("127.0.0.1:7443", folder, true, &p, error), 0);
+    ck_assert_int_eq(remote_read_again(&p, folder, error), 0);
+    expect_list(&p, first);
+    second = put_next(&ours, first);
+    third = put_next(&ours, second);
+    ck_assert_int_eq(remote_read_again(&p, folder, error), 0);
+    expect_list(&p, third);
+    strange = put_next(&other, third);
+    expect_kept(&p, third, "the VM's authority has not signed it");
+    again = put_next(&ours, second);
+    expect_kept(&p, third, "it has no higher number");
+    put_list("none", 4);
+    expect_kept(&p, third, "it is no list");
+    put_list("", 0);
+    expect_kept(&p, third, "it is empty");
+    remote_done(&p);
+}
+END_TEST
+
+START_TEST(a_list_that_was_brought_is_kept_for_the_next_start)
+{
+    static uint8_t bytes[TLS_PART_BYTES + 1] = "one";
+    ProtobufCBinaryData list = {.data = bytes, .len = 3};
+    struct remote_plan p;
+    char error[REMOTE_ERROR_BYTES];
+
+    ck_assert_int_eq(remote_plan("127.0.0.1:7443", folder, true, &p, error), 0);
+    remote_keep_brought(&p, &list);
+    bytes[0] = 'x';
+    list.len = 0;
+    remote_keep_brought(&p, &list);
+    list.len = TLS_PART_BYTES + 1;
+    remote_keep_brought(&p, &list);
+    ck_assert_uint_eq(p.message.brought.len, 3);
+    ck_assert_mem_eq(p.message.brought.data, "one", 3);
+    remote_done(&p);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("remote");
@@ -215,6 +314,8 @@ int main(void)
     tcase_add_test(t, what_is_no_place_is_refused);
     tcase_add_test(t, a_port_of_vsock_is_taken);
     tcase_add_test(t, what_is_no_certificate_is_refused);
+    tcase_add_test(t, a_newer_list_of_the_authority_counts_for_the_next_start);
+    tcase_add_test(t, a_list_that_was_brought_is_kept_for_the_next_start);
     suite_add_tcase(s, t);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
