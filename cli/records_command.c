@@ -12,16 +12,16 @@
 #include "cli/say.h"
 #include "ipc/records_json.h"
 
-/* --- events --- */
-
 /* Lines of JSON may be lost, too, but not in the middle of others. */
-static void show_lost(uint64_t lost, uint64_t *told)
+static void show_lost(const char *what, uint64_t lost, uint64_t *told)
 {
     if (lost > *told)
-        (void)fprintf(stderr, "bulkhead: %llu events lost: they came too fast\n",
-                      (unsigned long long)(lost - *told));
+        (void)fprintf(stderr, "bulkhead: %llu %s lost: they came too fast, or make no sense\n",
+                      (unsigned long long)(lost - *told), what);
     *told = lost;
 }
+
+/* --- events --- */
 
 static void show_events(const struct cli_args *args, const Bulkhead__AdminAnswer *a)
 {
@@ -50,7 +50,7 @@ int events_command(const struct cli_args *args)
         status = args->follow ? query_follow(fd, &a) : query_next(fd, &a);
         if (status != 0)
             break;
-        show_lost(a->lost, &told);
+        show_lost("events", a->lost, &told);
         show_events(args, a);
         done = a->done;
         bulkhead__admin_answer__free_unpacked(a, NULL);
@@ -86,6 +86,7 @@ static int ask_crashes(const struct cli_args *args, uint64_t number)
     Bulkhead__AdminCall call;
     Bulkhead__AdminAnswer *a;
     AUTO_FD fd = -1;
+    uint64_t told = 0;
     bool done = false;
     int status;
 
@@ -100,6 +101,7 @@ static int ask_crashes(const struct cli_args *args, uint64_t number)
         status = query_next(fd, &a);
         if (status != 0)
             break;
+        show_lost("crashes", a->lost, &told);
         if (number != 0)
             show_crash(args, a);
         else

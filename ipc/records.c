@@ -178,8 +178,7 @@ static int check_lines(struct crash_record *crash)
     for (unsigned i = 0; i < crash->n_lines; i++) {
         struct crash_line *line = &crash->lines[i];
 
-        if (line->len >= sizeof(line->text) || line->level < LOG_LEVEL_ERROR ||
-            line->level > LOG_LEVEL_INFO)
+        if (line->len >= sizeof(line->text) || log_level_name(line->level) == NULL)
             return -EBADMSG;
         clean(line->text, line->len);
         line->text[line->len] = '\0';

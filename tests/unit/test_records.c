@@ -191,6 +191,24 @@ START_TEST(a_crash_that_makes_no_sense_is_none)
 }
 END_TEST
 
+/* Whatever a worker may be told to log. */
+START_TEST(last_lines_are_of_any_level)
+{
+    struct crash_record c;
+
+    (void)add_crash(1);
+    for (unsigned level = LOG_LEVEL_ERROR; log_level_name(level) != NULL; level++) {
+        page->crashes[1].crash.lines[0].level = (uint8_t)level;
+        ck_assert_int_eq(records_find_crash(page, 1, &c), 0);
+        ck_assert_uint_eq(c.lines[0].level, level);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        page->crashes[1].crash.lines[0].level = i == 0 ? 0 : LOG_LEVEL_DEBUG + 1;
+        ck_assert_int_eq(records_find_crash(page, 1, &c), -ENOENT);
+    }
+}
+END_TEST
+
 START_TEST(everything_has_a_word)
 {
     for (unsigned i = 1; i < EVENT_KINDS; i++)
@@ -222,6 +240,7 @@ int main(void)
     tcase_add_test(c, a_crash_is_found_by_its_number_as_long_as_it_is_there);
     tcase_add_test(c, texts_of_a_crash_steer_no_terminal_and_end);
     tcase_add_test(c, a_crash_that_makes_no_sense_is_none);
+    tcase_add_test(c, last_lines_are_of_any_level);
     tcase_add_test(c, everything_has_a_word);
     suite_add_tcase(s, c);
     r = srunner_create(s);
