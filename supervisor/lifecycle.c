@@ -28,6 +28,9 @@ static const char *const state_words[ROW_STATES] = {
     [ROW_PARKED] = "parked",     [ROW_DEAD] = "dead",
 };
 
+/* To whoever waits for a replacement. */
+static const char parked_meanwhile[] = "it had too many faults meanwhile, and is parked: revive it";
+
 static void set_state(struct registry_row *row, enum row_state state)
 {
     row->state = state;
@@ -201,7 +204,7 @@ static void promote(struct registry *reg, struct registry_row *row)
     row->spare_ns = clock_now_ns() + SPARE_AFTER_NS;
     board_text(row->shown.spare, "none");
     activate(reg, row);
-    admin_finish(reg, row, "");
+    admin_finish(reg, row, row->tombstone ? parked_meanwhile : "");
 }
 
 void lifecycle_start(struct registry *reg, uint32_t process)
@@ -362,8 +365,9 @@ static void replacement_failed(struct registry *reg, struct registry_row *row, i
 {
     char error[BOARD_TEXT_BYTES * 2];
 
-    (void)snprintf(error, sizeof(error), "the new generation %s; the old one serves on",
-                   health_word(row->standby.cause, wait_status));
+    (void)snprintf(error, sizeof(error), "the new generation %s; %s",
+                   health_word(row->standby.cause, wait_status),
+                   row->tombstone ? parked_meanwhile : "the old one serves on");
     row->replacing = false;
     fd_closep(&row->standby_binary);
     admin_finish(reg, row, error);

@@ -297,6 +297,38 @@ START_TEST(exits_park)
 }
 END_TEST
 
+/* It has one fault left, and is asked to be replaced: the new one is ready, and not looked at yet. */
+static void park_meanwhile(void)
+{
+    begin_running();
+    die_of(PROCESS_VTPM, STATUS_EXIT_1, false, HEALTH_BURST_FAULTS);
+    ask_restart(PROCESS_VTPM);
+    expect_spawn(PROCESS_VTPM, HEALTH_BURST_FAULTS + 2, false);
+    come_up(PROCESS_VTPM, HEALTH_BURST_FAULTS + 2);
+    say_died(PROCESS_VTPM, HEALTH_BURST_FAULTS + 1, STATUS_EXIT_1, false);
+    expect_reply(TAG, NULL);
+}
+
+START_TEST(who_is_parked_meanwhile_was_not_replaced)
+{
+    park_meanwhile();
+    say_verified(PROCESS_VTPM, HEALTH_BURST_FAULTS + 2);
+    ck_assert(is_activated(PROCESS_VTPM));
+    ck_assert_int_eq(row(PROCESS_VTPM)->state, ROW_PARKED);
+    expect_reply(TAG, "it had too many faults meanwhile, and is parked: revive it");
+}
+END_TEST
+
+START_TEST(who_is_parked_meanwhile_does_not_serve_on)
+{
+    park_meanwhile();
+    say_died(PROCESS_VTPM, HEALTH_BURST_FAULTS + 2, STATUS_EXIT_1, false);
+    ck_assert_int_eq(row(PROCESS_VTPM)->state, ROW_PARKED);
+    expect_reply(TAG, "the new generation crash; it had too many faults meanwhile, and is parked: "
+                      "revive it");
+}
+END_TEST
+
 /* The kernel's SIGKILL for a full cgroup is the worker's own doing, unlike any other. */
 START_TEST(taking_too_much_memory_parks)
 {
@@ -353,6 +385,8 @@ int main(void)
         who_dies_before_it_serves_has_not_spoken_wrongly,
         kills_from_outside_never_park,
         exits_park,
+        who_is_parked_meanwhile_was_not_replaced,
+        who_is_parked_meanwhile_does_not_serve_on,
         taking_too_much_memory_parks,
         diag_comes_back_for_ever,
         a_planned_death_stays_planned,
