@@ -308,6 +308,28 @@ int logs_command(const struct cli_args *args)
     return status;
 }
 
+/* Did it take a program for when there is something to do? */
+static bool is_idle(const struct cli_args *args)
+{
+    struct cli_args all = *args;
+    Bulkhead__AdminAnswer *processes;
+    bool idle;
+
+    all.target = NULL;
+    if (query_processes(&all, true, &processes) != 0)
+        return false;
+    idle = query_row(processes, args->target) == NULL;
+    bulkhead__admin_answer__free_unpacked(processes, NULL);
+    return idle;
+}
+
+static const char *done_text(const struct cli_args *args, bool revived, int binary)
+{
+    if (revived)
+        return "revived";
+    return binary >= 0 && is_idle(args) ? "will start as the new one" : "replaced";
+}
+
 /* One verb without rows in its answer. */
 static int act(const struct cli_args *args, Bulkhead__AdminCall__Verb verb, int binary)
 {
@@ -320,7 +342,7 @@ static int act(const struct cli_args *args, Bulkhead__AdminCall__Verb verb, int 
                                 revived ? "revive" : "restart"),
                       stdout);
     else if (status == 0)
-        (void)printf("%s: %s\n", args->target, revived ? "revived" : "replaced");
+        (void)printf("%s: %s\n", args->target, done_text(args, revived, binary));
     query_done(&q);
     return status;
 }
@@ -360,6 +382,15 @@ int query_processes(const struct cli_args *args, bool quiet, Bulkhead__AdminAnsw
     }
     query_done(&q);
     return status;
+}
+
+const Bulkhead__ProcessRow *query_row(const Bulkhead__AdminAnswer *processes, const char *name)
+{
+    for (size_t i = 0; i < processes->n_processes; i++) {
+        if (strcmp(processes->processes[i]->name, name) == 0)
+            return processes->processes[i];
+    }
+    return NULL;
 }
 
 int query_restart(const struct cli_args *args, const char *about, int binary)

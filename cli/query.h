@@ -25,6 +25,9 @@ int MUST_USE query_do(const struct cli_args *args, Bulkhead__AdminCall__Verb ver
 /* All processes, in one answer that the caller frees. Says what fails, if not quiet; the exit status. */
 int MUST_USE query_processes(const struct cli_args *args, bool quiet, Bulkhead__AdminAnswer **ret);
 
+/* The one of that name; NULL: it has nothing to do, and does not run. */
+const Bulkhead__ProcessRow *query_row(const Bulkhead__AdminAnswer *processes, const char *name);
+
 /* Replace the target by that program. Says why not, after about; the exit status. */
 int MUST_USE query_restart(const struct cli_args *args, const char *about, int binary);
 

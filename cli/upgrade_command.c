@@ -30,7 +30,8 @@ static const char SOCKET_END[] = ".sock";
 enum result {
     RESULT_CURRENT, /* it was of that build already */
     RESULT_REPLACED,
-    RESULT_KEPT, /* it would not be replaced, and serves on */
+    RESULT_KEPT,  /* it would not be replaced, and serves on */
+    RESULT_LATER, /* it has nothing to do */
     RESULT_COUNT,
 };
 
@@ -38,6 +39,7 @@ static const char *const result_texts[RESULT_COUNT] = {
     [RESULT_CURRENT] = "current",
     [RESULT_REPLACED] = "replaced",
     [RESULT_KEPT] = "kept",
+    [RESULT_LATER] = "will start as the new one",
 };
 
 /* All VMs of this machine, one after the other. */
@@ -52,13 +54,9 @@ struct upgrade {
 
 static bool is_build(const Bulkhead__AdminAnswer *processes, const char *name, const char *build)
 {
-    for (size_t i = 0; i < processes->n_processes; i++) {
-        const Bulkhead__ProcessRow *row = processes->processes[i];
+    const Bulkhead__ProcessRow *row = query_row(processes, name);
 
-        if (strcmp(row->name, name) == 0)
-            return strcmp(row->build_id, build) == 0 && strcmp(row->state, "running") == 0;
-    }
-    return false;
+    return row != NULL && strcmp(row->build_id, build) == 0 && strcmp(row->state, "running") == 0;
 }
 
 /* Until it serves. */
@@ -97,25 +95,48 @@ static enum result replace(const struct cli_args *vm, const char *name, int prog
     return RESULT_KEPT;
 }
 
-/* By the program of the same name in the folder. */
-static enum result upgrade_process(const struct upgrade *u, const struct cli_args *vm,
-                                   const Bulkhead__ProcessRow *row, const char *file)
+/* For when there is something to do for it. */
+static enum result leave(const struct cli_args *vm, const char *name, int program)
 {
+    struct cli_args one = *vm;
+    char about[128];
+
+    one.target = name;
+    (void)snprintf(about, sizeof(about), "%.48s: %.32s will start as the old one: ", vm->name,
+                   name);
+    return query_restart(&one, about, program) == 0 ? RESULT_LATER : RESULT_KEPT;
+}
+
+/* Its VM says which, but names no other file than one of that process. */
+static const char *program_of(enum process process, const Bulkhead__ProcessRow *row)
+{
+    const char *remote = manifest_program(process, true);
+
+    return row != NULL && strcmp(row->program, remote) == 0 ? remote : manifest[process].program;
+}
+
+/* By the program of the same name in the folder. No row: it does not run. */
+static enum result upgrade_process(const struct upgrade *u, const struct cli_args *vm,
+                                   enum process process, const Bulkhead__ProcessRow *row)
+{
+    const char *name = manifest[process].name;
     char build[BUILD_ID_TEXT_BYTES];
     char path[2 * PATH_MAX];
     AUTO_FD program = -1;
     int r;
 
-    (void)snprintf(path, sizeof(path), "%s/%s", u->folder, file);
+    (void)snprintf(path, sizeof(path), "%s/%s", u->folder, program_of(process, row));
     r = binary_seal(path, &program);
     if (r < 0) {
         (void)say(EXIT_FAILED, "%s: %s", path, r == -ENOEXEC ? "not a program" : strerror(-r));
         return RESULT_KEPT;
     }
+    if (row == NULL)
+        return leave(vm, name, program);
     build_id_read(program, build);
     if (build[0] != '\0' && strcmp(build, row->build_id) == 0)
         return RESULT_CURRENT;
-    return replace(vm, row->name, program, build);
+    return replace(vm, name, program, build);
 }
 
 /* --- one VM --- */
@@ -133,25 +154,6 @@ static void tell(struct upgrade *u, const struct cli_args *vm, const char *proce
         u->status = EXIT_FAILED;
 }
 
-/* Its VM says which, but names no other file than one of that process. */
-static const char *program_of(enum process process, const Bulkhead__ProcessRow *row)
-{
-    const char *remote = manifest_program(process, true);
-
-    return strcmp(row->program, remote) == 0 ? remote : manifest[process].program;
-}
-
-static void upgrade_row(struct upgrade *u, const struct cli_args *vm,
-                        const Bulkhead__ProcessRow *row)
-{
-    int process = manifest_find(row->name);
-
-    /* The supervisor holds the guest: it goes with it. */
-    if (process < 0 || process == PROCESS_SUPERVISOR || manifest[process].program == NULL)
-        return;
-    tell(u, vm, row->name, upgrade_process(u, vm, row, program_of((enum process)process, row)));
-}
-
 static void upgrade_vm(struct upgrade *u, const struct cli_args *vm)
 {
     Bulkhead__AdminAnswer *processes;
@@ -160,8 +162,13 @@ static void upgrade_vm(struct upgrade *u, const struct cli_args *vm)
         u->status = EXIT_FAILED;
         return;
     }
-    for (size_t i = 0; i < processes->n_processes; i++)
-        upgrade_row(u, vm, processes->processes[i]);
+    for (enum process p = 0; p < PROCESS_COUNT; p++) {
+        const char *name = manifest[p].name;
+
+        /* The supervisor holds the guest: it goes with it. */
+        if (p != PROCESS_SUPERVISOR && manifest[p].program != NULL)
+            tell(u, vm, name, upgrade_process(u, vm, p, query_row(processes, name)));
+    }
     bulkhead__admin_answer__free_unpacked(processes, NULL);
 }
 

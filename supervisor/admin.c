@@ -55,6 +55,17 @@ static const char *restart(struct registry *reg, uint32_t process, uint32_t tag,
     return admin.waiting ? NULL : "";
 }
 
+/* The program that it is started with, should there ever be something to do for it. */
+static const char *keep_program(struct registry_row *row, Bulkhead__AdminRequest__Action action,
+                                int *binary)
+{
+    if (action != BULKHEAD__ADMIN_REQUEST__ACTION__RESTART || *binary < 0)
+        return "it has nothing to do in this VM, and does not run";
+    fd_closep(&row->binary);
+    row->binary = fd_steal(binary);
+    return "";
+}
+
 static const enum event_kind disk_events[] = {
     [BULKHEAD__DISK_CHANGE__ACTION__ADD] = EVENT_DISK_ADDED,
     [BULKHEAD__DISK_CHANGE__ACTION__REMOVE] = EVENT_DISK_REMOVED,
@@ -192,7 +203,7 @@ static const char *act(struct registry *reg, const Bulkhead__AdminRequest *rq, i
     if (!registry_can_have(rq->process))
         return "this process cannot be restarted";
     if (!registry_has(reg, rq->process))
-        return "it has nothing to do in this VM, and does not run";
+        return keep_program(&reg->rows[rq->process], rq->action, binary);
     switch (rq->action) {
     case BULKHEAD__ADMIN_REQUEST__ACTION__RESTART:
         return restart(reg, rq->process, rq->tag, binary);

@@ -50,7 +50,8 @@ truncate -s 64M "$work/disk.img"
 check_in_guest "upgrade" upgrade.sh --vtl2-exec "$work/beside" --vcpus 2 --memory 768M --add-package fio \
     --disk "$work/disk.img,serial=UPGRADE" --net user,loopback --add "$work/net-server" \
     --add "$top/build/tests/guest/extend_loop" --add "$top/build/tests/guest/number_stream"
-expect_equal "upgrade: every process is replaced" "$(printf '%s replaced\n' "${names[@]}")" \
+expect_equal "upgrade: every process is replaced" \
+    "$(printf '%s replaced\n' "${names[@]}" && echo 'debug will start as the new one')" \
     "$(told upgrade | jq --raw-output '.[] | .process + " " + .result' 2>/dev/null)"
 expect_equal "upgrade: by one of the new build" "$(printf "%s $byte\n" "${names[@]}")" "$(each after '.build_id[:2]')"
 expect_equal "upgrade: once" "$(each before '.restarts + 1')" "$(each after .restarts)"

@@ -144,7 +144,7 @@ static inline void say_ready(uint32_t process, uint32_t generation)
     settle();
 }
 
-static inline void ask_restart(uint32_t process)
+static inline void ask_restart_by(uint32_t process, int binary)
 {
     Bulkhead__AdminRequest body = BULKHEAD__ADMIN_REQUEST__INIT;
     Bulkhead__Envelope e = BULKHEAD__ENVELOPE__INIT;
@@ -155,9 +155,14 @@ static inline void ask_restart(uint32_t process)
     body.action = BULKHEAD__ADMIN_REQUEST__ACTION__RESTART;
     e.body_case = BULKHEAD__ENVELOPE__BODY_ADMIN_REQUEST;
     e.admin_request = &body;
-    r = channel_send(s.workers[PROCESS_DIAG], &e, NULL, 0);
+    r = channel_send(s.workers[PROCESS_DIAG], &e, &binary, binary >= 0 ? 1 : 0);
     ck_assert_int_eq(r, 0);
     settle();
+}
+
+static inline void ask_restart(uint32_t process)
+{
+    ask_restart_by(process, -1);
 }
 
 static inline void ask_disk(uint32_t tag, int fd)

@@ -176,6 +176,23 @@ START_TEST(the_first_disk_starts_its_worker)
 }
 END_TEST
 
+START_TEST(what_is_idle_starts_as_the_newest_program)
+{
+    begin_idle();
+    for (int i = 0; i < 2; i++) {
+        ask_restart_by(PROCESS_DEBUG, STDIN_FILENO);
+        expect_reply(TAG, "");
+    }
+    expect_nothing();
+    ck_assert_ptr_null(shown_state("debug/state"));
+    registry_need(&s.reg, PROCESS_DEBUG);
+    expect_spawn(PROCESS_DEBUG, 1, true);
+    bring_up(PROCESS_DEBUG, 1);
+    say_died(PROCESS_DEBUG, 1, STATUS_EXIT_1, false);
+    expect_spawn(PROCESS_DEBUG, 2, true);
+}
+END_TEST
+
 /* Its tags are its own: a successor may use them again. */
 START_TEST(another_diag_does_not_hear_what_a_dead_one_asked)
 {
@@ -231,6 +248,7 @@ int main(void)
         what_is_idle_is_not_restarted_nor_revived,
         init_says_nothing_of_what_is_idle,
         the_first_disk_starts_its_worker,
+        what_is_idle_starts_as_the_newest_program,
         other_workers_ask_for_nothing,
     };
 
