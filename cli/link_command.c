@@ -29,7 +29,7 @@ static int get(const struct cli_args *args, uint32_t nic, char ret[QUERY_TEXT_BY
     int status;
 
     (void)snprintf(path, sizeof(path), "supervisor/nic%u/link", nic);
-    status = query_text(args, path, ret);
+    status = query_text(args, false, path, ret);
     if (status != 0 || ret[0] != '\0')
         return status;
     if (nic == 0) /* the first one */

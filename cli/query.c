@@ -19,9 +19,11 @@
 #include "cli/render.h"
 #include "cli/say.h"
 #include "ipc/admin_json.h"
+#include "ipc/manifest.h"
 
 enum {
-    ANSWER_MS = 15 * 1000, /* diag gives the supervisor 10 s */
+    ANSWER_MS = 15 * 1000,                      /* diag gives the supervisor 10 s */
+    RESTART_MS = START_DEADLINE_MS + ANSWER_MS, /* and a new process so long */
     MAX_ANSWERS = 256,
 };
 
@@ -140,11 +142,12 @@ static int next_answer(struct query *q, int timeout_ms, const Bulkhead__AdminAns
 
 static int ask_all(struct query *q, Bulkhead__AdminCall call, int file)
 {
+    const bool restart = call.verb == BULKHEAD__ADMIN_CALL__VERB__RESTART;
     const Bulkhead__AdminAnswer *answer = NULL;
     int r = ask(q, call, file);
 
     while (r == 0 && (answer == NULL || !answer->done))
-        r = next_answer(q, ANSWER_MS, &answer);
+        r = next_answer(q, restart ? RESTART_MS : ANSWER_MS, &answer);
     return r;
 }
 
@@ -447,10 +450,11 @@ int query_link(const struct cli_args *args, Bulkhead__LinkChange *change)
     return status;
 }
 
-int query_text(const struct cli_args *args, const char *path, char ret[QUERY_TEXT_BYTES])
+int query_text(const struct cli_args *args, bool quiet, const char *path,
+               char ret[QUERY_TEXT_BYTES])
 {
     struct cli_args look = *args;
-    struct query q = {.args = &look, .fd = -1};
+    struct query q = {.args = &look, .quiet = quiet, .fd = -1};
     int status;
 
     look.target = path;

@@ -39,9 +39,10 @@ enum {
 };
 
 /*
- * The text that is published at path, in ret; empty: none is. Says what fails; the exit status.
+ * The text that is published at path, in ret; empty: none is. Says what fails, if not quiet; the exit status.
  */
-int MUST_USE query_text(const struct cli_args *args, const char *path, char ret[QUERY_TEXT_BYTES]);
+int MUST_USE query_text(const struct cli_args *args, bool quiet, const char *path,
+                        char ret[QUERY_TEXT_BYTES]);
 
 /* The same, with a file that comes along. */
 int MUST_USE query_file(const struct cli_args *args, Bulkhead__AdminCall__Verb verb, int file);

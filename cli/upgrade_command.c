@@ -59,6 +59,16 @@ static bool is_build(const Bulkhead__AdminAnswer *processes, const char *name, c
     return row != NULL && strcmp(row->build_id, build) == 0 && strcmp(row->state, "running") == 0;
 }
 
+/* Is the new one about to be ready? However long it takes: the supervisor gives it up in time. */
+static bool is_coming(const struct cli_args *vm, const char *name)
+{
+    static const char coming[] = "replacement";
+    char path[64], text[QUERY_TEXT_BYTES];
+
+    (void)snprintf(path, sizeof(path), "supervisor/%.32s/spare", name);
+    return query_text(vm, true, path, text) == 0 && strncmp(text, coming, strlen(coming)) == 0;
+}
+
 /* Until it serves. */
 static bool settles(const struct cli_args *vm, const char *name, const char *build)
 {
@@ -69,6 +79,8 @@ static bool settles(const struct cli_args *vm, const char *name, const char *bui
         struct timespec pause = {.tv_nsec = LOOK_MS * (long)NS_PER_MS};
         Bulkhead__AdminAnswer *processes;
 
+        if (is_coming(vm, name))
+            end_ns = clock_now_ns() + SETTLE_MS * NS_PER_MS;
         if (query_processes(vm, true, &processes) == 0) {
             is = is_build(processes, name, build);
             bulkhead__admin_answer__free_unpacked(processes, NULL);
@@ -87,7 +99,7 @@ static enum result replace(const struct cli_args *vm, const char *name, int prog
 
     one.target = name;
     (void)snprintf(about, sizeof(about), "%.48s: %.32s serves on as it is: ", vm->name, name);
-    if (query_restart(&one, about, program) != 0)
+    if (query_restart(&one, about, program) != 0 && !is_coming(vm, name))
         return RESULT_KEPT;
     if (settles(vm, name, build))
         return RESULT_REPLACED;

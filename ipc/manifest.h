@@ -33,6 +33,7 @@ enum {
     COM_COUNT = 4,
     VPS_MAX = 64,
     MANIFEST_MAX_FDS = FD_FIRST_GRANT + MANIFEST_MAX_GRANTS + VPS_MAX,
+    START_DEADLINE_MS = 30 * 1000, /* of a generation: emulated CPUs are slow */
 };
 
 /* Interrupt lines: one eventfd each, from the worker that owns it to the partition. */

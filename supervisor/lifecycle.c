@@ -17,7 +17,6 @@ enum {
     TOMBSTONE_FAULTS = 3, /* deaths of error-only generations until the device is given up */
 };
 
-static const uint64_t START_DEADLINE_NS = 30ull * 1000 * 1000 * 1000; /* emulated CPUs are slow */
 static const uint64_t SPARE_AFTER_NS = 20ull * 1000 * 1000;       /* let the new one serve first */
 static const uint64_t SPARE_RETRY_NS = 5ull * 1000 * 1000 * 1000; /* after one that failed */
 static const uint64_t LEAVE_DEADLINE_NS = 20ull * 1000 * 1000;    /* then a tick kills it */
@@ -450,7 +449,7 @@ static void check_deadlines(struct registry *reg, struct generation *g, uint64_t
 {
     if (g->number == 0)
         return;
-    if (!g->verified && now_ns > g->asked_ns + START_DEADLINE_NS)
+    if (!g->verified && now_ns > g->asked_ns + START_DEADLINE_MS * NS_PER_MS)
         lifecycle_kill(reg, g, DEATH_START);
     if (g->leave_ns != 0 && now_ns > g->leave_ns + LEAVE_DEADLINE_NS)
         lifecycle_kill(reg, g, DEATH_PLANNED);

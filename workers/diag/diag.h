@@ -25,6 +25,8 @@ enum {
     DIAG_REPLY_MS = 10 * 1000,  /* for the supervisor, to do what was asked */
     DIAG_FOLLOW_MS = 200,       /* between two looks at the logs */
     DIAG_FOLLOW_DATAGRAMS = 16, /* at one look, at most */
+    /* The same for a restart: the supervisor gives up who does not start. */
+    DIAG_RESTART_MS = START_DEADLINE_MS + DIAG_REPLY_MS,
 };
 
 enum session_state {

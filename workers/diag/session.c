@@ -147,7 +147,8 @@ static void ask_supervisor(struct session *s, Bulkhead__AdminRequest *request, i
         return;
     }
     s->state = SESSION_WAITING;
-    set_deadline(s, DIAG_REPLY_MS);
+    set_deadline(s, request->action == BULKHEAD__ADMIN_REQUEST__ACTION__RESTART ? DIAG_RESTART_MS
+                                                                                : DIAG_REPLY_MS);
 }
 
 static void ask_for_process(struct session *s, const Bulkhead__AdminCall *call, int process, int fd)
