@@ -42,9 +42,9 @@ check_names() {
 
 # Debian 12's passt may get into sending without end all the same (use_small_window): then, and only then, once more.
 download() { # URL
-    for try in 1 2 3; do
+    for try in 1 2 3 4 5; do
         sum=$({
-            timeout 120 wget -q -O - "$1"
+            timeout 90 wget -q -O - "$1"
             echo $? >/root/status
         } | hash)
         [ "$(cat /root/status)" -eq 143 ] || break # it came to an end
