@@ -198,6 +198,13 @@ static int wait_for_room(struct net_end *e)
     return e->event == NULL || event_add(e->event, NULL) < 0 ? -ENOMEM : 0;
 }
 
+/* What has been said to the guest must end before something new begins (restart_passt). */
+static const char *when_again(const struct net_end *e)
+{
+    return e->passt.pidfd >= 0 ? "it is started again"
+                               : "it is started again when the guest has taken what is on its way";
+}
+
 static void passt_died(struct net_end *e)
 {
     const struct net_option *net = e->plan->option;
@@ -214,8 +221,8 @@ static void passt_died(struct net_end *e)
     else if ((r = restart_passt(e)) < 0)
         cannot_start(e, r, line);
     else
-        (void)nets_wrong(line, 0, net, "passt ended%s%s: it is started again",
-                         words[0] != '\0' ? ": " : "", words);
+        (void)nets_wrong(line, 0, net, "passt ended%s%s: %s", words[0] != '\0' ? ": " : "", words,
+                         when_again(e));
     e->all->log(e->all->self, line);
 }
 

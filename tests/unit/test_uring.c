@@ -328,6 +328,20 @@ static void spoil(uint32_t offset, uint32_t value)
     *(volatile uint32_t *)(void *)(u.rings + offset) = value;
 }
 
+/* Nothing is left of what a predecessor prepared, and the ring serves. */
+static void expect_usable(const struct iovec *in, uint64_t user_data)
+{
+    struct uring_done d;
+
+    ck_assert_int_eq(uring_take_over(&u), 0);
+    await_fence();
+    for (; uring_peek(&u, 0, &d); uring_advance(&u, 1))
+        ck_assert_uint_eq(d.user_data, URING_PROBE);
+    ck_assert_int_eq(uring_readv(&u, SLOT, 0, in, 1, user_data), 0);
+    ck_assert_int_eq(uring_submit(&u), 0);
+    ck_assert_uint_eq(next_done(&u).user_data, user_data);
+}
+
 /* Requests it left behind would be made in the successor's name, with the successor's memory. */
 START_TEST(a_spoilt_submission_queue_submits_nothing_of_its_own)
 {
@@ -342,7 +356,6 @@ START_TEST(a_spoilt_submission_queue_submits_nothing_of_its_own)
         .user_data = 99,
     };
     char *back = buffer(0, 4096);
-    struct uring_done d;
 
     for (size_t n = 0; n < COUNT_OF(heads); n++) {
         for (uint32_t i = 0; i < shape.sq_entries; i++) {
@@ -351,13 +364,7 @@ START_TEST(a_spoilt_submission_queue_submits_nothing_of_its_own)
         }
         spoil(shape.sq_head, heads[n]);
         spoil(shape.sq_tail, heads[n] + 5);
-        ck_assert_int_eq(uring_take_over(&u), 0);
-        await_fence();
-        for (; uring_peek(&u, 0, &d); uring_advance(&u, 1))
-            ck_assert_uint_eq(d.user_data, URING_PROBE);
-        ck_assert_int_eq(uring_readv(&u, SLOT, 0, &in, 1, n), 0);
-        ck_assert_int_eq(uring_submit(&u), 0);
-        ck_assert_uint_eq(next_done(&u).user_data, n);
+        expect_usable(&in, n);
     }
     ck_assert_int_eq(pread(file_fd, back, 4096, 0), 4096);
     ck_assert_int_eq(back[0], 0);
@@ -369,7 +376,6 @@ START_TEST(a_spoilt_completion_queue_loses_what_is_in_it)
 {
     static const uint32_t heads[] = {0x12345678, 0x7fffffff, 0xffff0000};
     struct iovec in = {buffer(0, 4096), 4096};
-    struct uring_done d;
 
     for (size_t n = 0; n < COUNT_OF(heads); n++) {
         ck_assert_int_eq(uring_readv(&u, SLOT, 0, &in, 1, 99), 0);
@@ -377,13 +383,7 @@ START_TEST(a_spoilt_completion_queue_loses_what_is_in_it)
         await_fence();
         spoil(shape.cq_tail, heads[n] + 1);
         spoil(shape.cq_head, heads[n]);
-        ck_assert_int_eq(uring_take_over(&u), 0);
-        await_fence();
-        for (; uring_peek(&u, 0, &d); uring_advance(&u, 1))
-            ck_assert_uint_eq(d.user_data, URING_PROBE);
-        ck_assert_int_eq(uring_readv(&u, SLOT, 0, &in, 1, n), 0);
-        ck_assert_int_eq(uring_submit(&u), 0);
-        ck_assert_uint_eq(next_done(&u).user_data, n);
+        expect_usable(&in, n);
     }
 }
 END_TEST

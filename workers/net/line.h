@@ -14,7 +14,8 @@
  *              index | out, no commit
  *   given back the slot says so, taken as above | the sections are ours | the slot says nothing
  *     ahead    in packets that are not taken, since what is before them was put back: the sections are ours | up to where
- *              that is so. A successor does it once more before it gives the guest anything
+ *              that is so, which is never before what is taken. A successor does it once more before it gives the guest
+ *              anything
  *
  * A successor (line_open) finds what was being published shown to the guest or not, by the guest's own write
  * index: frames that were not shown are lost, and their sections are ours again; completions are told. Slots that
