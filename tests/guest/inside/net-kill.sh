@@ -5,7 +5,7 @@
 # shellcheck shell=sh disable=SC2154
 
 make_lease_script
-use_small_window
+use_coarse_window
 check "link up" ip link set eth0 up
 check "DHCP" lease
 router=$(cat /root/router)

@@ -19,7 +19,7 @@ fetch() { # FILE
 }
 
 make_lease_script
-use_small_window
+use_coarse_window
 check "link up" ip link set eth0 up
 check "DHCP" lease
 router=$(cat /root/router)
