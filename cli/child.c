@@ -12,6 +12,9 @@
 #include "base/fd.h"
 #include "cli/spawn.h"
 
+/* init waits 3 s for what it has started and 2 s for its report; only then are its cgroups gone. */
+enum { END_GRACE_MS = 6000 };
+
 /* What the child will hold, by its own numbers; -1: not yet made. */
 struct child_fds {
     int at[CHILD_FD_EXTRA + CHILD_EXTRA_MAX];
@@ -105,7 +108,7 @@ void child_end(struct child *c)
     if (c->streams[STREAM_REPORT] >= 0)
         (void)shutdown(c->streams[STREAM_REPORT], SHUT_WR);
     if (c->pid > 0 && !child_reap(c))
-        c->reaped = spawn_end(c->pid, c->pidfd, &c->status);
+        c->reaped = spawn_end(c->pid, c->pidfd, END_GRACE_MS, &c->status);
     for (unsigned i = 0; i < STREAM_COUNT; i++)
         fd_closep(&c->streams[i]);
     fd_closep(&c->log);

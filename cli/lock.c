@@ -45,6 +45,18 @@ static bool is_at(int fd, const char *path)
            mine.st_dev == there.st_dev;
 }
 
+/* What a dead VM left goes; whatever else is there is somebody's. */
+static int remove_socket(const char *path)
+{
+    struct stat there;
+
+    if (lstat(path, &there) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(there.st_mode))
+        return -EEXIST;
+    return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 int lock_take(const char *socket_path, int *ret_fd)
 {
     char path[PATH_MAX];
@@ -62,10 +74,12 @@ int lock_take(const char *socket_path, int *ret_fd)
             return errno == EWOULDBLOCK ? -EBUSY : -errno;
         if (!is_at(fd, path))
             continue;
-        if (unlink(socket_path) < 0 && errno != ENOENT)
-            return -errno;
-        *ret_fd = fd_steal(&fd);
-        return 0;
+        r = remove_socket(socket_path);
+        if (r < 0)
+            (void)unlink(path);
+        else
+            *ret_fd = fd_steal(&fd);
+        return r;
     }
     return -EBUSY;
 }
@@ -77,7 +91,7 @@ void lock_drop(const char *socket_path, int *fd)
     if (*fd < 0)
         return;
     lock_path(socket_path, path);
-    (void)unlink(socket_path);
+    (void)remove_socket(socket_path);
     (void)unlink(path);
     fd_closep(fd);
 }

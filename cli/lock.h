@@ -7,7 +7,8 @@
 
 /*
  * Hold PATH.lock until lock_drop(); makes the socket's folder if it is missing and removes a socket
- * that a dead VM left. 0 and *ret_fd; -EBUSY when another VM has it; other negative errno.
+ * that a dead VM left. 0 and *ret_fd; -EBUSY when another VM has it; -EEXIST: what is there is no socket; other
+ * negative errno.
  */
 int MUST_USE lock_take(const char *socket_path, int *ret_fd);
 

@@ -1,6 +1,8 @@
 /*
  * cli/main.c - `bulkhead`: what people use to start a VM and to look after one.
  */
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/commands.h"
@@ -15,6 +17,18 @@ static const char *command_name(const char *word)
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
         return "version";
     return word;
+}
+
+/* Whoever keeps what is printed must hear of it when some of it is missing. */
+static int after_output(int status)
+{
+    bool failed = ferror(stdout) != 0;
+
+    if (fflush(stdout) == 0 && !failed)
+        return status;
+    return status == EXIT_OK
+               ? say(EXIT_FAILED, "stdout: not all of it could be written: is there no room?")
+               : status;
 }
 
 int main(int argc, char **argv)
@@ -32,12 +46,12 @@ int main(int argc, char **argv)
     r = options_parse(command, argc - 1, argv + 1, &args, error);
     if (r == OPTIONS_HELP) {
         options_help(command, stdout);
-        return EXIT_OK;
+        return after_output(EXIT_OK);
     }
     if (r < 0)
         return say(EXIT_USAGE, "%s: %s (try `bulkhead %s --help`)", command->name, error,
                    command->name);
     r = command->run(&args);
     options_done(&args);
-    return r;
+    return after_output(r);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -62,9 +63,10 @@ int operator_path(const struct cli_args *args, char *ret, size_t ret_len, char *
     return 0;
 }
 
-int operator_connect(const char *path, int *ret_fd)
+int operator_connect(const char *path, unsigned wait_s, int *ret_fd)
 {
     AUTO_FD fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    const struct timeval wait = {.tv_sec = wait_s};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     if (fd < 0)
@@ -72,7 +74,8 @@ int operator_connect(const char *path, int *ret_fd)
     if (strlen(path) >= sizeof(address.sun_path))
         return -ENOBUFS;
     memcpy(address.sun_path, path, strlen(path) + 1);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0 ||
+        connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
         return -errno;
     *ret_fd = fd_steal(&fd);
     return 0;

@@ -27,8 +27,11 @@ const char *operator_folder(void);
 int MUST_USE operator_path(const struct cli_args *args, char *ret, size_t ret_len, char *error,
                            size_t error_len);
 
-/* Connect. 0 and *ret_fd; -ENOENT or -ECONNREFUSED: nobody is there; other negative errno. */
-int MUST_USE operator_connect(const char *path, int *ret_fd);
+/*
+ * Connect. 0 and *ret_fd; -ENOENT or -ECONNREFUSED: nobody is there; -EAGAIN: somebody is, and has not answered within
+ * wait_s seconds; other negative errno.
+ */
+int MUST_USE operator_connect(const char *path, unsigned wait_s, int *ret_fd);
 
 /* Send the call; binary comes along unless it is -1. */
 int MUST_USE operator_call(int fd, const Bulkhead__AdminCall *call, int binary);

@@ -40,21 +40,30 @@ static int judge_scripts(const struct outcome *o)
 {
     if (o->exec && o->script_status != 0)
         return o->script_status;
-    return o->vtl2_done ? o->vtl2_status : EXIT_OK;
+    return o->vtl2_exec ? o->vtl2_status : EXIT_OK;
+}
+
+/* The script that the guest's end came before; NULL: none. One that failed explains why the other was not waited for. */
+static const char *unfinished_script(const struct outcome *o)
+{
+    if (o->exec && !o->script_done)
+        return "the script";
+    if (o->vtl2_exec && !o->vtl2_done && !(o->exec && o->script_status != 0))
+        return "the script beside Bulkhead";
+    return NULL;
 }
 
 static int judge_guest(const struct outcome *o, char *text)
 {
     const struct guest_end_row *end = find_end(o->how);
-    const char *script = o->exec ? "the script" : "the script beside Bulkhead";
-    bool script_done = o->exec ? o->script_done : !o->vtl2_exec || o->vtl2_done;
+    const char *unfinished = unfinished_script(o);
     bool good = o->how == BULKHEAD__GUEST_END__GUEST_END_POWER_OFF;
 
-    if (good && script_done)
+    if (good && unfinished == NULL)
         return judge_scripts(o);
     if (good)
         (void)snprintf(text, OUTCOME_TEXT_BYTES, "the guest powered off before %s had ended",
-                       script);
+                       unfinished);
     else
         (void)snprintf(text, OUTCOME_TEXT_BYTES, "the guest %s%s%s", end->text,
                        o->how_text[0] != '\0' ? ": " : "", o->how_text);

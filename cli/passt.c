@@ -23,6 +23,7 @@ enum {
     READY_MODE = 0622, /* after it became nobody it opens the pipe anew */
     READY_WAIT_MS = 5000,
     WORDS_BYTES = 4096,
+    END_GRACE_MS = 2000,
 };
 
 /* Neither end waits: words that nobody reads are lost. */
@@ -145,7 +146,7 @@ void passt_last_words(const struct passt *p, char text[PASST_WHY_BYTES])
             (void)snprintf(text, PASST_WHY_BYTES, "%s", line);
     }
     for (char *c = text; *c != '\0'; c++) {
-        if ((unsigned char)*c < ' ')
+        if (*c < ' ' || *c > '~')
             *c = ' ';
     }
 }
@@ -177,7 +178,7 @@ void passt_end(struct passt *p)
     int status;
 
     if (p->pidfd >= 0)
-        (void)spawn_end(p->pid, p->pidfd, &status);
+        (void)spawn_end(p->pid, p->pidfd, END_GRACE_MS, &status);
     fd_closep(&p->pidfd);
     fd_closep(&p->ready);
     fd_closep(&p->words);

@@ -22,7 +22,8 @@
 #include "ipc/manifest.h"
 
 enum {
-    ANSWER_MS = 15 * 1000,                      /* diag gives the supervisor 10 s */
+    ANSWER_S = 15,
+    ANSWER_MS = ANSWER_S * 1000,                /* diag gives the supervisor 10 s */
     RESTART_MS = START_DEADLINE_MS + ANSWER_MS, /* and a new process so long */
     MAX_ANSWERS = 256,
 };
@@ -72,6 +73,8 @@ static int not_there(const struct query *q, const char *path, int r)
     if (r == -ENOENT || r == -ECONNREFUSED)
         return fail(q, "no VM named %s is running here (socket %s): start one with `bulkhead run`",
                     q->args->name, path);
+    if (r == -EAGAIN)
+        return fail(q, "no answer from the VM");
     return fail(q, "socket %s: %s", path, strerror(-r));
 }
 
@@ -92,7 +95,7 @@ static int connect_here(struct query *q)
 
     if (operator_path(q->args, path, sizeof(path), error, sizeof(error)) < 0)
         return say(EXIT_USAGE, "%s", error);
-    r = operator_connect(path, &q->fd);
+    r = operator_connect(path, ANSWER_S, &q->fd);
     return r < 0 ? not_there(q, path, r) : 0;
 }
 

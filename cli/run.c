@@ -210,6 +210,9 @@ static int run_locked(struct run *run)
     if (r == -EBUSY)
         return say(EXIT_FAILED, "a VM named %s is already running here (socket %s)",
                    run->args->name, run->plan->socket);
+    if (r == -EEXIST)
+        return say(EXIT_FAILED, "%s exists and is not a socket: name another with --socket",
+                   run->plan->socket);
     if (r < 0)
         return say(EXIT_FAILED, "%s: %s", run->plan->socket, strerror(-r));
     status = prepare_disks(run);

@@ -12,7 +12,6 @@
 
 enum {
     PARKING = 512, /* above every number of a layout, and all that a copy could hold before */
-    END_GRACE_MS = 2000,
 };
 
 int spawn_clone(uint64_t namespaces, pid_t *ret_pid, int *ret_pidfd)
@@ -74,12 +73,12 @@ _Noreturn void spawn_exec(char *const argv[], int log_fd)
     _exit(SPAWN_EXIT_NO_EXEC);
 }
 
-bool spawn_end(pid_t pid, int pidfd, int *ret_status)
+bool spawn_end(pid_t pid, int pidfd, int grace_ms, int *ret_status)
 {
     struct pollfd p = {.fd = pidfd, .events = POLLIN};
 
     (void)kill(pid, SIGTERM);
-    if (poll(&p, 1, END_GRACE_MS) <= 0)
+    if (poll(&p, 1, grace_ms) <= 0)
         (void)kill(pid, SIGKILL);
     return waitpid(pid, ret_status, 0) == pid;
 }

@@ -28,5 +28,5 @@ int MUST_USE spawn_settle(int *fds, int n);
 /* In the copy: become argv[0], a path; what failed is said on log_fd. */
 _Noreturn void spawn_exec(char *const argv[], int log_fd);
 
-/* Let it end for a moment, then kill it. True: reaped, *ret_status is as of waitpid(2). */
-bool spawn_end(pid_t pid, int pidfd, int *ret_status);
+/* Let it end for so long, then kill it. True: reaped, *ret_status is as of waitpid(2). */
+bool spawn_end(pid_t pid, int pidfd, int grace_ms, int *ret_status);

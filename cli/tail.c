@@ -24,7 +24,7 @@ void tail_print(const struct tail *t, const char *title, FILE *out)
             skip = c != '\n';
             continue;
         }
-        if (c != '\n' && c != '\t' && (unsigned char)c < ' ')
+        if (c != '\n' && c != '\t' && (c < ' ' || c > '~'))
             continue;
         (void)fputc(c, out);
         fresh = c == '\n';

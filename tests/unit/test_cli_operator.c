@@ -2,9 +2,11 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/macro.h"
@@ -152,6 +154,33 @@ START_TEST(what_is_no_answer_is_refused)
 }
 END_TEST
 
+/* Its queue is full of those whom it has not accepted either. */
+START_TEST(a_vm_that_accepts_nobody_is_not_waited_for_without_end)
+{
+    char path[] = "/tmp/bulkhead-operator-XXXXXX";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int fds[8];
+    unsigned n = 0;
+    int r = 0;
+
+    ck_assert_ptr_nonnull(mkdtemp(path));
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", path);
+    ck_assert_int_eq(bind(listener, (const struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    while (n < COUNT_OF(fds) && r == 0) {
+        r = operator_connect(address.sun_path, 1, &fds[n]);
+        n += r == 0;
+    }
+    ck_assert_int_eq(r, -EAGAIN);
+    while (n > 0)
+        (void)close(fds[--n]);
+    (void)close(listener);
+    ck_assert_int_eq(unlink(address.sun_path), 0);
+    ck_assert_int_eq(rmdir(path), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("cli_operator");
@@ -166,6 +195,7 @@ int main(void)
     tcase_add_test(c, nor_does_json);
     tcase_add_test(c, an_empty_answer_is_one);
     tcase_add_test(c, what_is_no_answer_is_refused);
+    tcase_add_test(c, a_vm_that_accepts_nobody_is_not_waited_for_without_end);
     suite_add_tcase(s, c);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -137,7 +137,7 @@ START_TEST(a_short_tail_is_all_of_it)
 
     ck_assert_str_eq(text, "");
     free(text);
-    tail_add(&t, "one\r\n\033two", 9);
+    tail_add(&t, "one\r\n\033two\x7f\xc2\x9b", 12);
     text = tail_text(&t);
     ck_assert_str_eq(text, "--- title\none\ntwo\n---\n");
     free(text);
@@ -207,6 +207,9 @@ START_TEST(a_scripts_status_is_ours)
     judge(&o, 42, "");
     o.script_status = 0;
     judge(&o, 7, "");
+    o.vtl2_done = false;
+    judge(&o, 125, "before the script beside Bulkhead had ended");
+    o.vtl2_done = true;
     o.how = BULKHEAD__GUEST_END__GUEST_END_PANIC;
     judge(&o, 4, "panicked");
     o = (struct outcome){.exec = true, .started = true, .guest_ended = true};
