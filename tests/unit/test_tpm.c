@@ -622,6 +622,44 @@ START_TEST(a_state_that_does_not_parse_is_refused)
 }
 END_TEST
 
+/* The word that says what its registers are, as one wrote it that was taken over. */
+static void spoil_registers(uint32_t word)
+{
+    struct crb_shared *shared = (struct crb_shared *)(void *)f.memory.registers;
+    uint64_t epoch = atomic_load(&shared->state) >> 32;
+
+    atomic_store(&shared->state, epoch << 32 | word);
+}
+
+START_TEST(registers_that_contradict_the_state_are_not_taken)
+{
+    static const uint32_t words[] = {UINT32_C(1) << 20, CRB_RUNNING};
+
+    for (unsigned i = 0; i < 2 * COUNT_OF(words); i++) {
+        if (i >= 2) /* before the first command there is no state yet */
+            send_ok(tpm_get_random(8));
+        spoil_registers(words[i % 2]);
+        fake_vtpm_restart(&f);
+        send_ok(tpm_get_random(8));
+    }
+}
+END_TEST
+
+START_TEST(nor_do_they_keep_a_parked_one_from_answering)
+{
+    struct tpm_bytes c = tpm_get_random(8);
+
+    send_ok(tpm_get_random(8));
+    spoil_registers(CRB_RUNNING);
+    f.parked = true;
+    fake_vtpm_restart(&f);
+    fake_begin(&f, c.at, c.len, CUT_NONE);
+    fake_wait(&f);
+    (void)fake_end(&f, rsp);
+    ck_assert_uint_eq(be32(rsp + 6), COMMAND_RC_FAILURE);
+}
+END_TEST
+
 START_TEST(a_state_with_something_behind_it_is_refused)
 {
     struct worker *w = &f.worker;
@@ -674,6 +712,8 @@ int main(void)
         reads_by_request_are_what_the_page_says,
         a_state_that_does_not_parse_is_refused,
         a_state_with_something_behind_it_is_refused,
+        registers_that_contradict_the_state_are_not_taken,
+        nor_do_they_keep_a_parked_one_from_answering,
     };
     Suite *s = suite_create("tpm");
     TCase *t = tcase_create("tpm");

@@ -36,6 +36,19 @@ static int take_registers(struct vtpm *v)
     return r;
 }
 
+/*
+ * The same for a successor. Its predecessor may have written anything there: what makes no sense, or contradicts its
+ * last commit, is not taken.
+ */
+static void take_over_registers(struct vtpm *v, bool runs)
+{
+    struct crb committed = v->crb;
+
+    (void)take_registers(v);
+    if ((v->crb.state == CRB_RUNNING) != runs)
+        v->crb = committed;
+}
+
 /* The response, then the word that says it is whole. */
 static void publish_response(struct vtpm *v)
 {
@@ -73,7 +86,8 @@ void vtpm_released(void *self)
 /*
  * The same for a successor. It publishes registers only if those of its last commit never were, for
  * then nobody else moves them: the supervisor waits for the command that was committed. If they were,
- * the supervisor may have moved them by now, and all that can be missing is a store to the page.
+ * the supervisor may have moved them by now, and all that can be missing is a store to the page. Only we begin and end
+ * a command: what says otherwise is not the supervisor's.
  */
 static void publish_taken_over(struct vtpm *v)
 {
@@ -81,7 +95,8 @@ static void publish_taken_over(struct vtpm *v)
     uint32_t epoch;
 
     publish_response(v);
-    if (crb_shared_load(v->shared, &epoch, &now) == 0 && epoch == v->epoch)
+    if (crb_shared_load(v->shared, &epoch, &now) == 0 && epoch == v->epoch &&
+        (now.state == CRB_RUNNING) == (v->crb.state == CRB_RUNNING))
         crb_shared_refresh(v->shared);
     else
         publish_registers(v);
@@ -432,7 +447,7 @@ static int load_saved(struct vtpm *v, struct rd *state)
     if (r == 0)
         r = journal_each_record(v->worker, vtpm_take_record);
     if (r == 0)
-        r = take_registers(v);
+        take_over_registers(v, s.command.len != 0);
     if (r == 0 && (v->crb.state == CRB_RUNNING) != (s.command.len != 0))
         r = -EBADMSG;
     if (r == 0)
@@ -452,11 +467,8 @@ static int load_saved(struct vtpm *v, struct rd *state)
 
 static int load_fresh(struct vtpm *v)
 {
-    int r = take_registers(v);
-
-    if (r == 0 && v->crb.state == CRB_RUNNING)
-        r = -EBADMSG; /* a command that runs was committed */
-    return r < 0 || v->worker->parked ? r : tpm_manufacture(&v->tpm);
+    take_over_registers(v, false); /* a command that runs would have been committed */
+    return v->worker->parked ? 0 : tpm_manufacture(&v->tpm);
 }
 
 static void add_rows(struct vtpm *v)
