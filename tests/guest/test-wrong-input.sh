@@ -100,6 +100,11 @@ refuse_full_disk() {
 make_files
 run_bulkhead --vcpus 0
 
+status=0
+: >"$work/out"
+"$top/build/cli/bulkhead" schema >/dev/full 2>"$work/err" || status=$?
+expect_one_line "no room for what is printed"
+
 refuse "missing script" --exec "$work/nothing"
 refuse "script without a name" --exec
 refuse "missing second script" --vtl2-exec "$work/nothing"

@@ -18,4 +18,5 @@ head -c 1048576 /dev/urandom >/tmp/random
 check "it is written" dd if=/tmp/random of=/dev/sda bs=1M seek=4 oflag=direct
 check_equal "and read back" "$(sha256sum </tmp/random)" \
     "$(dd if=/dev/sda bs=1M skip=4 count=1 iflag=direct 2>/dev/null | sha256sum)"
+await_beside
 finish

@@ -42,6 +42,11 @@ check_equal() { # NAME EXPECTED ACTUAL
     [ "$status" -eq 0 ] || printf '# expected %s\n# got      %s\n' "$2" "$3"
 }
 
+# A guest that is gone before the script beside Bulkhead has ended cuts it off.
+await_beside() {
+    until [ -e /run/vtl2-exec.status ]; do sleep 0.5; done
+}
+
 finish() {
     echo "1..$checks"
 }

@@ -24,4 +24,5 @@ check_equal "and a small file goes down" hello "$(wget -q -O - "http://$router:$
 check_equal "and one up" "$(hash </root/upload)" \
     "$(wget -q -O - --post-file=/root/upload "http://$router:$PORT/cgi-bin/hash")"
 check_no_complaints
+await_beside
 finish
