@@ -210,8 +210,10 @@ static int check_memory(const struct vm *vm, struct why *why)
     uint64_t bytes = vm->config->memory_bytes;
     struct sysinfo info;
 
-    for (size_t i = 0; i < vm->config->n_disks; i++)
-        bytes += vm->config->disks[i]->ram_bytes; /* each was checked: no sum wraps */
+    for (size_t i = 0; i < vm->config->n_disks; i++) {
+        if (__builtin_add_overflow(bytes, vm->config->disks[i]->ram_bytes, &bytes))
+            bytes = UINT64_MAX;
+    }
     if (sysinfo(&info) < 0)
         return why_errno(why, -errno, "sysinfo");
     return config_check_memory(bytes, (uint64_t)info.totalram * info.mem_unit, why);
