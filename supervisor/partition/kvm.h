@@ -39,6 +39,7 @@ struct kvm_vcpu {
     enum kvm_answer answer;
     uint64_t tsc_offset; /* of the guest's time stamp counter to this processor's */
     _Atomic bool kicked; /* since the last EXIT_CANCELED */
+    bool stepped;        /* a step ended while registers were fetched, and nobody was told yet */
     struct kvm_run *run; /* mapping of run_len bytes, shared with the kernel */
     size_t run_len;
     struct pieces pieces;
@@ -82,7 +83,8 @@ void kvm_debug_exit(const struct kvm_vcpu *v, struct vm_exit *ret);
 
 /*
  * Have registers copied to the run mapping, on the way out of a run that enters no guest code. An
- * exit that waits for its answer is answered by that. 0 or -EIO.
+ * exit that waits for its answer is answered by that; if that ends a step, the next run says so.
+ * 0 or -EIO.
  */
 int MUST_USE kvm_vcpu_fetch(struct kvm_vcpu *v, uint64_t fields);
 

@@ -83,10 +83,11 @@ static uint64_t condition(const struct guest_break *b)
 
 int kvm_vcpu_set_debug(struct vcpu *base, const struct guest_break *breaks, unsigned n, bool step)
 {
-    const struct kvm_vcpu *v = (const struct kvm_vcpu *)base;
+    struct kvm_vcpu *v = (struct kvm_vcpu *)base;
     const struct kvm_partition *k = (const struct kvm_partition *)base->partition;
     struct kvm_guest_debug d = {0};
 
+    v->stepped = false; /* the step before is nobody's any more */
     for (unsigned i = 0; i < n; i++) {
         d.arch.debugreg[i] = breaks[i].address;
         d.arch.debugreg[DR7] |= DR7_FIXED | (uint64_t)DR7_GLOBAL << (2 * i) |

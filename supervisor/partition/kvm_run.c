@@ -196,6 +196,11 @@ void kvm_vcpu_run(struct vcpu *base, struct vm_exit *ret)
         hand_out(v, ret);
         return;
     }
+    if (v->stepped) {
+        v->stepped = false;
+        *ret = (struct vm_exit){.kind = EXIT_DEBUG};
+        return;
+    }
     err = enter(v);
     if (err == EINTR) {
         /* A kick that falls here is seen too: the caller looks at its flags after this. */
@@ -220,6 +225,11 @@ int kvm_vcpu_fetch(struct kvm_vcpu *v, uint64_t fields)
     set_immediate_exit(v, false);
     if (atomic_load(&v->kicked)) /* whoever kicks says so first: no kick is lost here */
         set_immediate_exit(v, true);
+    /* Who steps over what exits is told when its answer completes it, before the kernel looks at immediate_exit. */
+    if (err == 0 && v->run->exit_reason == KVM_EXIT_DEBUG) {
+        v->stepped = true;
+        return 0;
+    }
     return err == EINTR ? 0 : -EIO;
 }
 
