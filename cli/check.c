@@ -17,6 +17,7 @@
 #include "cli/operator.h"
 #include "cli/programs.h"
 #include "cli/say.h"
+#include "ipc/ram.h"
 
 enum {
     /* Offsets in the boot sector, from the boot protocol. */
@@ -131,19 +132,33 @@ static const char *size_text(uint64_t bytes, char text[32])
     return text;
 }
 
+int check_memory_size(uint64_t bytes, char error[CHECK_ERROR_BYTES])
+{
+    char wish[32], limit[32];
+
+    if (bytes < RAM_MIN_BYTES)
+        return wrong(EXIT_USAGE, error, "--memory %s is too small: a guest needs at least %s",
+                     size_text(bytes, wish), size_text(RAM_MIN_BYTES, limit));
+    if (bytes > RAM_MAX_BYTES)
+        return wrong(EXIT_USAGE, error, "--memory: a guest has at most %s",
+                     size_text(RAM_MAX_BYTES, limit));
+    if (bytes % RAM_UNIT_BYTES != 0)
+        return wrong(EXIT_USAGE, error, "--memory: a multiple of %s is wanted",
+                     size_text(RAM_UNIT_BYTES, limit));
+    return 0;
+}
+
 static int check_memory(const struct cli_args *args, const struct machine *m, enum run_mode mode,
                         char *error)
 {
     uint64_t headroom = mode == RUN_NESTED ? (uint64_t)NESTED_HEADROOM_MIB << 20 : 0;
     uint64_t needed;
     char wish[32], have[32], extra[32];
+    int r = check_memory_size(args->memory_bytes, error);
 
+    if (r != 0)
+        return r;
     size_text(args->memory_bytes, wish);
-    if (args->memory_bytes < (uint64_t)GUEST_MEMORY_MIN_MIB << 20)
-        return wrong(EXIT_USAGE, error, "--memory %s is too small: a guest needs at least %d MiB",
-                     wish, GUEST_MEMORY_MIN_MIB);
-    if (args->memory_bytes % (UINT64_C(1) << 20) != 0)
-        return wrong(EXIT_USAGE, error, "--memory: whole MiB are wanted");
     if (u64_add(args->memory_bytes, headroom, &needed) < 0 || needed > m->memory_bytes)
         return wrong(EXIT_USAGE, error, "--memory %s is more than this machine has: %s%s%s%s", wish,
                      size_text(m->memory_bytes, have), headroom != 0 ? ", less " : "",

@@ -51,7 +51,6 @@ enum kernel_verdict {
 
 enum {
     KERNEL_HEAD_BYTES = 0x268,
-    GUEST_MEMORY_MIN_MIB = 64,
     NESTED_HEADROOM_MIB = 1024, /* the outer VM's memory besides the guest's */
 };
 
@@ -61,6 +60,9 @@ enum {
  * *ret_init_bytes, for a good one: what it needs to start, decompressed.
  */
 enum kernel_verdict check_kernel_head(const uint8_t *head, size_t len, uint32_t *ret_init_bytes);
+
+/* Whether a guest can have that much memory, on whatever machine. 0, or EXIT_USAGE and one line. */
+int check_memory_size(uint64_t bytes, char error[CHECK_ERROR_BYTES]);
 
 /*
  * Check the arguments against the machine and settle the plan.

@@ -42,7 +42,7 @@ static const struct option_row run_options[] = {
     {"vcpus", 'c', OPTION_NUMBER, offsetof(struct cli_args, vcpus), "N",
      "virtual CPUs (1 to 64, default: 1)", 1, 64},
     {"memory", 'm', OPTION_SIZE, offsetof(struct cli_args, memory_bytes), "SIZE",
-     "guest memory (default: 512M)"},
+     "guest memory, a multiple of 2M (64M to 512G, default: 512M)"},
     {"disk", 'd', OPTION_DISKS, offsetof(struct cli_args, disks), "FILE[,KEY=VALUE]...",
      "a SCSI disk, or a DVD drive (repeatable; the keys follow below)", 0, 0, "disks"},
     {"net", 0, OPTION_NETS, offsetof(struct cli_args, nets), "user|tap=NAME|peer=PATH|none[,KEY=VALUE]...",

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "init/nets.h"
 #include "init/remote.h"
+#include "ipc/ram.h"
 
 struct text_limit {
     size_t offset; /* of the char pointer in the message */
@@ -59,17 +60,18 @@ static int check_numbers(const Bulkhead__VmConfig *c, struct why *why)
     if (c->vcpus < 1 || c->vcpus > CONFIG_MAX_VCPUS)
         return why_say(why, -EINVAL, "vcpus: %" PRIu32 ", 1 to %d are possible", c->vcpus,
                        CONFIG_MAX_VCPUS);
-    if (c->memory_bytes < CONFIG_MIN_MEMORY)
+    if (c->memory_bytes < RAM_MIN_BYTES)
         return why_say(why, -EINVAL,
                        "memory: %" PRIu64 " KiB, a guest needs at least %" PRIu64 " KiB",
-                       c->memory_bytes >> 10, CONFIG_MIN_MEMORY >> 10);
-    if (c->memory_bytes > CONFIG_MAX_MEMORY)
+                       c->memory_bytes >> 10, RAM_MIN_BYTES >> 10);
+    if (c->memory_bytes > RAM_MAX_BYTES)
         return why_say(why, -EINVAL,
                        "memory: %" PRIu64 " GiB, at most %" PRIu64 " GiB are possible",
-                       c->memory_bytes >> 30, CONFIG_MAX_MEMORY >> 30);
-    if (c->memory_bytes % 4096 != 0)
-        return why_say(why, -EINVAL, "memory: %" PRIu64 " bytes are not whole pages",
-                       c->memory_bytes);
+                       c->memory_bytes >> 30, RAM_MAX_BYTES >> 30);
+    if (c->memory_bytes % RAM_UNIT_BYTES != 0)
+        return why_say(why, -EINVAL,
+                       "memory: %" PRIu64 " bytes are not a multiple of %" PRIu64 " MiB",
+                       c->memory_bytes, RAM_UNIT_BYTES >> 20);
     return 0;
 }
 

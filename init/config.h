@@ -18,12 +18,9 @@ enum {
     CONFIG_MAX_SOCKET = 107,  /* what fits in a sockaddr_un */
 };
 
-static const uint64_t CONFIG_MIN_MEMORY = UINT64_C(16) << 20; /* bytes; less boots no kernel */
-static const uint64_t CONFIG_MAX_MEMORY = UINT64_C(1) << 46;  /* bytes; what x86-64 addresses */
-
 /*
  * Unpack and check. The caller owns *ret and frees it with config_freep().
- *   0          every limit above holds, and no text has control characters
+ *   0          every limit above and those of ipc/ram.h hold, and no text has control characters
  *   -EBADMSG   not a configuration
  *   -EINVAL    a value outside its limits
  * why says which, in one line.

@@ -9,6 +9,8 @@
 #include "init/config.h"
 #include "ipc/disks.h"
 
+static const uint64_t RAM_DISK_MAX_BYTES = UINT64_C(1) << 46; /* what x86-64 addresses */
+
 /* In a VM the device's path takes the place of its serial number first (nested_disks.h). */
 static const char by_serial[] = "serial:";
 
@@ -158,7 +160,7 @@ static int check_ram(const Bulkhead__Disk *d, const char *name, struct why *why)
         return d->ram_bytes == 0
                    ? 0
                    : why_say(why, -EINVAL, "%s: a size in memory, but it is in a file", name);
-    if (d->ram_bytes == 0 || d->ram_bytes % block != 0 || d->ram_bytes > CONFIG_MAX_MEMORY)
+    if (d->ram_bytes == 0 || d->ram_bytes % block != 0 || d->ram_bytes > RAM_DISK_MAX_BYTES)
         return why_say(why, -EINVAL,
                        "%s: %" PRIu64 " bytes of memory: give a size in blocks of %u bytes", name,
                        d->ram_bytes, block);

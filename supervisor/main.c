@@ -30,7 +30,7 @@ static int fd_of(enum object_kind kind, unsigned index)
 static int add_ram(struct machine *m)
 {
     const struct gmem *memory = &m->super.vm.memory;
-    int r = memory_map_make(m->config.memory_bytes, &m->map);
+    int r = 0;
 
     for (unsigned i = 0; r == 0 && i < memory->n_ranges; i++) {
         const struct gmem_range *range = &memory->ranges[i];
@@ -236,8 +236,11 @@ static int make_partition(struct machine *m)
 static int build(struct machine *m)
 {
     struct boot_regs boot;
-    int r = make_partition(m);
+    int r = memory_map_make(m->config.memory_bytes, &m->map);
 
+    if (r < 0)
+        return super_fail(&m->super, "%s", boot_error_text(r));
+    r = make_partition(m);
     if (r < 0 && m->partition != NULL && hyperv_lacks(m) != NULL)
         return super_fail(&m->super, "the host's kernel lacks %s", hyperv_lacks(m));
     if (r < 0)

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 
-static const uint64_t RAM_UNIT_BYTES = UINT64_C(2) << 20;
-
 /* Where the backend may put pages of its own; see supervisor/partition/kvm.c. */
 static const uint64_t BACKEND_START = 0xfffbc000;
 static const uint64_t BACKEND_BYTES = 0x4000;

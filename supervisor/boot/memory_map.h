@@ -15,9 +15,6 @@
 #include "base/macro.h"
 #include "ipc/ram.h"
 
-static const uint64_t RAM_MIN_BYTES = UINT64_C(64) << 20;
-static const uint64_t RAM_MAX_BYTES = UINT64_C(512) << 30; /* what 40 address bits hold, halved */
-
 enum {
     ZERO_PAGE_GPA = 0x7000,
     GDT_GPA = 0x8000,
@@ -65,7 +62,7 @@ struct memory_map {
 /*
  * Lay out ram_bytes.
  *   0        *ret is valid
- *   -EINVAL  not a multiple of 2 MiB
+ *   -EINVAL  not a multiple of RAM_UNIT_BYTES
  *   -ERANGE  below RAM_MIN_BYTES or above RAM_MAX_BYTES
  */
 int MUST_USE memory_map_make(uint64_t ram_bytes, struct memory_map *ret);

@@ -7,6 +7,7 @@
 
 #include "base/macro.h"
 #include "init/config.h"
+#include "ipc/ram.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,7 +27,8 @@ static void check_good(const Bulkhead__VmConfig *c)
 {
     if (c->vcpus < 1 || c->vcpus > CONFIG_MAX_VCPUS)
         abort();
-    if (c->memory_bytes < CONFIG_MIN_MEMORY || c->memory_bytes > CONFIG_MAX_MEMORY)
+    if (c->memory_bytes < RAM_MIN_BYTES || c->memory_bytes > RAM_MAX_BYTES ||
+        c->memory_bytes % RAM_UNIT_BYTES != 0)
         abort();
     check_text(c->name, CONFIG_MAX_NAME);
     check_text(c->kernel_path, CONFIG_MAX_PATH);

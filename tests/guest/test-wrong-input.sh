@@ -117,6 +117,7 @@ refuse "missing initrd" --initrd "$work/nothing"
 refuse "an initrd larger than memory" --initrd "$work/large" --memory 256M
 refuse "memory of 1 MB" --memory 1M
 refuse "memory of 1 TB" --memory 1T
+refuse "memory of an odd number of MB" --memory 65M
 refuse "memory that is not a number" --memory lots
 refuse "0 vCPUs" --vcpus 0
 refuse "65 vCPUs" --vcpus 65

@@ -270,6 +270,32 @@ START_TEST(auto_is_hosted_only_where_all_is_there)
 }
 END_TEST
 
+static const struct {
+    uint64_t bytes;
+    const char *says; /* NULL: it is taken */
+} memories[] = {
+    {UINT64_C(64) << 20,        NULL                                                         },
+    {UINT64_C(66) << 20,        NULL                                                         },
+    {UINT64_C(512) << 30,       NULL                                                         },
+    {UINT64_C(62) << 20,        "--memory 62 MiB is too small: a guest needs at least 64 MiB"},
+    {UINT64_C(65) << 20,        "--memory: a multiple of 2 MiB is wanted"                    },
+    {(UINT64_C(64) << 20) + 1,  "--memory: a multiple of 2 MiB is wanted"                    },
+    {(UINT64_C(512) << 30) + 1, "--memory: a guest has at most 512 GiB"                      },
+    {UINT64_C(1) << 40,         "--memory: a guest has at most 512 GiB"                      },
+    {UINT64_MAX,                "a guest has at most 512 GiB"                                },
+};
+
+START_TEST(memory_is_what_a_guest_can_have)
+{
+    char error[CHECK_ERROR_BYTES] = "";
+
+    ck_assert_int_eq(check_memory_size(memories[_i].bytes, error),
+                     memories[_i].says == NULL ? 0 : 2);
+    if (memories[_i].says != NULL)
+        ck_assert_msg(strstr(error, memories[_i].says) != NULL, "%s", error);
+}
+END_TEST
+
 START_TEST(impossible_runs_are_refused)
 {
     struct cli_args args = {.name = "vm", .append = "", .vcpus = 1, .memory_bytes = 64 << 20};
@@ -313,6 +339,7 @@ int main(void)
     tcase_add_test(tests, kernel_heads);
     tcase_add_test(tests, virtualization_is_a_flag_of_its_own);
     tcase_add_test(tests, auto_is_hosted_only_where_all_is_there);
+    tcase_add_loop_test(tests, memory_is_what_a_guest_can_have, 0, COUNT_OF(memories));
     tcase_add_test(tests, impossible_runs_are_refused);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);

@@ -10,6 +10,7 @@
 #include "base/macro.h"
 #include "init/config.h"
 #include "ipc/nets.h"
+#include "ipc/ram.h"
 #include "ipc/remote.h"
 
 static Bulkhead__VmConfig c;
@@ -101,18 +102,20 @@ END_TEST
 
 START_TEST(memory_has_a_least_and_a_most)
 {
-    c.memory_bytes = CONFIG_MIN_MEMORY - 4096;
+    c.memory_bytes = RAM_MIN_BYTES - RAM_UNIT_BYTES;
     expect_refused("memory");
-    c.memory_bytes = CONFIG_MIN_MEMORY;
+    c.memory_bytes = RAM_MIN_BYTES;
     expect_taken();
-    c.memory_bytes = CONFIG_MAX_MEMORY;
+    c.memory_bytes = RAM_MAX_BYTES;
     expect_taken();
-    c.memory_bytes = CONFIG_MAX_MEMORY + 4096;
+    c.memory_bytes = RAM_MAX_BYTES + RAM_UNIT_BYTES;
     expect_refused("memory");
     c.memory_bytes = UINT64_MAX;
     expect_refused("memory");
-    c.memory_bytes = CONFIG_MIN_MEMORY + 1;
-    expect_refused("pages");
+    c.memory_bytes = RAM_MIN_BYTES + RAM_UNIT_BYTES / 2;
+    expect_refused("memory: 68157440 bytes are not a multiple of 2 MiB");
+    c.memory_bytes = RAM_MIN_BYTES + 4096;
+    expect_refused("multiple");
 }
 END_TEST
 
