@@ -130,7 +130,7 @@ static void session_over(struct registry *reg)
 {
     struct debugger *d = &reg->debugger;
 
-    traps_clear(&d->traps);
+    traps_clear(&d->traps); /* before vCPUs are told: whoever enters the guest later meets none */
     hold_attach(d->hold, false);
     board_log(reg->board, LOG_LEVEL_INFO, "a debugger's session is over");
     d->session = 0;

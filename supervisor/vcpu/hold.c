@@ -120,10 +120,19 @@ int hold_straggler(struct hold *h)
     return found;
 }
 
+/* A trap that one came upon before may not have been reported yet. */
+static void note_left(struct hold *h)
+{
+    for (unsigned i = 0; i < h->n_vcpus; i++)
+        atomic_store(&h->vcpus[i].left, true);
+}
+
 void hold_attach(struct hold *h, bool attached)
 {
     lock(h);
     h->attached = attached;
+    if (!attached)
+        note_left(h);
     h->hit = (struct hold_hit){.event = HOLD_NONE};
     h->n_breaks = 0;
     none_goes(h);
@@ -243,6 +252,20 @@ bool hold_report(struct hold *h, const struct hold_hit *hit)
     if (attached)
         kick_all(h);
     return attached;
+}
+
+/* Who finds no debugger finds that it has left: the two change together. */
+bool hold_report_trap(struct hold *h, unsigned vcpu)
+{
+    const struct hold_hit hit = {.event = HOLD_BREAK, .vcpu = vcpu};
+
+    return hold_report(h, &hit) || atomic_load(&h->vcpus[vcpu].left);
+}
+
+void hold_enter(struct hold *h, unsigned vcpu)
+{
+    if (atomic_load(&h->vcpus[vcpu].left))
+        atomic_store(&h->vcpus[vcpu].left, false);
 }
 
 bool hold_take_debug(struct hold *h, unsigned vcpu, struct hold_debug *ret)

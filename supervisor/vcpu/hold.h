@@ -48,7 +48,8 @@ struct hold_vcpu {
     bool standing;
     bool go; /* runs although HOLD_DEBUGGER is there */
     bool step;
-    bool changed; /* regs are to be put back */
+    bool changed;      /* regs are to be put back */
+    _Atomic bool left; /* a debugger has gone since the vCPU last entered the guest */
     struct guest_regs regs;
     struct hold_debug taken; /* what it runs with */
 };
@@ -84,7 +85,7 @@ bool hold_is_still(struct hold *h);
 /* A vCPU that does not stand; -1: all do. */
 int hold_straggler(struct hold *h);
 
-/* A debugger comes or goes. When it goes, so do its breaks and its reason. */
+/* A debugger comes or goes. When it goes, so do its breaks and its reason; its traps have gone before. */
 void hold_attach(struct hold *h, bool attached);
 
 /* Take what has stopped all, if anything has since this was last asked. */
@@ -109,6 +110,15 @@ bool hold_stand(struct hold *h, unsigned vcpu, struct guest_regs *regs);
 
 /* It came upon something. False: nobody wants to know. */
 bool hold_report(struct hold *h, const struct hold_hit *hit);
+
+/*
+ * It came upon a trap. False: it is the guest's own, and means nothing. A trap of a debugger that has gone
+ * since is reported to nobody, but was a trap all the same.
+ */
+bool hold_report_trap(struct hold *h, unsigned vcpu);
+
+/* It enters the guest: traps that were taken away before this are met no more. */
+void hold_enter(struct hold *h, unsigned vcpu);
 
 /* How it is to run now. False: as before. */
 bool hold_take_debug(struct hold *h, unsigned vcpu, struct hold_debug *ret);

@@ -33,20 +33,29 @@ static void on_msr(struct vcpu_thread *t, const struct vm_msr *msr)
     vcpu_finish_msr(t->vcpu, data, r < 0);
 }
 
+/* It stands for as long as somebody wants it; with nobody, not at all. */
+static void stand(struct vcpu_thread *t, uint64_t rewind)
+{
+    struct guest_regs regs = {0};
+    const bool known =
+        vcpu_get_regs(t->vcpu, &regs) == 0; /* else none are shown, and none changed */
+
+    if (known)
+        regs.v[GUEST_RIP] -= rewind;
+    if (!hold_stand(&t->vm->hold, t->index, &regs) && rewind == 0)
+        return;
+    if (!known || vcpu_set_regs(t->vcpu, &regs) < 0)
+        board_log(t->vm->board, LOG_LEVEL_WARN, "vCPU %u: the kernel takes no registers", t->index);
+}
+
 /* Between two instructions: whoever wants the vCPU to stand, or to run otherwise, has his way. */
 static void look_at_hold(struct vcpu_thread *t, uint64_t rewind)
 {
     struct hold *h = &t->vm->hold;
-    struct guest_regs regs = {0};
     struct hold_debug debug;
 
-    if (hold_is_wanted(h, t->index)) {
-        (void)!vcpu_get_regs(t->vcpu, &regs); /* a backend that does not know them shows none */
-        regs.v[GUEST_RIP] -= rewind;
-        if ((hold_stand(h, t->index, &regs) || rewind != 0) && vcpu_set_regs(t->vcpu, &regs) < 0)
-            board_log(t->vm->board, LOG_LEVEL_WARN, "vCPU %u: the kernel takes no registers",
-                      t->index);
-    }
+    if (rewind != 0 || hold_is_wanted(h, t->index)) /* he may be gone, and his trap still met */
+        stand(t, rewind);
     if (hold_take_debug(h, t->index, &debug) &&
         vcpu_set_debug(t->vcpu, debug.breaks, debug.n_breaks, debug.step) < 0)
         board_log(t->vm->board, LOG_LEVEL_WARN, "vCPU %u: the kernel sets no breakpoints",
@@ -77,10 +86,8 @@ static bool is_trap(const struct vcpu_thread *t, const struct vm_access *a)
 /* In the place of an instruction, which is to be executed later: we go back to it. */
 static void on_trap(struct vcpu_thread *t)
 {
-    const struct hold_hit hit = {.event = HOLD_BREAK, .vcpu = t->index};
-
     vcpu_finish(t->vcpu, 0);
-    if (hold_report(&t->vm->hold, &hit)) /* else it is the guest's own, and means nothing */
+    if (hold_report_trap(&t->vm->hold, t->index))
         look_at_hold(t, TRAP_BYTES);
 }
 
@@ -152,6 +159,7 @@ static void run_once(struct vcpu_thread *t)
     struct vm_exit e;
     uint64_t out_ns, took_ns;
 
+    hold_enter(&t->vm->hold, t->index);
     vcpu_run(t->vcpu, &e);
     out_ns = clock_now_ns();
     board_inc(t->exits);

@@ -243,6 +243,43 @@ START_TEST(registers_and_breaks_are_asked_for)
 }
 END_TEST
 
+static uint8_t ram[GMEM_PAGE_BYTES] __attribute__((aligned(GMEM_PAGE_BYTES)));
+
+/* A vCPU that is told of a debugger's end meets none of its traps from then on. */
+static void expect_no_trap(void *self, unsigned vcpu)
+{
+    (void)self;
+    (void)vcpu;
+    ck_assert(hold.attached || ram[0x234] == 0x90);
+}
+
+START_TEST(its_traps_are_gone_when_vcpus_are_told)
+{
+    Bulkhead__DebugRequest rq = of_session(BULKHEAD__DEBUG_REQUEST__ACTION__BREAKS);
+    Bulkhead__GuestBreak b = BULKHEAD__GUEST_BREAK__INIT;
+    Bulkhead__GuestBreak *list[] = {&b};
+    struct gmem memory = {0};
+
+    memset(ram, 0x90, sizeof(ram));
+    ck_assert_int_eq(gmem_add(&memory, (struct gpa){0}, sizeof(ram), ram), 0);
+    begin_session();
+    hold.n_vcpus = 1;
+    hold.kick = expect_no_trap;
+    debugger_use_traps(&s.reg, &memory);
+    rq.breaks = list;
+    rq.n_breaks = 1;
+    b.len = 1;
+    b.address = 0x1234;
+    b.physical = 0x234;
+    request(&rq);
+    expect_answer("");
+    ck_assert_uint_eq(ram[0x235], TRAP_PORT);
+    ask(BULKHEAD__ADMIN_REQUEST__ACTION__DEBUG_END, 1);
+    ck_assert_uint_eq(ram[0x234], 0x90);
+    ck_assert(hold_report_trap(&hold, 0)); /* that was met before */
+}
+END_TEST
+
 START_TEST(what_runs_is_one_of_its_vcpus)
 {
     Bulkhead__DebugRequest rq = of_session(BULKHEAD__DEBUG_REQUEST__ACTION__GO);
@@ -320,6 +357,7 @@ int main(void)
     tcase_add_loop_test(tests, the_worker_dies_and_only_its_stop_goes, 0, 2);
     tcase_add_test(tests, diag_dies_and_the_session_is_over);
     tcase_add_test(tests, registers_and_breaks_are_asked_for);
+    tcase_add_test(tests, its_traps_are_gone_when_vcpus_are_told);
     tcase_add_test(tests, what_runs_is_one_of_its_vcpus);
     tcase_add_loop_test(tests, whoever_has_no_session_is_killed, 0, 3);
     tcase_add_test(tests, a_request_of_the_session_before_is_dropped);

@@ -226,6 +226,31 @@ START_TEST(breaks_come_and_go_with_the_debugger)
 }
 END_TEST
 
+/* 0: it met the trap before the debugger went, and says so now; 1: it has entered the guest since. */
+START_TEST(a_trap_may_be_met_before_its_debugger_goes)
+{
+    over = true;
+    for (unsigned i = 0; i < VCPUS; i++)
+        (void)pthread_join(vcpus[i].thread, NULL);
+    ck_assert(!hold_report_trap(&h, 0)); /* there never was one */
+    hold_attach(&h, true);
+    hold_enter(&h, 0);
+    hold_attach(&h, false);
+    if (_i == 1)
+        hold_enter(&h, 0);
+    ck_assert(hold_report_trap(&h, 0) == (_i == 0));
+    ck_assert(!hold_is_wanted(&h, 0));
+    ck_assert(hold_report_trap(&h, 1));
+    hold_enter(&h, 1);
+    ck_assert(!hold_report_trap(&h, 1));
+    hold_attach(&h, true);
+    ck_assert(hold_report_trap(&h, 1));
+    ck_assert(hold_is_wanted(&h, 1));
+    hold_attach(&h, false);
+    set_up();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("hold");
@@ -240,6 +265,7 @@ int main(void)
     tcase_add_test(tests, a_step_is_one_instruction_and_stops_all);
     tcase_add_test(tests, registers_are_read_and_changed_only_while_all_stand);
     tcase_add_test(tests, breaks_come_and_go_with_the_debugger);
+    tcase_add_loop_test(tests, a_trap_may_be_met_before_its_debugger_goes, 0, 2);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
