@@ -533,7 +533,7 @@ static void on_detach(struct gdb *g, struct rd *r)
     add(g, "OK");
 }
 
-/* There is no killing a guest from here: it is left alone. GDB wants no answer. */
+/* There is no killing a guest from here: it is left alone. To a plain k GDB wants no answer. */
 static void on_kill(struct gdb *g, struct rd *r)
 {
     (void)r;
@@ -655,7 +655,7 @@ static const struct {
     {"c",                               on_continue    },
     {"s",                               on_step        },
     {"D",                               on_detach      },
-    {"vKill",                           on_kill        },
+    {"vKill",                           on_detach      },
     {"k",                               on_kill        },
     {"H",                               on_select      },
     {"T",                               on_is_alive    },
