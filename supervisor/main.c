@@ -273,11 +273,15 @@ static void let_guest_run(void *self)
 int main(int argc, char **argv)
 {
     static struct machine m = {.gate = START_GATE_INIT};
+    int r;
 
     m.super.all_running = let_guest_run;
     m.super.self = &m;
-    if (super_set_up(&m.super, argc, argv) < 0 || super_await_config(&m.super, &m.config) < 0)
-        return super_fail(&m.super, "the supervisor was not given what it needs");
+    r = super_set_up(&m.super, argc, argv);
+    if (r == 0)
+        r = super_await_config(&m.super, &m.config);
+    if (r < 0)
+        return super_fail(&m.super, "the supervisor was not given what it needs: %s", strerror(-r));
     if (build(&m) != 0)
         return 1;
     return super_run(&m.super);
