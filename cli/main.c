@@ -1,6 +1,7 @@
 /*
  * cli/main.c - `bulkhead`: what people use to start a VM and to look after one.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,12 +24,12 @@ static const char *command_name(const char *word)
 static int after_output(int status)
 {
     bool failed = ferror(stdout) != 0;
+    int err = fflush(stdout) != 0 ? errno : 0;
 
-    if (fflush(stdout) == 0 && !failed)
+    if (status != EXIT_OK || (err == 0 && !failed))
         return status;
-    return status == EXIT_OK
-               ? say(EXIT_FAILED, "stdout: not all of it could be written: is there no room?")
-               : status;
+    return say(EXIT_FAILED, "stdout: %s",
+               err != 0 ? strerror(err) : "not all of it could be written");
 }
 
 int main(int argc, char **argv)

@@ -84,6 +84,9 @@ static int open_peer(struct net_end *e, char *error)
     if (r == -EBUSY)
         return nets_wrong(error, EXIT_FAILED, e->plan->option,
                           "two VMs are plugged in already: name another path");
+    if (r == -EEXIST)
+        return nets_wrong(error, EXIT_FAILED, e->plan->option,
+                          "a file of that name with .0 or .1 is no socket: name another path");
     if (r < 0)
         return nets_wrong(error, EXIT_FAILED, e->plan->option, "%s", strerror(-r));
     e->fd = fcntl(e->peer.fd, F_DUPFD_CLOEXEC, 0);

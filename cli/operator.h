@@ -27,9 +27,11 @@ const char *operator_folder(void);
 int MUST_USE operator_path(const struct cli_args *args, char *ret, size_t ret_len, char *error,
                            size_t error_len);
 
+enum { OPERATOR_ANSWER_S = 15 }; /* diag gives the supervisor 10 s */
+
 /*
  * Connect. 0 and *ret_fd; -ENOENT or -ECONNREFUSED: nobody is there; -EAGAIN: somebody is, and has not answered within
- * wait_s seconds; other negative errno.
+ * wait_s seconds, which is also how long a call may take to be sent; other negative errno.
  */
 int MUST_USE operator_connect(const char *path, unsigned wait_s, int *ret_fd);
 

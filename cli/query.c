@@ -22,8 +22,7 @@
 #include "ipc/manifest.h"
 
 enum {
-    ANSWER_S = 15,
-    ANSWER_MS = ANSWER_S * 1000,                /* diag gives the supervisor 10 s */
+    ANSWER_MS = OPERATOR_ANSWER_S * 1000,
     RESTART_MS = START_DEADLINE_MS + ANSWER_MS, /* and a new process so long */
     MAX_ANSWERS = 256,
 };
@@ -95,7 +94,7 @@ static int connect_here(struct query *q)
 
     if (operator_path(q->args, path, sizeof(path), error, sizeof(error)) < 0)
         return say(EXIT_USAGE, "%s", error);
-    r = operator_connect(path, ANSWER_S, &q->fd);
+    r = operator_connect(path, OPERATOR_ANSWER_S, &q->fd);
     return r < 0 ? not_there(q, path, r) : 0;
 }
 
@@ -121,6 +120,8 @@ static int ask(struct query *q, Bulkhead__AdminCall call, int file)
     call.follow = q->args->follow;
     call.has_binary = file >= 0;
     r = operator_call(q->fd, &call, file);
+    if (r == -EAGAIN)
+        return fail(q, "no answer from the VM");
     return r < 0 ? fail(q, "the VM's operators' socket: %s", strerror(-r)) : 0;
 }
 

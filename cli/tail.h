@@ -18,5 +18,5 @@ struct tail {
 
 void tail_add(struct tail *t, const char *bytes, size_t len);
 
-/* Print what is kept as whole lines below a title, control characters left out. Nothing kept: nothing. */
+/* Print what is kept as whole lines below a title, only what any terminal can print: ASCII, without control characters. Nothing kept: nothing. */
 void tail_print(const struct tail *t, const char *title, FILE *out);

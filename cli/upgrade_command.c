@@ -23,7 +23,6 @@
 enum {
     SETTLE_MS = 10 * 1000, /* for diag, which cannot tell of its own replacement */
     LOOK_MS = 50,
-    ALIVE_WAIT_S = 15,
 };
 
 static const char SOCKET_END[] = ".sock";
@@ -199,7 +198,7 @@ static int is_socket(const struct dirent *entry)
 static bool is_alive(const char *path)
 {
     AUTO_FD fd = -1;
-    int r = operator_connect(path, ALIVE_WAIT_S, &fd);
+    int r = operator_connect(path, OPERATOR_ANSWER_S, &fd);
 
     return r != -ENOENT && r != -ECONNREFUSED;
 }

@@ -70,7 +70,21 @@ test_power_off() {
     expect_equal "its file system is clean" 0 "$(e2fsck -f -n "$work/debian.img" >"$work/fsck" 2>&1; echo $?)"
 }
 
+# The least size; and what has no room for it leaves nothing.
+test_sizes() {
+    "$top/tools/make-debian-image" --size 1G "$work/least.img"
+    expect_equal "an image of 1G is whole" 0 "$(e2fsck -f -n "$work/least.img" >"$work/fsck" 2>&1; echo $?)"
+    rm "$work"/least.img*
+    mkdir "$work/small"
+    mount -t tmpfs -o size=64M none "$work/small"
+    status=0
+    "$top/tools/make-debian-image" "$work/small/debian.img" 2>"$work/err" || status=$?
+    expect_equal "no room for an image: nothing of it stays" "1 " "$status $(ls "$work/small")"
+    umount "$work/small"
+}
+
 "$top/tools/make-debian-image" "$work/debian.img"
+test_sizes
 test_boot
 test_system
 test_reboot

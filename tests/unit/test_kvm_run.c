@@ -109,8 +109,8 @@ START_TEST(a_hypercall_is_fetched_without_entering_the_guest)
 }
 END_TEST
 
-/* The fetch completes the OUT, which ends the step: it is told after the hypercall's answer, once. */
-START_TEST(a_step_over_a_hypercall_ends_behind_it)
+/* The fetch completes the OUT, which ends the step. */
+static void step_over_hypercall(void)
 {
     static const struct said said[] = {
         {0, KVM_EXIT_IO   },
@@ -121,6 +121,12 @@ START_TEST(a_step_over_a_hypercall_ends_behind_it)
     says(said, COUNT_OF(said));
     expect_run(EXIT_HYPERCALL);
     kvm_vcpu_finish(&v->base, 7);
+}
+
+/* It is told after the hypercall's answer, once. */
+START_TEST(a_step_over_a_hypercall_ends_behind_it)
+{
+    step_over_hypercall();
     expect_run(EXIT_DEBUG);
     ck_assert_uint_eq(runs, 2);
     ck_assert_uint_eq(run->s.regs.regs.rax, 7); /* and it is still to be taken */
@@ -132,15 +138,7 @@ END_TEST
 /* Whoever says how it is to run from now on does not want to hear of the step before. */
 START_TEST(a_step_that_nobody_waits_for_is_forgotten)
 {
-    static const struct said said[] = {
-        {0, KVM_EXIT_IO   },
-        {0, KVM_EXIT_DEBUG},
-        {0, KVM_EXIT_HLT  },
-    };
-
-    says(said, COUNT_OF(said));
-    expect_run(EXIT_HYPERCALL);
-    kvm_vcpu_finish(&v->base, 7);
+    step_over_hypercall();
     ck_assert_int_eq(kvm_vcpu_set_debug(&v->base, NULL, 0, false), 0);
     expect_run(EXIT_HALT);
 }
