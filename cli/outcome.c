@@ -106,6 +106,11 @@ int outcome_judge(const struct outcome *o, char text[OUTCOME_TEXT_BYTES])
                        o->started ? "" : " before the guest started");
         return EXIT_TIMEOUT;
     }
+    if (o->silent) {
+        (void)snprintf(text, OUTCOME_TEXT_BYTES, "nothing was heard of the VM within %u s",
+                       o->silence_s);
+        return EXIT_INTERNAL;
+    }
     if (o->child_gone)
         return judge_child(o, text);
     return say_text(text, EXIT_INTERNAL, "ended for no known reason");

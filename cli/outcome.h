@@ -28,6 +28,8 @@ struct outcome {
     bool no_reader; /* stdout was closed by its reader */
     bool timed_out;
     unsigned timeout_s;
+    bool silent; /* nothing was heard of init for too long */
+    unsigned silence_s;
     bool started; /* all of Bulkhead was up */
     bool guest_ended;
     Bulkhead__GuestEnd how;

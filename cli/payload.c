@@ -69,6 +69,7 @@ static int fill_common(const struct cli_args *args, const struct run_plan *plan,
     config->memory_bytes = args->memory_bytes;
     config->append = append;
     config->confidential = args->confidential;
+    config->start_limit_s = PAYLOAD_START_S;
     if (plan->remote.wanted) /* packing does not change it */
         config->remote = (Bulkhead__Remote *)(uintptr_t)&plan->remote.message;
     r = payload_disks(&plan->disks, plan->mode == RUN_NESTED, pool, config);

@@ -6,6 +6,10 @@
 #include "base/macro.h"
 #include "cli/check.h"
 
+enum {
+    PAYLOAD_START_S = 180, /* until all processes serve; on emulated CPUs it takes 3 to 20 */
+};
+
 /* The VM's configuration, packed, in a sealed memfd: for bulkhead-init on this machine. */
 int MUST_USE payload_hosted(const struct cli_args *args, const struct run_plan *plan, int *ret_fd);
 

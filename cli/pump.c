@@ -43,7 +43,7 @@ struct pump {
     struct source log, keys;
     struct outlet out, err, com1, com3;
     struct event *signals[N_ENDING_SIGNALS];
-    struct event *resumed, *died, *timeout, *wind_down;
+    struct event *resumed, *died, *timeout, *silence, *wind_down;
 
     struct frames frames;
     struct escape escape;
@@ -126,6 +126,17 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
     finish(p);
 }
 
+/* init ends a start that takes too long by itself; this is for one that cannot. */
+static void on_silence(evutil_socket_t fd, short what, void *arg)
+{
+    struct pump *p = arg;
+
+    (void)fd;
+    (void)what;
+    p->outcome->silent = true;
+    finish(p);
+}
+
 static void on_signal(evutil_socket_t number, short what, void *arg)
 {
     struct pump *p = arg;
@@ -180,6 +191,7 @@ static void take_report(struct pump *p, const Bulkhead__Report *r)
 {
     struct outcome *o = p->outcome;
 
+    (void)event_del(p->silence);
     if (r->started_us != 0 && !o->started) {
         o->started = true;
         p->options->started(p->options->self, r);
@@ -457,23 +469,32 @@ static int init_events(struct pump *p)
     p->resumed = evsignal_new(p->base, SIGCONT, on_resumed, p);
     p->died = event_new(p->base, p->child->pidfd, EV_READ | EV_PERSIST, on_died, p);
     p->timeout = evtimer_new(p->base, on_timeout, p);
+    p->silence = evtimer_new(p->base, on_silence, p);
     p->wind_down = evtimer_new(p->base, on_wind_down, p);
-    if (p->resumed == NULL || p->died == NULL || p->timeout == NULL || p->wind_down == NULL)
+    if (p->resumed == NULL || p->died == NULL || p->timeout == NULL || p->silence == NULL ||
+        p->wind_down == NULL)
         return -ENOMEM;
     return event_add(p->resumed, NULL) < 0 || event_add(p->died, NULL) < 0 ? -ENOMEM : 0;
 }
 
+static void limit(struct event *event, unsigned seconds)
+{
+    struct timeval t = {.tv_sec = (time_t)seconds};
+
+    if (seconds != 0)
+        (void)event_add(event, &t);
+}
+
 static void start_sources(struct pump *p)
 {
-    struct timeval limit = {.tv_sec = (time_t)p->options->timeout_s};
 
     for (unsigned i = 0; i < STREAM_COUNT; i++)
         source_start(&p->streams[i]);
     source_start(&p->log);
     if (!p->options->exec && !p->options->vtl2_exec)
         source_stop(&p->streams[STREAM_COM1]); /* until the report has been shown */
-    if (p->options->timeout_s != 0)
-        (void)event_add(p->timeout, &limit);
+    limit(p->timeout, p->options->timeout_s);
+    limit(p->silence, p->options->silence_s);
 }
 
 static void free_event(struct event *event)
@@ -501,6 +522,7 @@ static void pump_done(struct pump *p)
     free_event(p->resumed);
     free_event(p->died);
     free_event(p->timeout);
+    free_event(p->silence);
     free_event(p->wind_down);
     if (p->base != NULL)
         event_base_free(p->base);
@@ -540,6 +562,7 @@ int pump_run(struct child *child, const struct pump_options *options, struct pum
     ret->exec = options->exec;
     ret->vtl2_exec = options->vtl2_exec;
     ret->timeout_s = options->timeout_s;
+    ret->silence_s = options->silence_s;
     r = set_up(p);
     if (r == 0) {
         start_sources(p);

@@ -1,6 +1,7 @@
 #include "init/vm.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -154,6 +155,40 @@ static int look_now_and_then(struct vm *vm)
     return vm->on_look == NULL || event_add(vm->on_look, &period) < 0 ? -ENOMEM : 0;
 }
 
+/* Who is waited for: the supervisor says that all has started once all of them serve. */
+static const char *late_process(const struct vm *vm)
+{
+    for (size_t i = 0; i < COUNT_OF(vm->procs.slots); i++) {
+        const struct proc *p = &vm->procs.slots[i];
+
+        if (p->state != PROC_FREE && p->process != PROCESS_SUPERVISOR && p->sandbox[0] == '\0')
+            return manifest[p->process].name;
+    }
+    return manifest[PROCESS_SUPERVISOR].name;
+}
+
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+    struct vm *vm = arg;
+
+    (void)fd;
+    (void)what;
+    if (!vm->started)
+        vm_end(vm, BULKHEAD__GUEST_END__GUEST_END_INTERNAL, "%s is not ready after %" PRIu32 " s",
+               late_process(vm), vm->config->start_limit_s);
+}
+
+/* Each worker has a deadline with the supervisor; this is the supervisor's own. */
+static int limit_start(struct vm *vm)
+{
+    const struct timeval limit = {.tv_sec = vm->config->start_limit_s};
+
+    if (limit.tv_sec == 0)
+        return 0;
+    vm->on_late = evtimer_new(vm->base, on_late, vm);
+    return vm->on_late == NULL || event_add(vm->on_late, &limit) < 0 ? -ENOMEM : 0;
+}
+
 static int open_loop(struct vm *vm)
 {
     struct event_config *config = event_config_new();
@@ -273,6 +308,8 @@ int vm_start(struct vm *vm, struct why *why)
     if (r < 0)
         return why_errno(why, r, "init's board");
     r = look_now_and_then(vm);
+    if (r == 0)
+        r = limit_start(vm);
     if (r < 0)
         return why_errno(why, r, "event loop");
     if (vm->objects.plain)
@@ -336,6 +373,7 @@ void vm_done(struct vm *vm, const char *error)
     event_done(vm->on_child);
     event_done(vm->on_term);
     event_done(vm->on_look);
+    event_done(vm->on_late);
     fd_closep(&vm->control_fd);
     config_freep(&vm->config);
     place_done(&vm->place);

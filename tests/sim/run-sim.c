@@ -3,7 +3,7 @@
  *
  *   run-sim [--timeout SECONDS] [--socket PATH] [--pss] [--as WORKER PROGRAM] [--vcpus N]
  *           [--memory MIB] [--disk DISK]... [--net NET]... [--net-rate N] [--net-room BYTES]
- *           [--confidential] [--operators ADDRESS:PORT --pki DIR]
+ *           [--confidential] [--operators ADDRESS:PORT --pki DIR] [--start-limit SECONDS]
  *           INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]
  *
  * COM1 goes to stdout. Exit status 0 when the simulator says that it passed. With --pss the
@@ -73,6 +73,7 @@ struct run {
     uint64_t net_rate;
     int net_room;
     bool confidential;
+    unsigned start_limit_s;
     const char *operators, *pki; /* where they come in; NULL: nowhere */
     struct remote_plan remote;
     char dir[32]; /* of links to the programs */
@@ -189,6 +190,7 @@ static int make_config(struct run *run)
     c.operator_socket = socket_path;
     put_nets(run, nets, net_list, &c);
     c.confidential = run->confidential;
+    c.start_limit_s = run->start_limit_s;
     if (run->remote.wanted)
         c.remote = &run->remote.message;
     r = put_disks(run, &c);
@@ -423,7 +425,7 @@ static int usage(void)
         stderr,
         "usage: run-sim [--timeout SECONDS] [--socket PATH] [--pss] "
         "[--as WORKER PROGRAM] [--vcpus N] [--memory MIB] [--disk DISK]... "
-        "[--confidential] [--operators ADDRESS:PORT --pki DIR] "
+        "[--confidential] [--operators ADDRESS:PORT --pki DIR] [--start-limit SECONDS] "
         "[--net echo|stream|flood=BYTES|none|discard|tap=NAME|...]... [--net-rate N] [--net-room BYTES] "
         "INIT WORKERS-FOLDER SIMULATOR [ARGUMENT...]\n");
     return EXIT_USAGE;
@@ -478,6 +480,9 @@ static int take_option(struct run *run, int c, int argc, char **argv)
     case 'k':
         run->pki = optarg;
         return 0;
+    case 'l':
+        run->start_limit_s = (unsigned)strtoul(optarg, NULL, 10);
+        return 0;
     case 'R':
         run->net_room = (int)strtoul(optarg, NULL, 10);
         return 0;
@@ -509,6 +514,7 @@ static int parse(struct run *run, int argc, char **argv)
         {"pki", required_argument, NULL, 'k'},
         {"net-rate", required_argument, NULL, 'r'},
         {"net-room", required_argument, NULL, 'R'},
+        {"start-limit", required_argument, NULL, 'l'},
         {0}
     };
     /* clang-format on */

@@ -446,6 +446,31 @@ START_TEST(time_runs_out)
 }
 END_TEST
 
+START_TEST(nothing_is_heard)
+{
+    static const struct pump_options options = {
+        .nets = &no_nets, .started = on_started, .silence_s = 1};
+    struct stage s;
+
+    stage_init(&s, &options, false);
+    see(&s, "WHY nothing was heard of the VM within 1 s");
+    ck_assert_int_eq(stage_done(&s), 125);
+}
+END_TEST
+
+START_TEST(who_was_heard_may_be_silent)
+{
+    static const struct pump_options options = {
+        .nets = &no_nets, .started = on_started, .silence_s = 1, .timeout_s = 3};
+    struct stage s;
+
+    stage_init(&s, &options, false);
+    say_started(&s);
+    see(&s, "WHY not done after 3 s: ended");
+    ck_assert_int_eq(stage_done(&s), 124);
+}
+END_TEST
+
 START_TEST(garbage_instead_of_reports)
 {
     struct stage s;
@@ -487,6 +512,8 @@ int main(void)
     tcase_add_test(tests, a_script_beside_bulkhead_alone_ends_the_run);
     tcase_add_test(tests, the_guest_hears_how_the_script_beside_ended);
     tcase_add_test(tests, time_runs_out);
+    tcase_add_test(tests, nothing_is_heard);
+    tcase_add_test(tests, who_was_heard_may_be_silent);
     tcase_add_test(tests, garbage_instead_of_reports);
     tcase_add_test(tests, the_vm_dies_without_a_word);
     suite_add_tcase(suite, tests);
