@@ -102,12 +102,14 @@ int outcome_judge(const struct outcome *o, char text[OUTCOME_TEXT_BYTES])
     if (o->vtl2_done && o->vtl2_exec && !o->exec)
         return o->vtl2_status;
     if (o->timed_out) {
-        (void)snprintf(text, OUTCOME_TEXT_BYTES, "not done after %u s: ended%s", o->timeout_s,
-                       o->started ? "" : " before the guest started");
+        (void)snprintf(text, OUTCOME_TEXT_BYTES, "not done after %u s: ended%s%s%s", o->timeout_s,
+                       o->started ? "" : " before the guest started",
+                       o->started || o->waits_for[0] == '\0' ? "" : ": not ready: ",
+                       o->started ? "" : o->waits_for);
         return EXIT_TIMEOUT;
     }
     if (o->silent) {
-        (void)snprintf(text, OUTCOME_TEXT_BYTES, "nothing was heard of the VM within %u s",
+        (void)snprintf(text, OUTCOME_TEXT_BYTES, "nothing was heard of the VM for %u s",
                        o->silence_s);
         return EXIT_INTERNAL;
     }

@@ -126,7 +126,6 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
     finish(p);
 }
 
-/* init ends a start that takes too long by itself; this is for one that cannot. */
 static void on_silence(evutil_socket_t fd, short what, void *arg)
 {
     struct pump *p = arg;
@@ -152,6 +151,14 @@ static void on_resumed(evutil_socket_t number, short what, void *arg)
     (void)what;
     (void)arg;
     terminal_again();
+}
+
+static void limit(struct event *event, unsigned seconds)
+{
+    struct timeval t = {.tv_sec = (time_t)seconds};
+
+    if (seconds != 0)
+        (void)event_add(event, &t);
 }
 
 /* --- reports --- */
@@ -187,12 +194,22 @@ static void tell_guest_status(struct pump *p)
     outlet_put(&p->com3, line, (size_t)len);
 }
 
+/* As long as it says who it waits for, it has a limit of its own. */
+static void expect_word(struct pump *p)
+{
+    limit(p->silence, p->options->silence_s);
+}
+
 static void take_report(struct pump *p, const Bulkhead__Report *r)
 {
     struct outcome *o = p->outcome;
 
-    (void)event_del(p->silence);
+    if (!o->started)
+        expect_word(p);
+    if (r->waits_for[0] != '\0')
+        copy_text(o->waits_for, sizeof(o->waits_for), r->waits_for);
     if (r->started_us != 0 && !o->started) {
+        (void)event_del(p->silence);
         o->started = true;
         p->options->started(p->options->self, r);
         open_console(p);
@@ -477,14 +494,6 @@ static int init_events(struct pump *p)
     return event_add(p->resumed, NULL) < 0 || event_add(p->died, NULL) < 0 ? -ENOMEM : 0;
 }
 
-static void limit(struct event *event, unsigned seconds)
-{
-    struct timeval t = {.tv_sec = (time_t)seconds};
-
-    if (seconds != 0)
-        (void)event_add(event, &t);
-}
-
 static void start_sources(struct pump *p)
 {
 
@@ -494,7 +503,7 @@ static void start_sources(struct pump *p)
     if (!p->options->exec && !p->options->vtl2_exec)
         source_stop(&p->streams[STREAM_COM1]); /* until the report has been shown */
     limit(p->timeout, p->options->timeout_s);
-    limit(p->silence, p->options->silence_s);
+    expect_word(p);
 }
 
 static void free_event(struct event *event)

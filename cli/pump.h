@@ -17,7 +17,7 @@ struct pump_options {
     bool vtl2_exec;     /* a script runs beside Bulkhead's processes */
     bool verbose;       /* show console and kernel log on stderr as they come */
     unsigned timeout_s; /* 0: none */
-    unsigned silence_s; /* until the first word of init; 0: for ever */
+    unsigned silence_s; /* without a word of init, before all is up; 0: for ever */
     struct net_ends *nets;
     /* All processes are up; the terminal is still as it was. */
     void (*started)(void *self, const Bulkhead__Report *report);

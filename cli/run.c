@@ -18,8 +18,7 @@
 #include "cli/say.h"
 
 enum {
-    RESET_WINDOW_S = 30,             /* more resets than RESTARTS_MAX within are a loop */
-    SILENCE_S = 2 * PAYLOAD_START_S, /* of a VM: before init starts its clock, a machine boots */
+    RESET_WINDOW_S = 30, /* more resets than RESTARTS_MAX within are a loop */
 };
 
 struct run {
@@ -125,7 +124,7 @@ static int run_child(struct run *run, struct net_ends *nets, bool *ret_again)
         .vtl2_exec = run->args->vtl2_exec != NULL,
         .verbose = run->args->verbose,
         .timeout_s = seconds_left(run),
-        .silence_s = SILENCE_S,
+        .silence_s = PAYLOAD_START_S,
         .nets = nets,
         .started = on_started,
         .ended = on_ended,

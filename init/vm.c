@@ -167,26 +167,46 @@ static const char *late_process(const struct vm *vm)
     return manifest[PROCESS_SUPERVISOR].name;
 }
 
-static void on_late(evutil_socket_t fd, short what, void *arg)
+static void report_waiting(struct vm *vm)
+{
+    Bulkhead__Report report;
+    char name[16];
+
+    (void)snprintf(name, sizeof(name), "%s", late_process(vm));
+    bulkhead__report__init(&report);
+    report.waits_for = name;
+    report_send(&vm->report, &report);
+}
+
+/* Each worker has a deadline with the supervisor; this is the supervisor's own. */
+static void on_waiting(evutil_socket_t fd, short what, void *arg)
 {
     struct vm *vm = arg;
+    uint64_t limit_ns = vm->config->start_limit_s * NS_PER_S;
 
     (void)fd;
     (void)what;
-    if (!vm->started)
+    if (vm->started)
+        (void)event_del(vm->on_waiting);
+    else if (clock_now_ns() - vm->born_ns < limit_ns)
+        report_waiting(vm);
+    else
         vm_end(vm, BULKHEAD__GUEST_END__GUEST_END_INTERNAL, "%s is not ready after %" PRIu32 " s",
                late_process(vm), vm->config->start_limit_s);
 }
 
-/* Each worker has a deadline with the supervisor; this is the supervisor's own. */
-static int limit_start(struct vm *vm)
+/* Whoever started this VM is to know that it is coming, and by what it is kept. */
+static int limit_start(struct vm *vm, struct why *why)
 {
-    const struct timeval limit = {.tv_sec = vm->config->start_limit_s};
+    static const struct timeval period = {.tv_sec = 1};
 
-    if (limit.tv_sec == 0)
+    if (vm->config->start_limit_s == 0)
         return 0;
-    vm->on_late = evtimer_new(vm->base, on_late, vm);
-    return vm->on_late == NULL || event_add(vm->on_late, &limit) < 0 ? -ENOMEM : 0;
+    vm->on_waiting = event_new(vm->base, -1, EV_PERSIST, on_waiting, vm);
+    if (vm->on_waiting == NULL || event_add(vm->on_waiting, &period) < 0)
+        return why_errno(why, -ENOMEM, "event loop");
+    report_waiting(vm);
+    return 0;
 }
 
 static int open_loop(struct vm *vm)
@@ -281,6 +301,8 @@ int vm_start(struct vm *vm, struct why *why)
         r = config_read(vm->place.config_fd, &vm->config, why);
     fd_closep(&vm->place.config_fd);
     if (r == 0)
+        r = limit_start(vm, why);
+    if (r == 0)
         r = check_memory(vm, why);
     if (r == 0 && vm->place.nested)
         r = nested_disks_find(vm->config, "/sys/block", DISKS_WAIT_S * NS_PER_S, why);
@@ -308,8 +330,6 @@ int vm_start(struct vm *vm, struct why *why)
     if (r < 0)
         return why_errno(why, r, "init's board");
     r = look_now_and_then(vm);
-    if (r == 0)
-        r = limit_start(vm);
     if (r < 0)
         return why_errno(why, r, "event loop");
     if (vm->objects.plain)
@@ -373,7 +393,7 @@ void vm_done(struct vm *vm, const char *error)
     event_done(vm->on_child);
     event_done(vm->on_term);
     event_done(vm->on_look);
-    event_done(vm->on_late);
+    event_done(vm->on_waiting);
     fd_closep(&vm->control_fd);
     config_freep(&vm->config);
     place_done(&vm->place);

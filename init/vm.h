@@ -26,7 +26,7 @@ struct vm {
     struct procs procs;
     struct report report;
     struct shows shows;
-    struct event *on_control, *on_child, *on_term, *on_look, *on_late;
+    struct event *on_control, *on_child, *on_term, *on_look, *on_waiting;
     int control_fd; /* our end of the supervisor's channel */
     pid_t vtl2_pid; /* 0: no script runs */
     bool started;   /* the supervisor said so */

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -453,8 +454,36 @@ START_TEST(nothing_is_heard)
     struct stage s;
 
     stage_init(&s, &options, false);
-    see(&s, "WHY nothing was heard of the VM within 1 s");
+    see(&s, "WHY nothing was heard of the VM for 1 s");
     ck_assert_int_eq(stage_done(&s), 125);
+}
+END_TEST
+
+static void say_waits_for(const struct stage *s, const char *name)
+{
+    Bulkhead__Report r;
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), "%s", name);
+    bulkhead__report__init(&r);
+    r.waits_for = text;
+    send_report(s, &r);
+}
+
+START_TEST(who_says_what_it_waits_for_is_not_silent)
+{
+    static const struct pump_options options = {
+        .nets = &no_nets, .started = on_started, .silence_s = 1, .timeout_s = 3};
+    static const struct timespec nap = {.tv_nsec = 500 * 1000 * 1000};
+    struct stage s;
+
+    stage_init(&s, &options, false);
+    for (int i = 0; i < 5; i++) {
+        say_waits_for(&s, i < 4 ? "vtpm" : "di\033ag");
+        (void)nanosleep(&nap, NULL);
+    }
+    see(&s, "WHY not done after 3 s: ended before the guest started: not ready: di?ag");
+    ck_assert_int_eq(stage_done(&s), 124);
 }
 END_TEST
 
@@ -513,6 +542,7 @@ int main(void)
     tcase_add_test(tests, the_guest_hears_how_the_script_beside_ended);
     tcase_add_test(tests, time_runs_out);
     tcase_add_test(tests, nothing_is_heard);
+    tcase_add_test(tests, who_says_what_it_waits_for_is_not_silent);
     tcase_add_test(tests, who_was_heard_may_be_silent);
     tcase_add_test(tests, garbage_instead_of_reports);
     tcase_add_test(tests, the_vm_dies_without_a_word);
