@@ -233,6 +233,6 @@ def report(bench):
 
 
 def measure(bench):
-    with tempfile.TemporaryDirectory(prefix="bench-disk.", dir=bench.build) as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-disk.", dir=bench.disks) as folder:
         Disks(bench, pathlib.Path(folder)).rounds()
     report(bench)
