@@ -105,6 +105,7 @@ START_TEST(who_it_is)
     expect("qC", "QC2");
     expect("Hg-1", "OK");
     expect("qC", "QC2");
+    expect("qCRC:1000,10", "");
     expect("Hx1", "E16");
     expect("vCont?", "vCont;c;C;s;S");
 }

@@ -577,10 +577,11 @@ static void on_more_threads(struct gdb *g, struct rd *r)
     add(g, "l");
 }
 
+/* With more behind it it is another word: qCRC. */
 static void on_current(struct gdb *g, struct rd *r)
 {
-    (void)r;
-    add(g, "QC%x", g->vcpu + 1);
+    if (r->left == 0)
+        add(g, "QC%x", g->vcpu + 1);
 }
 
 static void on_thread_text(struct gdb *g, struct rd *r)
