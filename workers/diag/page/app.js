@@ -635,7 +635,9 @@ async function begin() {
     if (location.hash !== '#main') showView();
   });
   setInterval(() => $('inspect-live').checked && readValues(), POLL_MS);
-  setInterval(readProcesses, 5000);
+  // Each time is on record: a page that nobody sees need not ask.
+  setInterval(() => document.hidden || readProcesses(), 5000);
+  document.addEventListener('visibilitychange', () => document.hidden || readProcesses());
   await readProcesses();
   followEvents();
   poll();
