@@ -42,8 +42,9 @@ expect_match() { # NAME REGEX ACTUAL
     fi
 }
 
-# Of a guest of that release. Linux 6.12 patches its code while it runs; with a second vCPU an emulated SVM has lost the
-# handling of such an int3 ("Oops: int3" in its boot).
+# Of a guest of that release. Linux patches its code while it runs, by way of an INT3, and with a second CPU QEMU may keep
+# one that is not there any more (lost_to_emulation). 6.1 takes it for ever, and seldom; 6.12 has ended with "Oops: int3" in
+# its boot, most likely of the same.
 vcpus_of() { # RELEASE
     [[ $1 == bookworm ]] && echo 2 || echo 1
 }
