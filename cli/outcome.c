@@ -83,6 +83,17 @@ static int judge_child(const struct outcome *o, char *text)
     return EXIT_INTERNAL;
 }
 
+static int judge_time(const struct outcome *o, int status, const char *what, unsigned seconds,
+                      char *text)
+{
+    const char *name = o->started ? "" : o->waits_for;
+
+    (void)snprintf(text, OUTCOME_TEXT_BYTES, "%s %u s: ended%s%s%s", what, seconds,
+                   o->started ? "" : " before the guest started",
+                   name[0] != '\0' ? ", waiting for " : "", name);
+    return status;
+}
+
 /* In the order of what explains most. */
 int outcome_judge(const struct outcome *o, char text[OUTCOME_TEXT_BYTES])
 {
@@ -101,18 +112,10 @@ int outcome_judge(const struct outcome *o, char text[OUTCOME_TEXT_BYTES])
         return judge_guest(o, text);
     if (o->vtl2_done && o->vtl2_exec && !o->exec)
         return o->vtl2_status;
-    if (o->timed_out) {
-        (void)snprintf(text, OUTCOME_TEXT_BYTES, "not done after %u s: ended%s%s%s", o->timeout_s,
-                       o->started ? "" : " before the guest started",
-                       o->started || o->waits_for[0] == '\0' ? "" : ": not ready: ",
-                       o->started ? "" : o->waits_for);
-        return EXIT_TIMEOUT;
-    }
-    if (o->silent) {
-        (void)snprintf(text, OUTCOME_TEXT_BYTES, "nothing was heard of the VM for %u s",
-                       o->silence_s);
-        return EXIT_INTERNAL;
-    }
+    if (o->timed_out)
+        return judge_time(o, EXIT_TIMEOUT, "not done after", o->timeout_s, text);
+    if (o->silent)
+        return judge_time(o, EXIT_INTERNAL, "nothing was heard of the VM for", o->silence_s, text);
     if (o->child_gone)
         return judge_child(o, text);
     return say_text(text, EXIT_INTERNAL, "ended for no known reason");

@@ -30,8 +30,8 @@ struct outcome {
     unsigned timeout_s;
     bool silent; /* nothing was heard of init for too long */
     unsigned silence_s;
-    char waits_for[32]; /* before that: a process that was not ready; empty: not known */
     bool started;       /* all of Bulkhead was up */
+    char waits_for[32]; /* before that: a process that was not ready; empty: not known */
     bool guest_ended;
     Bulkhead__GuestEnd how;
     char how_text[128];

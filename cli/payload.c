@@ -28,6 +28,8 @@
 enum {
     MODE_DATA = 0600,
     MODE_SCRIPT = 0700,
+    START_S = 180,
+    START_MAX_S = 24 * 3600,
 };
 
 char *payload_append(const char *extra)
@@ -38,6 +40,15 @@ char *payload_append(const char *extra)
     if (asprintf(&text, "console=ttyS0 quiet panic=-1%s%s", *extra != '\0' ? " " : "", extra) < 0)
         return NULL;
     return text;
+}
+
+uint32_t payload_start_s(const struct disks_plan *disks)
+{
+    uint64_t seconds = START_S;
+
+    for (size_t i = 0; i < disks->n; i++)
+        seconds += disks->at[i].option->ram_bytes >> 30;
+    return seconds < START_MAX_S ? (uint32_t)seconds : START_MAX_S;
 }
 
 /* Strings of protobuf-c messages are not const; packing does not change them. */
@@ -69,7 +80,7 @@ static int fill_common(const struct cli_args *args, const struct run_plan *plan,
     config->memory_bytes = args->memory_bytes;
     config->append = append;
     config->confidential = args->confidential;
-    config->start_limit_s = PAYLOAD_START_S;
+    config->start_limit_s = payload_start_s(&plan->disks);
     if (plan->remote.wanted) /* packing does not change it */
         config->remote = (Bulkhead__Remote *)(uintptr_t)&plan->remote.message;
     r = payload_disks(&plan->disks, plan->mode == RUN_NESTED, pool, config);

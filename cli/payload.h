@@ -6,9 +6,11 @@
 #include "base/macro.h"
 #include "cli/check.h"
 
-enum {
-    PAYLOAD_START_S = 180, /* until all processes serve; on emulated CPUs it takes 3 to 20 */
-};
+/*
+ * Seconds that a start may take, until all processes serve: three minutes (on emulated CPUs it takes 3 s to 20 s), and
+ * one more for each GiB of a disk in memory, which init reserves before.
+ */
+uint32_t payload_start_s(const struct disks_plan *disks);
 
 /* The VM's configuration, packed, in a sealed memfd: for bulkhead-init on this machine. */
 int MUST_USE payload_hosted(const struct cli_args *args, const struct run_plan *plan, int *ret_fd);

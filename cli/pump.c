@@ -60,11 +60,17 @@ static void finish(struct pump *p)
     (void)event_base_loopbreak(p->base);
 }
 
+static void go_off_in(struct event *timer, uint64_t ms)
+{
+    struct timeval delay = {.tv_sec = (time_t)(ms / 1000),
+                            .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+
+    (void)event_add(timer, &delay);
+}
+
 static void wind_down_in(struct pump *p, unsigned ms)
 {
-    struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
-
-    (void)event_add(p->wind_down, &delay);
+    go_off_in(p->wind_down, ms);
 }
 
 static bool all_written(const struct pump *p)
@@ -126,6 +132,13 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
     finish(p);
 }
 
+/* As long as init says who it waits for, it has a limit of its own. */
+static void expect_word(struct pump *p)
+{
+    if (p->options->silence_s != 0)
+        go_off_in(p->silence, p->options->silence_s * UINT64_C(1000));
+}
+
 static void on_silence(evutil_socket_t fd, short what, void *arg)
 {
     struct pump *p = arg;
@@ -151,14 +164,6 @@ static void on_resumed(evutil_socket_t number, short what, void *arg)
     (void)what;
     (void)arg;
     terminal_again();
-}
-
-static void limit(struct event *event, unsigned seconds)
-{
-    struct timeval t = {.tv_sec = (time_t)seconds};
-
-    if (seconds != 0)
-        (void)event_add(event, &t);
 }
 
 /* --- reports --- */
@@ -192,12 +197,6 @@ static void tell_guest_status(struct pump *p)
     int len = snprintf(line, sizeof(line), "%d\n", p->outcome->vtl2_status);
 
     outlet_put(&p->com3, line, (size_t)len);
-}
-
-/* As long as it says who it waits for, it has a limit of its own. */
-static void expect_word(struct pump *p)
-{
-    limit(p->silence, p->options->silence_s);
 }
 
 static void take_report(struct pump *p, const Bulkhead__Report *r)
@@ -496,13 +495,13 @@ static int init_events(struct pump *p)
 
 static void start_sources(struct pump *p)
 {
-
     for (unsigned i = 0; i < STREAM_COUNT; i++)
         source_start(&p->streams[i]);
     source_start(&p->log);
     if (!p->options->exec && !p->options->vtl2_exec)
         source_stop(&p->streams[STREAM_COM1]); /* until the report has been shown */
-    limit(p->timeout, p->options->timeout_s);
+    if (p->options->timeout_s != 0)
+        go_off_in(p->timeout, p->options->timeout_s * UINT64_C(1000));
     expect_word(p);
 }
 

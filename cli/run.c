@@ -124,7 +124,7 @@ static int run_child(struct run *run, struct net_ends *nets, bool *ret_again)
         .vtl2_exec = run->args->vtl2_exec != NULL,
         .verbose = run->args->verbose,
         .timeout_s = seconds_left(run),
-        .silence_s = PAYLOAD_START_S,
+        .silence_s = payload_start_s(&run->plan->disks),
         .nets = nets,
         .started = on_started,
         .ended = on_ended,

@@ -12,6 +12,7 @@
 #include "cli/disk_image.h"
 #include "cli/disks.h"
 #include "cli/options.h"
+#include "cli/payload.h"
 #include "cli/say.h"
 
 enum {
@@ -115,6 +116,20 @@ START_TEST(a_plan_is_complete)
     ck_assert_uint_eq(c.plan.at[4].format, DISK_RAM);
     ck_assert_uint_eq(c.plan.at[5].n_files, 2);
     ck_assert_uint_eq(c.plan.at[5].chunk_bytes, 128 << 10);
+    done(&c);
+}
+END_TEST
+
+START_TEST(a_disk_in_memory_has_time_to_be_made)
+{
+    struct checked c = {0};
+
+    ck_assert_int_eq(check(&c, false, "a.img"), 0);
+    ck_assert_uint_eq(payload_start_s(&c.plan), 180);
+    done(&c);
+    c = (struct checked){0};
+    ck_assert_int_eq(check(&c, false, "a.img format=ram,size=512G format=ram,size=1G"), 0);
+    ck_assert_uint_eq(payload_start_s(&c.plan), 180 + 513);
     done(&c);
 }
 END_TEST
@@ -285,6 +300,7 @@ int main(void)
     tcase_set_timeout(tests, 30); /* what is locked is waited for */
     tcase_add_unchecked_fixture(tests, enter_folder, leave_folder);
     tcase_add_test(tests, a_plan_is_complete);
+    tcase_add_test(tests, a_disk_in_memory_has_time_to_be_made);
     tcase_add_test(tests, a_file_has_one_user_while_it_is_kept);
     tcase_add_loop_test(tests, wrong_disks_have_one_line_each, 0, COUNT_OF(wrongs));
     tcase_add_test(tests, what_is_said_counts_more_than_what_it_looks_like);
